@@ -1,0 +1,24 @@
+# Airbyte's image for Python connectors; metadata.yaml names the same one.
+ARG BASE_IMAGE=docker.io/airbyte/python-connector-base:4.1.0@sha256:1d1aa21d34e851df4e8a87b391c27724c06e2597608e7161f4d167be853bd7b6
+
+FROM ${BASE_IMAGE} AS builder
+WORKDIR /build
+# The dependencies come first, in a layer that changes with the lock file only.
+COPY poetry.lock ./
+COPY bin/locked_requirements.py bin/
+RUN python bin/locked_requirements.py main > requirements.txt \
+    && python -m pip install --no-cache-dir --no-deps --require-hashes --requirement requirements.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY source_clockify source_clockify
+RUN python -m pip install --no-cache-dir --no-deps .
+
+FROM ${BASE_IMAGE}
+COPY --from=builder /usr/local /usr/local
+WORKDIR /airbyte/integration_code
+COPY main.py ./
+USER airbyte
+# Absolute, because Airbyte starts the connector in a working directory of its own.
+ENV AIRBYTE_ENTRYPOINT="python /airbyte/integration_code/main.py"
+ENTRYPOINT ["python", "/airbyte/integration_code/main.py"]
+LABEL io.airbyte.name=source-clockify/source-clockify \
+      io.airbyte.version=0.1.0

@@ -1,0 +1,119 @@
+"""`bin/demo`: a whole Clockify workspace comes out of the connector as Airbyte records.
+
+Starts the sandbox, runs the installed `source-clockify` against it as Airbyte would, and prints
+what came out of each stream and how many requests it took.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from integration_tests.configure_catalog import configured_catalog
+from integration_tests.sandbox.client import Sandbox, start
+
+COMMAND = Path(sys.executable).with_name("source-clockify")
+
+# The request that each stream sends, by the end of its path.
+PATHS = {
+    "workspaces": r"/workspaces",
+    "users": r"/users",
+    "member_profiles": r"/member-profile/\w+",
+    "user_groups": r"/user-groups",
+    "clients": r"/clients",
+    "projects": r"/projects",
+    "tasks": r"/tasks",
+    "tags": r"/tags",
+    "custom_fields": r"/custom-fields",
+    "time_entries": r"/user/\w+/time-entries",
+    "time_entries_in_progress": r"/status/in-progress",
+    "detailed_report": r"/reports/detailed",
+}
+
+
+def main() -> None:
+    arguments = _arguments()
+    folder = Path(tempfile.mkdtemp(prefix="source-clockify-demo-"))
+    print(f"Starting a Clockify sandbox with {arguments.users} users ...", flush=True)
+    with start(users=arguments.users, entries=arguments.entries, projects=10, tasks=4) as sandbox:
+        config = _write(folder / "config.json", _config(sandbox))
+        print("\n$ source-clockify check --config config.json", flush=True)
+        for message in _run("check", "--config", config):
+            if message["type"] == "CONNECTION_STATUS":
+                print(message["connectionStatus"]["status"])
+
+        print("\n$ source-clockify discover --config config.json", flush=True)
+        discovered = [json.dumps(message) for message in _run("discover", "--config", config)]
+        catalog = configured_catalog(discovered)
+        print(f"{len(catalog['streams'])} streams")
+        catalog_file = _write(folder / "catalog.json", catalog)
+
+        print("\n$ source-clockify read --config config.json --catalog catalog.json", flush=True)
+        sandbox.clear_requests()
+        began = time.monotonic()
+        messages = list(_run("read", "--config", config, "--catalog", catalog_file))
+        seconds = time.monotonic() - began
+        _print_streams(messages, sandbox)
+        print(f"{seconds:.1f} seconds")
+    output = folder / "messages.jsonl"
+    output.write_text("".join(json.dumps(message) + "\n" for message in messages))
+    print(f"\nThe configuration, the catalog and all messages are in {folder}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bin/demo", description=__doc__)
+    parser.add_argument("--users", type=int, default=12, help="users of the workspace")
+    parser.add_argument("--entries", type=int, default=60, help="time entries of each user")
+    return parser.parse_args()
+
+
+def _config(sandbox: Sandbox) -> dict[str, Any]:
+    return {
+        "credentials": {"auth_type": "api_key", "api_key": sandbox.api_key},
+        "server": {
+            "server_type": "custom",
+            "api_url": sandbox.api_url,
+            "reports_url": sandbox.reports_url,
+            "audit_log_url": sandbox.audit_log_url,
+        },
+    }
+
+
+def _write(path: Path, content: dict[str, Any]) -> str:
+    path.write_text(json.dumps(content, indent=2))
+    return str(path)
+
+
+def _run(*arguments: str) -> Iterator[dict[str, Any]]:
+    """Run the command and yield its messages; ends the demo if the command fails."""
+    process = subprocess.run([COMMAND, *arguments], capture_output=True, text=True)
+    if process.returncode != 0:
+        sys.exit(f"source-clockify {arguments[0]} failed:\n{process.stdout}{process.stderr}")
+    # Not splitlines: a record may hold other line separators.
+    for line in process.stdout.split("\n"):
+        if line:
+            yield json.loads(line)
+
+
+def _print_streams(messages: list[dict[str, Any]], sandbox: Sandbox) -> None:
+    records = [message["record"] for message in messages if message["type"] == "RECORD"]
+    counts = Counter(record["stream"] for record in records)
+    examples = {record["stream"]: record["data"] for record in records}
+    requests = [request["path"] for request in sandbox.requests()]
+    print(f"\n{'stream':<26}{'records':>8}{'requests':>10}  one of them")
+    for stream, path in PATHS.items():
+        sent = sum(1 for request in requests if re.fullmatch(f".*{path}", request))
+        example = json.dumps(examples.get(stream, {}), ensure_ascii=False)
+        print(f"{stream:<26}{counts[stream]:>8}{sent:>10}  {example[:60]}")
+    print(f"{'together':<26}{len(records):>8}{len(requests):>10}")
+
+
+if __name__ == "__main__":
+    main()

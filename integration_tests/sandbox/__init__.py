@@ -1,0 +1,1 @@
+"""A Clockify server in a process of its own, for tests, the demo and benchmarks (see README.md)."""

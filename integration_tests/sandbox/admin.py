@@ -1,0 +1,173 @@
+"""The admin API: looks into the server and changes it, without authentication."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, fields
+from typing import Any
+from urllib.parse import parse_qs
+from zoneinfo import ZoneInfo
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from integration_tests.sandbox import changes
+from integration_tests.sandbox.changes import Unknown, workspace_of
+from integration_tests.sandbox.faults import Faults
+from integration_tests.sandbox.records import counts, records
+from integration_tests.sandbox.state import Settings, State
+from integration_tests.sandbox.store import Row
+from integration_tests.sandbox.timetext import parse_instant, utc_text
+
+METHODS = ["GET", "POST", "PATCH", "DELETE"]
+
+
+def routes(state: State) -> list[Route]:
+    """One route for everything: the same function also serves the faults' `before`."""
+
+    async def endpoint(request: Request) -> Response:
+        raw = await request.body()
+        path = request.scope["path"].removeprefix("/_admin")
+        query = parse_qs(request.scope["query_string"].decode(), keep_blank_values=True)
+        try:
+            answer = _answer(state, request.method, path, orjson.loads(raw) if raw else None, query)
+        except (Unknown, KeyError) as unknown:
+            return _json({"error": str(unknown)}, 404)
+        except (ValueError, TypeError) as wrong:
+            return _json({"error": str(wrong)}, 400)
+        return _json(answer)
+
+    handler: Callable[[Request], Awaitable[Response]] = endpoint
+    return [Route("/{path:path}", handler, methods=METHODS)]
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+def change(state: State, method: str, path: str, body: Any) -> Any:
+    """Carry out an admin request from within the server."""
+    return _answer(state, method, path.removeprefix("/_admin"), body, {})
+
+
+def _answer(state: State, method: str, path: str, body: Any, query: dict[str, list[str]]) -> Any:
+    match (method, *path.strip("/").split("/")):
+        case ("GET", "info"):
+            return info(state)
+        case ("POST", "reset"):
+            state.reset()
+            return info(state)
+        case ("GET", "requests"):
+            return list(state.requests)
+        case ("DELETE", "requests"):
+            state.requests.clear()
+        case ("GET", "records", stream):
+            return records(state, stream, query)
+        case (_, "faults", *rest):
+            return _faults(state, method, rest, body)
+        case ("GET", "settings"):
+            return asdict(state.settings)
+        case ("PATCH", "settings"):
+            return _change_settings(state, body or {})
+        case ("POST", "clock"):
+            return _set_clock(state, body or {})
+        case (_, "workspaces", *rest):
+            return _workspaces(state, method, rest, dict(body or {}))
+        case _:
+            raise Unknown(f"no admin endpoint {method} {path}")
+    return {}
+
+
+def info(state: State) -> Row:
+    """The keys, tokens, workspaces, options and the present of the server."""
+    world = state.world
+    return {
+        "keys": world.key_names,
+        "users": {name: world.keys.get(key or "") for name, key in world.key_names.items()},
+        "addon_tokens": [
+            {
+                "token": addon.token,
+                "workspaceId": addon.workspace_id,
+                "userId": addon.user_id,
+                "scopes": sorted(addon.scopes),
+            }
+            for addon in world.addons.values()
+        ],
+        "workspaces": [{"id": each.id, "plan": each.plan} for each in world.workspaces.values()],
+        "counts": counts(state),
+        "options": asdict(state.options),
+        "now": utc_text(int(state.clock.now())),
+    }
+
+
+def _faults(state: State, method: str, rest: list[str], body: Any) -> Any:
+    match (method, *rest):
+        case ("POST",):
+            return {"id": state.faults.add(body).id}
+        case ("GET",):
+            return [fault.row() for fault in state.faults.held.values()]
+        case ("DELETE",):
+            state.faults = Faults()
+        case ("DELETE", fault_id):
+            del state.faults.held[fault_id]
+        case _:
+            raise Unknown(f"no admin endpoint {method} faults")
+    return {}
+
+
+def _change_settings(state: State, wanted: Row) -> Row:
+    if unknown := wanted.keys() - {each.name for each in fields(Settings)}:
+        raise ValueError(f"unknown settings: {sorted(unknown)}")
+    allowed = {
+        "oversize": ("error", "clamp"),
+        "last_page": ("normal", "omit"),
+        "report_end": ("inclusive", "exclusive"),
+        "running_duration": ("null", "elapsed"),
+        "batch_missing": ("error", "omit"),
+    }
+    for name, values in allowed.items():
+        if wanted.get(name, values[0]) not in values:
+            raise ValueError(f"{name} must be one of {values}")
+    if "time_zone" in wanted:
+        ZoneInfo(wanted["time_zone"])
+        for account in state.world.accounts.values():
+            if account["settings"] is not None:
+                account["settings"] = {**account["settings"], "timeZone": wanted["time_zone"]}
+    for name, value in wanted.items():
+        setattr(state.settings, name, value)
+    return asdict(state.settings)
+
+
+def _set_clock(state: State, wanted: Row) -> Row:
+    if "now" in wanted:
+        state.clock.stands_at = parse_instant(wanted["now"])
+    if "advance" in wanted:
+        state.clock.advance(float(wanted["advance"]))
+    return {"now": utc_text(int(state.clock.now()))}
+
+
+def _workspaces(state: State, method: str, rest: list[str], body: Row) -> Any:
+    world, now = state.world, int(state.clock.now())
+    state.reports.clear()
+    match (method, *rest):
+        case ("POST",):
+            return changes.create_workspace(world, body)
+        case ("PATCH", workspace_id):
+            return changes.patch_workspace(world, workspace_id, body)
+        case ("DELETE", workspace_id):
+            changes.delete_workspace(world, workspace_id)
+        case ("POST", workspace_id, "restore"):
+            return changes.restore_workspace(world, workspace_id)
+        case ("POST", workspace_id, collection):
+            workspace = workspace_of(world, workspace_id)
+            return changes.create(world, workspace, collection, body, now)
+        case ("PATCH", workspace_id, collection, entity_id):
+            workspace = workspace_of(world, workspace_id)
+            return changes.patch(workspace, collection, entity_id, body)
+        case ("DELETE", workspace_id, collection, entity_id):
+            changes.delete(workspace_of(world, workspace_id), collection, entity_id)
+        case ("POST", workspace_id, collection, entity_id, "restore"):
+            return changes.restore(workspace_of(world, workspace_id), collection, entity_id)
+        case _:
+            raise Unknown(f"no admin endpoint {method} workspaces")
+    return {}

@@ -1,0 +1,115 @@
+"""The truth: what a complete read of a stream has to bring, in every workspace."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from integration_tests.sandbox import render
+from integration_tests.sandbox.reports import amounts_of, detailed_row
+from integration_tests.sandbox.state import State
+from integration_tests.sandbox.store import Row, Workspace
+
+Pairs = Iterator[tuple[dict[str, str], Row]]
+Query = dict[str, list[str]]
+
+
+def records(state: State, stream: str, query: Query) -> list[dict[str, Any]]:
+    """A stream's wire rows with the ids of their paths; KeyError for an unknown stream.
+
+    `query` may name one workspace (`workspaceId`), the `memberships` of users, whether projects and
+    entries are `hydrated`, and the `amounts` of the report.
+    """
+    make = _STREAMS[stream]
+    wanted = query.get("workspaceId")
+    found = []
+    for workspace in state.world.workspaces.values():
+        if wanted is None or workspace.id in wanted:
+            for path, row in make(state, workspace, query):
+                found.append({"path": {"workspaceId": workspace.id, **path}, "row": row})
+    return found
+
+
+def counts(state: State) -> dict[str, int]:
+    """How many records the truth holds of each stream that grows with the options."""
+    held = state.world.workspaces.values()
+    return {
+        "users": sum(len(each.members) for each in held),
+        "projects": sum(len(each.rows("projects")) for each in held),
+        "tasks": sum(len(each.rows("tasks")) for each in held),
+        "time_entries": sum(len(each.entries_of(user)) for each in held for user in each.members),
+        "detailed_report": sum(len(each.entries) for each in held),
+    }
+
+
+def _workspaces(state: State, workspace: Workspace, query: Query) -> Pairs:
+    yield {}, render.workspace_row(workspace)
+
+
+def _users(state: State, workspace: Workspace, query: Query) -> Pairs:
+    kinds = query.get("memberships", ["WORKSPACE"])[-1]
+    for member in workspace.members.values():
+        yield {}, render.user_row(workspace, member, kinds, roles=True)
+
+
+def _member_profiles(state: State, workspace: Workspace, query: Query) -> Pairs:
+    for member in workspace.members.values():
+        yield {"userId": member.id}, render.profile_row(workspace, member)
+
+
+def _plain(collection: str) -> Callable[[State, Workspace, Query], Pairs]:
+    def pairs(state: State, workspace: Workspace, query: Query) -> Pairs:
+        for row in workspace.rows(collection).values():
+            yield {}, row
+
+    return pairs
+
+
+def _projects(state: State, workspace: Workspace, query: Query) -> Pairs:
+    for project in workspace.rows("projects").values():
+        row = render.project_row(workspace, project)
+        yield {}, render.hydrated_project(workspace, row) if _hydrated(query) else row
+
+
+def _tasks(state: State, workspace: Workspace, query: Query) -> Pairs:
+    for task in workspace.rows("tasks").values():
+        yield {"projectId": task["projectId"]}, render.task_row(workspace, task)
+
+
+def _time_entries(state: State, workspace: Workspace, query: Query) -> Pairs:
+    for user_id in workspace.members:
+        for entry in workspace.entries_of(user_id):
+            yield {"userId": user_id}, render.entry_row(workspace, entry, _hydrated(query))
+
+
+def _running(state: State, workspace: Workspace, query: Query) -> Pairs:
+    for entry in workspace.running.values():
+        yield {}, render.entry_row(workspace, entry, _hydrated(query))
+
+
+def _detailed_report(state: State, workspace: Workspace, query: Query) -> Pairs:
+    zone = ZoneInfo("UTC")
+    elapsed = state.settings.running_duration == "elapsed"
+    now = int(state.clock.now()) if elapsed else None
+    for entry in workspace.all_entries():
+        yield {}, detailed_row(workspace, entry, zone, amounts_of(dict(query)), now)
+
+
+def _hydrated(query: Query) -> bool:
+    return query.get("hydrated", ["false"])[-1] == "true"
+
+
+_STREAMS: dict[str, Callable[[State, Workspace, Query], Pairs]] = {
+    "workspaces": _workspaces,
+    "users": _users,
+    "member_profiles": _member_profiles,
+    "user_groups": _plain("user-groups"),
+    "clients": _plain("clients"),
+    "projects": _projects,
+    "tasks": _tasks,
+    "tags": _plain("tags"),
+    "custom_fields": _plain("custom-fields"),
+    "time_entries": _time_entries,
+    "time_entries_in_progress": _running,
+    "detailed_report": _detailed_report,
+}
+STREAMS = tuple(_STREAMS)

@@ -1,0 +1,74 @@
+"""The running server's state: data, settings, clock, request log, faults and request counts."""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from integration_tests.sandbox.data import make_world
+from integration_tests.sandbox.faults import Faults
+from integration_tests.sandbox.limits import Limits
+from integration_tests.sandbox.store import Options, World
+
+
+@dataclass
+class Settings:
+    """What the admin API can change about the server's behaviour."""
+
+    limits: bool = False
+    per_hour_free: int = 30
+    per_second: int = 50
+    retry_after: int | None = None
+    oversize: str = "error"
+    page_size_clamp: int | None = None
+    last_page: str = "normal"
+    report_max_page_size: int = 1000
+    report_end: str = "inclusive"
+    running_duration: str = "null"
+    batch_missing: str = "error"
+    time_zone: str = "Europe/Belgrade"
+
+
+@dataclass
+class Clock:
+    """The server's present in epoch seconds: the real one moved ahead, or one that stands still."""
+
+    stands_at: float | None
+    ahead: float = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.ahead if self.stands_at is None else self.stands_at
+
+    def advance(self, seconds: float) -> None:
+        if self.stands_at is None:
+            self.ahead += seconds
+        else:
+            self.stands_at += seconds
+
+
+@dataclass
+class State:
+    """Everything that a reset starts anew."""
+
+    options: Options
+    began: int
+    world: World = field(init=False)
+    settings: Settings = field(init=False)
+    clock: Clock = field(init=False)
+    faults: Faults = field(init=False)
+    limits: Limits = field(init=False)
+    requests: deque[dict[str, Any]] = field(init=False)
+    reports: dict[Any, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """The data of the first start again; no faults, no log, the settings of the options."""
+        self.world = make_world(self.options, self.began)
+        self.settings = Settings(limits=self.options.limits, time_zone=self.options.time_zone)
+        self.clock = Clock(None if self.options.now is None else float(self.options.now))
+        self.faults = Faults()
+        self.limits = Limits()
+        self.requests = deque(maxlen=200_000)
+        self.reports = {}

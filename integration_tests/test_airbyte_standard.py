@@ -1,0 +1,94 @@
+"""Airbyte's standard tests, run as `acceptance-test-config.yml` says.
+
+The configurations that it names are read against the sandbox, which puts in its own addresses and
+key. A configuration in `secrets/config.json` is read against Clockify itself.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from airbyte_cdk.test.models import ConnectorTestScenario
+from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
+
+from integration_tests.airbyte import ROOT, config_of
+from integration_tests.sandbox.client import Sandbox, start
+from source_clockify import SourceClockify
+
+SECRET_CONFIG = ROOT / "secrets" / "config.json"
+OWN_KEY = "the-sandbox-fills-in-its-own"
+
+
+# The command of each test; a configuration takes part in those that its sections run.
+COMMANDS = {
+    "test_config_matches_spec": "spec",
+    "test_check": "check",
+    "test_discover": "discover",
+    "test_basic_read": "read",
+    "test_fail_read_with_bad_catalog": "read",
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each configuration; the fixture `scenario` completes it."""
+    if "scenario" in metafunc.fixturenames:
+        command = COMMANDS[metafunc.function.__name__]
+        scenarios = [each for each in metafunc.cls.get_scenarios() if each.runs(command)]
+        ids = [scenario.id for scenario in scenarios]
+        metafunc.parametrize("scenario", scenarios, ids=ids, indirect=True)
+
+
+class StandardTests(SourceTestSuiteBase):
+    """The tests that need no Docker engine."""
+
+    connector = SourceClockify
+
+    test_docker_image_build_and_spec = None
+    test_docker_image_spec_backward_compatibility = None
+    test_docker_image_build_and_check = None
+    test_docker_image_build_and_config_matches_spec = None
+    test_docker_image_build_and_discover = None
+    test_docker_image_build_and_read = None
+
+    @classmethod
+    def create_connector(cls, scenario: ConnectorTestScenario | None) -> Any:
+        if scenario is None:
+            return SourceClockify()
+        config = scenario.get_config_dict(
+            connector_root=cls.get_connector_root_dir(), empty_if_missing=True
+        )
+        return SourceClockify(config=config or None)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with start(users=6, entries=30) as server:
+        yield server
+
+
+class TestAgainstSandbox(StandardTests):
+    @pytest.fixture
+    def scenario(self, request: pytest.FixtureRequest, sandbox: Sandbox) -> ConnectorTestScenario:
+        declared: ConnectorTestScenario = request.param
+        config = declared.get_config_dict(
+            connector_root=self.get_connector_root_dir(), empty_if_missing=False
+        )
+        config["server"] = config_of(sandbox)["server"]
+        if config["credentials"]["api_key"] == OWN_KEY:
+            config["credentials"]["api_key"] = sandbox.api_key
+        return declared.model_copy(update={"config_dict": config})
+
+
+if SECRET_CONFIG.is_file():
+
+    class TestAgainstClockify(StandardTests):
+        pytestmark = pytest.mark.requires_creds
+
+        @classmethod
+        def get_scenarios(cls) -> list[ConnectorTestScenario]:
+            return [ConnectorTestScenario(config_path=SECRET_CONFIG, status="succeed")]
+
+        @pytest.fixture
+        def scenario(self, request: pytest.FixtureRequest) -> ConnectorTestScenario:
+            declared: ConnectorTestScenario = request.param
+            return declared

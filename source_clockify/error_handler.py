@@ -1,0 +1,220 @@
+"""What a response of Clockify means.
+
+The filters of the manifest decide what is refused, retried or fatal. This handler adds what they
+cannot do: judge a body without building objects for a template, stop retrying a server that stays
+broken, follow no redirect, and remember refusals (see refusals.py).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.declarative.requesters.error_handlers import DefaultErrorHandler
+from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
+    SUCCESS_RESOLUTION,
+    ErrorResolution,
+    ResponseAction,
+)
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_clockify.authenticator import REDIRECT_TARGET, credentials_header, drop_redirect
+from source_clockify.refusals import Refusal, current_notes
+
+# Retries of a server error, a broken connection or a broken body: 127 seconds of waiting in all.
+# The rate limit has its own number in the manifest, because it may last an hour.
+SERVER_RETRIES = 7
+
+# Longer than the hour of the free plan, for servers that name their wait in Retry-After.
+LONGEST_WAIT_SECONDS = 2 * 60 * 60
+
+_ATTEMPTS = "_clockify_attempts"
+
+
+@dataclass
+class ClockifyErrorHandler(DefaultErrorHandler):
+    """Decides what to do with a response.
+
+    Attributes:
+        body: what a good answer holds, see `is_expected`.
+    """
+
+    max_time: int = LONGEST_WAIT_SECONDS
+    body: str = "list"
+
+    def interpret_response(
+        self, response_or_exception: requests.Response | Exception | None
+    ) -> ErrorResolution:
+        if isinstance(response_or_exception, requests.Response):
+            resolution = self._of_response(response_or_exception)
+        else:
+            resolution = self._of_exception(response_or_exception)
+        return _deferred(resolution)
+
+    def _of_response(self, response: requests.Response) -> ErrorResolution:
+        if 300 <= response.status_code < 400:
+            return _failure(_redirect_message(response), FailureType.config_error)
+        if response.ok:
+            resolution = self._of_body(response)
+        else:
+            resolution = super().interpret_response(response)
+        if resolution.response_action is ResponseAction.SUCCESS:
+            return resolution
+        resolution = replace(
+            resolution, error_message=f"{resolution.error_message} ({_request_line(response)})"
+        )
+        if resolution.response_action is ResponseAction.IGNORE:
+            _note_refusal(response, resolution)
+        if response.status_code == 404 and not response.content:
+            resolution = replace(
+                resolution,
+                error_message=f"{resolution.error_message} {self._visible_workspaces(response)}",
+            )
+        if resolution.response_action is ResponseAction.RETRY:
+            return self._retried(response.request, resolution)
+        return resolution
+
+    def _of_body(self, response: requests.Response) -> ErrorResolution:
+        try:
+            body = orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            body = None
+        if is_expected(body, self.body):
+            return SUCCESS_RESOLUTION
+        resolution = super().interpret_response(response)
+        if resolution.response_action is ResponseAction.SUCCESS:
+            return ErrorResolution(
+                response_action=ResponseAction.RETRY,
+                failure_type=FailureType.transient_error,
+                error_message="Clockify's answer is empty, cut off or not the expected JSON.",
+            )
+        return resolution
+
+    def _of_exception(self, exception: Exception | None) -> ErrorResolution:
+        resolution = super().interpret_response(exception)
+        request = getattr(exception, "request", None)
+        if resolution.response_action is not ResponseAction.RETRY or request is None:
+            return resolution
+        message = (
+            f"The connection to Clockify failed: {type(exception).__name__} "
+            f"({request.method} {urlsplit(request.url).path})."
+        )
+        return self._retried(
+            request,
+            replace(resolution, error_message=message, failure_type=FailureType.transient_error),
+        )
+
+    def _retried(
+        self, request: requests.PreparedRequest, resolution: ErrorResolution
+    ) -> ErrorResolution:
+        """Turn the retry into a failure once the request was tried often enough."""
+        attempts = getattr(request, _ATTEMPTS, 0) + 1
+        setattr(request, _ATTEMPTS, attempts)
+        if attempts <= min(SERVER_RETRIES, int(self.max_retries or 0)):
+            return resolution
+        return _failure(
+            f"{resolution.error_message} Tried {attempts} times.", FailureType.transient_error
+        )
+
+    def _visible_workspaces(self, response: requests.Response) -> str:
+        header = credentials_header(self.config)
+        if "X-Api-Key" not in header:
+            return ""
+        return visible_workspaces(f"{self.config['hosts']['api']}/workspaces", header["X-Api-Key"])
+
+
+def is_expected(body: Any, kind: str) -> bool:
+    """Tell whether a decoded body is what an endpoint of this kind answers.
+
+    Kinds: `list` (a JSON list), `hydrated_projects` (a list of projects with their tasks),
+    `workspaces` (a list that is not empty, or one workspace), `detailed_report` (an object with
+    `timeentries`) and `object` (an object that is neither empty nor an error).
+    """
+    if kind == "list":
+        return isinstance(body, list)
+    if kind == "hydrated_projects":
+        return isinstance(body, list) and all("tasks" in project for project in body)
+    if kind == "workspaces":
+        return bool(body) and (isinstance(body, list) or (isinstance(body, dict) and "id" in body))
+    if kind == "detailed_report":
+        return isinstance(body, dict) and "timeentries" in body
+    return isinstance(body, dict) and bool(body) and not _is_error(body)
+
+
+@lru_cache(maxsize=1)
+def visible_workspaces(url: str, api_key: str) -> str:
+    """Return a sentence that names the workspaces of this key; empty if they cannot be listed.
+
+    Sends one request, once per process, and only after a workspace was not found.
+    """
+    try:
+        with requests.Session() as session:
+            session.hooks["response"].append(drop_redirect)
+            response = session.get(url, headers={"X-Api-Key": api_key}, timeout=30)
+        workspaces = orjson.loads(response.content) if response.ok else []
+        names = ", ".join(f"{workspace['id']} ({workspace['name']})" for workspace in workspaces)
+    except (requests.RequestException, orjson.JSONDecodeError, KeyError, TypeError):
+        return ""
+    return f"This key can see: {names}." if names else "This key can see no workspace."
+
+
+def _is_error(body: Mapping[str, Any]) -> bool:
+    return "code" in body and "message" in body
+
+
+def _failure(message: str, failure_type: FailureType) -> ErrorResolution:
+    return ErrorResolution(
+        response_action=ResponseAction.FAIL, failure_type=failure_type, error_message=message
+    )
+
+
+def _request_line(response: requests.Response) -> str:
+    request = response.request
+    return f"{request.method} {urlsplit(request.url or '').path}, status {response.status_code}"
+
+
+def _redirect_message(response: requests.Response) -> str:
+    target = urlsplit(response.headers.get(REDIRECT_TARGET, ""))
+    return (
+        f"Clockify redirects to {target.scheme}://{target.hostname}, which the connector does not "
+        f"follow because its key belongs to the configured host only. Check Server (server). "
+        f"({_request_line(response)})"
+    )
+
+
+def _note_refusal(response: requests.Response, resolution: ErrorResolution) -> None:
+    notes = current_notes()
+    if notes is None:
+        return
+    match = re.search(r"/workspaces/([^/]+)", urlsplit(response.url).path)
+    notes.refusals.append(
+        Refusal(
+            workspace_id=match.group(1) if match else "",
+            vanished=response.status_code == 400,
+            message=str(resolution.error_message),
+        )
+    )
+
+
+def _deferred(resolution: ErrorResolution) -> ErrorResolution:
+    """Note a failure of a parent for later, where the thread asks for that (see refusals.py)."""
+    notes = current_notes()
+    if (
+        resolution.response_action is not ResponseAction.FAIL
+        or notes is None
+        or notes.failures is None
+    ):
+        return resolution
+    notes.failures.append(
+        AirbyteTracedException(
+            message=resolution.error_message,
+            internal_message=resolution.error_message,
+            failure_type=resolution.failure_type or FailureType.system_error,
+        )
+    )
+    return replace(resolution, response_action=ResponseAction.IGNORE)

@@ -1,0 +1,157 @@
+"""Paging that obeys the server (sections 3 and 6.6 of Clockify's behaviour in AGENTS.md).
+
+The manifest alone can only stop on a short page. A server that silently clamps the page size sends
+short pages all the time, and what follows them would be lost.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import orjson
+import pendulum
+import requests
+from airbyte_cdk.sources.declarative.extractors.record_selector import extracted_record_count
+from airbyte_cdk.sources.declarative.requesters.paginators.strategies.page_increment import (
+    PageIncrement,
+)
+from airbyte_cdk.sources.types import Record, StreamSlice
+
+from source_clockify.timestamps import format_time, parse_time
+
+logger = logging.getLogger("airbyte")
+
+# Two windows overlap by this much, since Clockify reads the end of a window as wall clock in the
+# account's time zone, which may be 14 hours ahead of UTC and jumps by an hour twice a year.
+OVERLAP = pendulum.duration(days=1)
+
+
+def is_last_page(response: requests.Response, rows: int, page_size: int | None) -> bool:
+    """Tell whether this page is the last: by the header `Last-Page`, without one by its size.
+
+    An empty page is always the last, also where the header claims otherwise.
+    """
+    if rows == 0:
+        return True
+    header = response.headers.get("Last-Page", "").strip().lower()
+    if header in ("true", "false"):
+        return header == "true"
+    return page_size is not None and rows < page_size
+
+
+@dataclass
+class ListingPagination(PageIncrement):
+    """Page numbers until the server says that the page was the last."""
+
+    def next_page_token(
+        self,
+        response: requests.Response,
+        last_page_size: int,
+        last_record: Record | None,
+        last_page_token_value: Any | None,
+        page_size_override: int | None = None,
+        stream_slice: StreamSlice | None = None,
+    ) -> Any | None:
+        rows = extracted_record_count(response, default=last_page_size)
+        if is_last_page(response, rows, self._page_size):
+            return None
+        return int(last_page_token_value or self.start_from_page) + 1
+
+
+class CountedPage(int):
+    """A page number that knows how many rows came before it."""
+
+    rows_before: int = 0
+
+
+@dataclass
+class DetailedReportPagination(PageIncrement):
+    """Page numbers until as many rows are there as `totals[0].entriesCount` announces."""
+
+    def next_page_token(
+        self,
+        response: requests.Response,
+        last_page_size: int,
+        last_record: Record | None,
+        last_page_token_value: Any | None,
+        page_size_override: int | None = None,
+        stream_slice: StreamSlice | None = None,
+    ) -> Any | None:
+        rows = extracted_record_count(response, default=last_page_size)
+        rows_so_far = getattr(last_page_token_value, "rows_before", 0) + rows
+        announced = announced_rows(response)
+        if announced is None:
+            if is_last_page(response, rows, self._page_size):
+                return None
+        elif rows_so_far >= announced:
+            return None
+        elif rows == 0:
+            logger.warning(
+                "Clockify announces %s entries in a report but sent %s (%s).",
+                announced,
+                rows_so_far,
+                response.url,
+            )
+            return None
+        page = CountedPage(int(last_page_token_value or self.start_from_page) + 1)
+        page.rows_before = rows_so_far
+        return page
+
+
+def announced_rows(response: requests.Response) -> int | None:
+    """Return `totals[0].entriesCount` of a report, None if it does not say."""
+    body = orjson.loads(response.content)
+    totals = body.get("totals") if isinstance(body, dict) else None
+    first = totals[0] if isinstance(totals, list) and totals else None
+    count = first.get("entriesCount") if isinstance(first, dict) else None
+    return count if isinstance(count, int) else None
+
+
+class TimeToken(TypedDict):
+    """The next request for time entries: the end of its window, and the page within that window."""
+
+    end: str | None
+    page: int
+
+
+@dataclass
+class TimeEntriesPagination(PageIncrement):
+    """Pages by time, from the newest entry to the oldest.
+
+    Clockify lists the newest first. The next request ends where this page ended, so an entry that
+    is added or deleted meanwhile cannot push another one over the edge of a page. Only where a
+    whole page lies within the overlap does the page number go up. Entries of the overlap come
+    twice; the stream drops them by id.
+    """
+
+    @property
+    def initial_token(self) -> Any | None:
+        return None
+
+    def next_page_token(
+        self,
+        response: requests.Response,
+        last_page_size: int,
+        last_record: Record | None,
+        last_page_token_value: Any | None,
+        page_size_override: int | None = None,
+        stream_slice: StreamSlice | None = None,
+    ) -> Any | None:
+        rows = extracted_record_count(response, default=last_page_size)
+        # Without a record every row of this page began before the window: so did all that follow.
+        if is_last_page(response, rows, self._page_size) or last_record is None:
+            return None
+        current: TimeToken = last_page_token_value or TimeToken(end=None, page=1)
+        end = end_of_next_window(last_record.data)
+        if end is not None and (current["end"] is None or end < current["end"]):
+            return TimeToken(end=end, page=1)
+        return TimeToken(end=current["end"], page=current["page"] + 1)
+
+
+def end_of_next_window(oldest: Mapping[str, Any]) -> str | None:
+    """Return the end of the window that holds all older entries, None if it has no start."""
+    start = (oldest.get("timeInterval") or {}).get("start")
+    if not start:
+        return None
+    return format_time(parse_time(start) + OVERLAP)

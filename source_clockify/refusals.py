@@ -1,0 +1,65 @@
+"""What Clockify refused while a partition was read or generated.
+
+An ignored request leaves no trace in the records: the listing just seems empty. The error handler
+notes it here, and the stream that caused the request picks it up. Both run in the same thread, so
+the notes are the thread's own.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One request that was ignored.
+
+    Attributes:
+        workspace_id: the workspace of the request, empty if its URL names none.
+        vanished: True if the entity is gone since its parent was listed, False if the plan or a
+            permission is missing.
+        message: a sentence for the user.
+    """
+
+    workspace_id: str
+    vanished: bool
+    message: str
+
+
+@dataclass
+class Notes:
+    """What happened in one thread between `collecting` and its end.
+
+    Attributes:
+        refusals: the ignored requests, in order.
+        failures: messages of requests to parents that failed; None where a failure is raised at
+            once because nothing else depends on the request.
+    """
+
+    refusals: list[Refusal] = field(default_factory=list)
+    failures: list[Exception] | None = None
+
+
+_current = threading.local()
+
+
+@contextmanager
+def collecting(*, defer_failures: bool = False) -> Iterator[Notes]:
+    """Collect what the error handler notes in this thread.
+
+    With `defer_failures` a failed request is noted and taken for an empty answer, so that an error
+    in one workspace does not keep the others from being read; the caller raises it afterwards.
+    """
+    notes = Notes(failures=[] if defer_failures else None)
+    outer = getattr(_current, "notes", None)
+    _current.notes = notes
+    try:
+        yield notes
+    finally:
+        _current.notes = outer
+
+
+def current_notes() -> Notes | None:
+    """Return the notes of this thread, None outside `collecting`."""
+    return getattr(_current, "notes", None)

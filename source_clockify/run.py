@@ -1,0 +1,52 @@
+"""The command `source-clockify`: spec, check, discover, read."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
+from airbyte_cdk.exception_handler import init_uncaught_exception_handler
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_clockify.source import SourceClockify
+
+logger = logging.getLogger("airbyte")
+
+
+def run() -> None:
+    init_uncaught_exception_handler(logger)
+    arguments = sys.argv[1:]
+    launch(source_of(arguments), arguments)
+
+
+def source_of(arguments: Sequence[str]) -> SourceClockify:
+    """Return the source that the command line describes.
+
+    The CDK interpolates the manifest while the source is built, so the files named on the command
+    line are read here already.
+
+    Raises:
+        AirbyteTracedException: config_error, for a file that is missing or no JSON.
+    """
+    catalog_path = AirbyteEntrypoint.extract_catalog(list(arguments))
+    config_path = AirbyteEntrypoint.extract_config(list(arguments))
+    state_path = AirbyteEntrypoint.extract_state(list(arguments))
+    try:
+        catalog = SourceClockify.read_catalog(catalog_path) if catalog_path else None
+        config = SourceClockify.read_config(config_path) if config_path else None
+        state = SourceClockify.read_state(state_path) if state_path else None
+    except (OSError, ValueError) as error:
+        raise AirbyteTracedException(
+            message=f"A file of the command line cannot be read as JSON: {error}",
+            failure_type=FailureType.config_error,
+        ) from error
+    # A migrated configuration is written back to its file, unless the file is mounted read-only.
+    writable = bool(config_path) and os.access(str(config_path), os.W_OK)
+    return SourceClockify(
+        catalog=catalog,
+        config=config,
+        state=state,
+        config_path=config_path if writable else None,
+    )

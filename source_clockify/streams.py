@@ -1,0 +1,185 @@
+"""The streams of the manifest, wrapped.
+
+The manifest builds the streams; a wrapper adds what happens around a read: warnings for what was
+refused, errors of a parent after its siblings were read, no entry twice, no report from before the
+workspace existed.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pendulum
+import requests
+from airbyte_cdk.models import AirbyteStream, FailureType
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.sources.streams.concurrent.availability_strategy import StreamAvailability
+from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
+from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
+from airbyte_cdk.sources.types import Record
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_clockify.refusals import Notes, collecting
+from source_clockify.timestamps import creation_time, format_time, parse_time
+
+logger = logging.getLogger("airbyte")
+
+
+@dataclass(frozen=True)
+class StreamTraits:
+    """What the wrapper has to know about a stream.
+
+    Attributes:
+        overlapping_pages: its pages may repeat records.
+        begins_with_workspace: no window before the workspace's creation holds a record.
+    """
+
+    overlapping_pages: bool = False
+    begins_with_workspace: bool = False
+
+
+def traits_of(stream_name: str) -> StreamTraits:
+    """Return what the wrapper has to know about the stream of this name."""
+    return StreamTraits(
+        overlapping_pages=stream_name == "time_entries",
+        begins_with_workspace=stream_name.endswith("_report"),
+    )
+
+
+class RefusalLog:
+    """Warns once per workspace of a stream."""
+
+    def __init__(self, stream_name: str) -> None:
+        self._stream_name = stream_name
+        self._warned: set[str] = set()
+        self._lock = threading.Lock()
+
+    def warn(self, notes: Notes) -> None:
+        for refusal in notes.refusals:
+            if refusal.vanished:
+                logger.warning("%s: %s", self._stream_name, refusal.message)
+            elif self._is_first(refusal.workspace_id):
+                logger.warning(
+                    "%s: workspace %s is skipped, the others are read. %s",
+                    self._stream_name,
+                    refusal.workspace_id,
+                    refusal.message,
+                )
+
+    def _is_first(self, workspace_id: str) -> bool:
+        with self._lock:
+            if workspace_id in self._warned:
+                return False
+            self._warned.add(workspace_id)
+            return True
+
+
+class ClockifyStream(AbstractStream):
+    """A stream of the manifest and what the Python layer does around it."""
+
+    def __init__(self, inner: AbstractStream, traits: StreamTraits) -> None:
+        self._inner = inner
+        self._traits = traits
+        self._refusal_log = RefusalLog(inner.name)
+
+    def generate_partitions(self) -> Iterable[Partition]:
+        """Yield the partitions of all workspaces, then raise the first error of a parent."""
+        with collecting(defer_failures=True) as notes:
+            for partition in self._inner.generate_partitions():
+                yield ClockifyPartition(partition, self._traits, self._refusal_log)
+        self._refusal_log.warn(notes)
+        if notes.failures:
+            raise notes.failures[0]
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @property
+    def cursor_field(self) -> str | None:
+        return self._inner.cursor_field
+
+    @property
+    def cursor(self) -> Cursor:
+        return self._inner.cursor
+
+    def get_json_schema(self) -> Mapping[str, Any]:
+        return self._inner.get_json_schema()
+
+    def as_airbyte_stream(self) -> AirbyteStream:
+        return self._inner.as_airbyte_stream()
+
+    def log_stream_sync_configuration(self) -> None:
+        self._inner.log_stream_sync_configuration()
+
+    def check_availability(self) -> StreamAvailability:
+        return self._inner.check_availability()
+
+
+class ClockifyPartition(Partition):
+    """A partition of the manifest, read with the stream's traits."""
+
+    def __init__(self, inner: Partition, traits: StreamTraits, refusal_log: RefusalLog) -> None:
+        self._inner = inner
+        self._traits = traits
+        self._refusal_log = refusal_log
+
+    def read(self) -> Iterable[Record]:
+        if self._traits.begins_with_workspace and ends_before_workspace(self.to_slice() or {}):
+            return
+        with collecting() as notes:
+            records: Iterable[Record] = self._inner.read()
+            if self._traits.overlapping_pages:
+                records = without_repeats(records)
+            try:
+                yield from records
+            except (requests.exceptions.MissingSchema, requests.exceptions.InvalidURL) as error:
+                raise AirbyteTracedException(
+                    message=str(error), failure_type=FailureType.config_error
+                ) from error
+        self._refusal_log.warn(notes)
+
+    def to_slice(self) -> Mapping[str, Any] | None:
+        return self._inner.to_slice()
+
+    def stream_name(self) -> str:
+        return self._inner.stream_name()
+
+    def __hash__(self) -> int:
+        return hash(self._inner)
+
+
+def ends_before_workspace(stream_slice: Mapping[str, Any]) -> bool:
+    """Tell whether a report's window ends before its workspace was created."""
+    try:
+        created = creation_time(stream_slice["workspace_id"])
+    except ValueError:
+        return False
+    return bool(stream_slice["end_time"] < created.to_date_string())
+
+
+# How far apart the same entry can come twice: the overlap of two windows, and some margin.
+_REMEMBERED = pendulum.duration(days=3)
+
+
+def without_repeats(records: Iterable[Record]) -> Iterator[Record]:
+    """Yield each record once, by id, from records that come newest first.
+
+    Remembers only the ids of entries near the current one, so memory does not grow with a user's
+    history.
+    """
+    starts: dict[str, str] = {}
+    prune_at = 20_000
+    for record in records:
+        identifier = record["id"]
+        if identifier in starts:
+            continue
+        start = record.get("start") or ""
+        if len(starts) >= prune_at and start:
+            horizon = format_time(parse_time(start) + _REMEMBERED)
+            starts = {key: value for key, value in starts.items() if value < horizon}
+            prune_at = max(20_000, 2 * len(starts))
+        starts[identifier] = start
+        yield record
