@@ -217,31 +217,45 @@ def test_no_cursor_runs_backwards(story: Story, pair: tuple[Layer, Layer], strea
 # Partitions that the state does not know
 
 
-def test_a_new_user_brings_all_his_history(fresh_sandbox: Sandbox) -> None:
-    first = sync(CONNECTOR, fresh_sandbox)
-    workspace = fresh_sandbox.workspaces[0]["id"]
-    newcomer = fresh_sandbox.create(workspace, "users", {"name": "newcomer"})["id"]
+@dataclass
+class Arrival:
+    """A sync after a user and a workspace have come, both with a history."""
+
+    output: Output
+    user: str
+    workspace: str
+
+
+@pytest.fixture(scope="module")
+def arrival(sandbox: Sandbox, story: Story) -> Arrival:
+    home = sandbox.workspaces[1]["id"]
+    first = sync(CONNECTOR, sandbox)
+    user = sandbox.create(home, "users", {"name": "veteran"})["id"]
     for days in (1, 100, 300):
-        row = {"userId": newcomer, "timeInterval": {"start": ago(days)}}
-        fresh_sandbox.create(workspace, "time-entries", row)
-    second = sync(CONNECTOR, fresh_sandbox, first.state)
+        row = {"userId": user, "timeInterval": {"start": ago(days)}}
+        sandbox.create(home, "time-entries", row)
+    workspace = sandbox.create_workspace(users=2, entries=40, projects=0, tasks=0)["id"]
+    return Arrival(sync(CONNECTOR, sandbox, first.state), user, workspace)
+
+
+def test_a_new_user_brings_all_his_history(arrival: Arrival, sandbox: Sandbox) -> None:
     assert_same(
         "time_entries",
-        [each for each in second.records["time_entries"] if each["userId"] == newcomer],
-        [each for each in expected(fresh_sandbox, "time_entries") if each["userId"] == newcomer],
+        [each for each in arrival.output.records["time_entries"] if each["userId"] == arrival.user],
+        [each for each in expected(sandbox, "time_entries") if each["userId"] == arrival.user],
     )
 
 
-def test_a_new_workspace_brings_all_its_history(fresh_sandbox: Sandbox) -> None:
-    first = sync(CONNECTOR, fresh_sandbox)
-    workspace = fresh_sandbox.create_workspace(users=2, entries=40, projects=0, tasks=0)["id"]
-    second = sync(CONNECTOR, fresh_sandbox, first.state)
-    for stream in TIMED:
-        assert_same(
-            stream,
-            [each for each in second.records[stream] if each["workspaceId"] == workspace],
-            expected(fresh_sandbox, stream, [workspace]),
-        )
+@each_stream
+def test_a_new_workspace_brings_all_its_history(
+    arrival: Arrival, sandbox: Sandbox, stream: str
+) -> None:
+    records = arrival.output.records[stream]
+    assert_same(
+        stream,
+        [each for each in records if each["workspaceId"] == arrival.workspace],
+        expected(sandbox, stream, [arrival.workspace]),
+    )
 
 
 def test_what_failed_in_one_sync_is_read_whole_in_the_next(fresh_sandbox: Sandbox) -> None:

@@ -87,7 +87,7 @@ def test_without_the_last_page_header_a_full_page_is_followed_by_one_more_reques
 ) -> None:
     server.settings(last_page="omit")
     server.clear_requests()
-    streams = ("tags", "custom_fields", "time_entries")
+    streams = ("tags", "time_entries")
     largest = full_pages[-1:]
     output = read(layer, config_of(server, workspace_ids=largest), streams, in_process=True)
     requests = server.requests()
@@ -95,7 +95,6 @@ def test_without_the_last_page_header_a_full_page_is_followed_by_one_more_reques
     assert_complete(output, server, streams, largest)
     assert counted(requests) == {
         "/workspaces/*/tags": 2,
-        "/workspaces/*/custom-fields": 1,
         "/workspaces/*/users": 1,
         "/workspaces/*/user/*/time-entries": 2,
     }

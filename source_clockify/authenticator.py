@@ -12,6 +12,8 @@ import requests
 from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
 from airbyte_cdk.sources.types import Config
 
+from source_clockify.bodies import refuse_broken_body
+
 # Where a redirect wanted to go; read by the error handler.
 REDIRECT_TARGET = "x-redirect-not-followed"
 
@@ -28,7 +30,8 @@ class ClockifyAuthenticator(DeclarativeAuthenticator):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers.update(self._header)
-        request.hooks["response"].append(drop_redirect)
+        hooks = request.hooks["response"]
+        hooks.extend(hook for hook in (drop_redirect, refuse_broken_body) if hook not in hooks)
         return request
 
     @property

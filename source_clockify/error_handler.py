@@ -6,7 +6,6 @@ broken, follow no redirect, and remember refusals (see refusals.py).
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -24,6 +23,7 @@ from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.authenticator import REDIRECT_TARGET, credentials_header, drop_redirect
+from source_clockify.bodies import BrokenBody, decoded_body, is_error
 from source_clockify.refusals import Refusal, current_notes
 
 # Retries of a server error, a broken connection or a broken body: 127 seconds of waiting in all.
@@ -80,11 +80,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         return resolution
 
     def _of_body(self, response: requests.Response) -> ErrorResolution:
-        try:
-            body = orjson.loads(response.content)
-        except orjson.JSONDecodeError:
-            body = None
-        if is_expected(body, self.body):
+        if is_expected(decoded_body(response), self.body):
             return SUCCESS_RESOLUTION
         resolution = super().interpret_response(response)
         if resolution.response_action is ResponseAction.SUCCESS:
@@ -96,6 +92,11 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         return resolution
 
     def _of_exception(self, exception: Exception | None) -> ErrorResolution:
+        if isinstance(exception, BrokenBody):
+            return self._of_response(exception.response)
+        if isinstance(exception, requests.exceptions.InvalidSchema):
+            # Where a URL is not configured the manifest has a sentence in its place.
+            return _failure(_sentence_in(str(exception)), FailureType.config_error)
         resolution = super().interpret_response(exception)
         request = getattr(exception, "request", None)
         if resolution.response_action is not ResponseAction.RETRY or request is None:
@@ -143,7 +144,7 @@ def is_expected(body: Any, kind: str) -> bool:
         return bool(body) and (isinstance(body, list) or (isinstance(body, dict) and "id" in body))
     if kind == "detailed_report":
         return isinstance(body, dict) and "timeentries" in body
-    return isinstance(body, dict) and bool(body) and not _is_error(body)
+    return isinstance(body, dict) and bool(body) and not is_error(body)
 
 
 @lru_cache(maxsize=1)
@@ -161,10 +162,6 @@ def visible_workspaces(url: str, api_key: str) -> str:
     except (requests.RequestException, orjson.JSONDecodeError, KeyError, TypeError):
         return ""
     return f"This key can see: {names}." if names else "This key can see no workspace."
-
-
-def _is_error(body: Mapping[str, Any]) -> bool:
-    return "code" in body and "message" in body
 
 
 def _failure(message: str, failure_type: FailureType) -> ErrorResolution:
@@ -185,6 +182,11 @@ def _redirect_message(response: requests.Response) -> str:
         f"follow because its key belongs to the configured host only. Check Server (server). "
         f"({_request_line(response)})"
     )
+
+
+def _sentence_in(text: str) -> str:
+    match = re.search(r"'([^':]+)", text)
+    return f"{match.group(1) if match else text}."
 
 
 def _note_refusal(response: requests.Response, resolution: ErrorResolution) -> None:

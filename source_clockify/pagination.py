@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-import orjson
 import pendulum
 import requests
 from airbyte_cdk.sources.declarative.extractors.record_selector import extracted_record_count
@@ -18,6 +17,7 @@ from airbyte_cdk.sources.declarative.requesters.paginators.strategies.page_incre
 )
 from airbyte_cdk.sources.types import Record, StreamSlice
 
+from source_clockify.bodies import decoded_body
 from source_clockify.timestamps import format_time, parse_time
 
 logger = logging.getLogger("airbyte")
@@ -101,7 +101,7 @@ class DetailedReportPagination(PageIncrement):
 
 def announced_rows(response: requests.Response) -> int | None:
     """Return `totals[0].entriesCount` of a report, None if it does not say."""
-    body = orjson.loads(response.content)
+    body = decoded_body(response)
     totals = body.get("totals") if isinstance(body, dict) else None
     first = totals[0] if isinstance(totals, list) and totals else None
     count = first.get("entriesCount") if isinstance(first, dict) else None

@@ -2,13 +2,16 @@
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from airbyte_cdk.models import (
     AirbyteConnectionStatus,
     AirbyteMessage,
+    AirbyteStateBlob,
     AirbyteStateMessage,
     ConfiguredAirbyteCatalog,
+    SyncMode,
 )
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
     ConcurrentDeclarativeSource,
@@ -39,7 +42,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         super().__init__(
             catalog=catalog,
             config=config,
-            state=state,
+            state=usable_state(state, catalog),
             source_config=with_python_components(load_manifest()),
             config_path=config_path,
         )
@@ -83,6 +86,37 @@ class SourceClockify(ConcurrentDeclarativeSource):
                 continue
             if name in by_name:
                 _read_through(by_name[name])
+
+
+def usable_state(
+    state: list[AirbyteStateMessage] | None, catalog: ConfiguredAirbyteCatalog | None
+) -> list[AirbyteStateMessage]:
+    """Return what the streams may continue from.
+
+    A full refresh takes no notice of a state. In an incremental sync a partition that the state
+    does not know (a new user, a workspace that was not visible) has no cursor: the CDK would start
+    it where the others are, and all that is older would be lost.
+    """
+    refreshed = {
+        configured.stream.name
+        for configured in (catalog.streams if catalog else [])
+        if configured.sync_mode == SyncMode.full_refresh
+    }
+    return [
+        _without_common_cursor(message)
+        for message in state or []
+        if message.stream is None or message.stream.stream_descriptor.name not in refreshed
+    ]
+
+
+def _without_common_cursor(message: AirbyteStateMessage) -> AirbyteStateMessage:
+    blob = message.stream.stream_state if message.stream else None
+    held = vars(blob) if blob else {}
+    # With too many partitions the CDK keeps nothing but the common cursor.
+    if message.stream is None or held.get("use_global_cursor") or "states" not in held:
+        return message
+    kept = AirbyteStateBlob({key: value for key, value in held.items() if key != "state"})
+    return replace(message, stream=replace(message.stream, stream_state=kept))
 
 
 def parents_of(

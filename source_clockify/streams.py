@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pendulum
-import requests
-from airbyte_cdk.models import AirbyteStream, FailureType
+from airbyte_cdk.models import AirbyteStream
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.availability_strategy import StreamAvailability
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.types import Record
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.refusals import Notes, collecting
 from source_clockify.timestamps import creation_time, format_time, parse_time
@@ -133,12 +131,7 @@ class ClockifyPartition(Partition):
             records: Iterable[Record] = self._inner.read()
             if self._traits.overlapping_pages:
                 records = without_repeats(records)
-            try:
-                yield from records
-            except (requests.exceptions.MissingSchema, requests.exceptions.InvalidURL) as error:
-                raise AirbyteTracedException(
-                    message=str(error), failure_type=FailureType.config_error
-                ) from error
+            yield from records
         self._refusal_log.warn(notes)
 
     def to_slice(self) -> Mapping[str, Any] | None:

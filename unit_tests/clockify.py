@@ -1,0 +1,409 @@
+"""A Clockify account in memory, and how the tests read it."""
+
+import itertools
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
+
+import requests
+import requests_mock
+from airbyte_cdk.models import (
+    AirbyteStateMessage,
+    AirbyteStateType,
+    AirbyteStreamState,
+    AirbyteStateBlob,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteCatalogSerializer,
+    Level,
+    StreamDescriptor,
+)
+from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
+    ConcurrentDeclarativeSource,
+)
+from airbyte_cdk.test import entrypoint_wrapper
+from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
+from airbyte_cdk.test.models.scenario import ExpectedOutcome
+
+from source_clockify import SourceClockify
+from source_clockify.manifest import load_manifest
+
+NOW = "2026-11-24T09:00:00Z"
+API = "https://api.clockify.me/api/v1"
+REPORTS = "https://reports.api.clockify.me/v1"
+KEY = "ZjQ5NzJlMTctc2VjcmV0LWFwaS1rZXk"
+ADDON_TOKEN = "eyJhbGciOiJSUzI1NiJ9.YWRkb24.c2VjcmV0"
+
+# Clockify's ids are hexadecimal: some look like a number with an exponent, some are digits only.
+WORKSPACE = "64e777123456789012345678"
+OTHER_WORKSPACE = "650000000000000000000001"
+ODD_IDS = ("64e777123456789012345678", "640000000000000000000123", "5e1234567890123456789012")
+
+STREAMS = (
+    "workspaces",
+    "users",
+    "member_profiles",
+    "user_groups",
+    "clients",
+    "projects",
+    "tasks",
+    "tags",
+    "custom_fields",
+    "time_entries",
+    "time_entries_in_progress",
+    "detailed_report",
+)
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+# The account -----------------------------------------------------------------------------------
+
+
+def rows(count: int, first: int = 0, **fields: Any) -> list[dict[str, Any]]:
+    """Return rows whose ids count up and which are otherwise alike."""
+    return [{"id": f"{n:024x}", **fields} for n in range(first, first + count)]
+
+
+def workspace(identifier: str = WORKSPACE, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": identifier,
+        "name": "Acme",
+        "featureSubscriptionType": "PRO",
+        "memberships": [],
+        **fields,
+    }
+
+
+def entry(identifier: str, start: str, end: str | None = None, **fields: Any) -> dict[str, Any]:
+    """Return a time entry; without an end its timer runs."""
+    interval = {"start": start, "end": end, "duration": "PT1H" if end else None}
+    return {"id": identifier, "description": "", "timeInterval": interval, **fields}
+
+
+def report_row(identifier: str, start: str, **fields: Any) -> dict[str, Any]:
+    """Return a time entry as the detailed report has it."""
+    return {"_id": identifier, "timeInterval": {"start": start, "end": None}, **fields}
+
+
+def error_body(code: int, message: str) -> dict[str, Any]:
+    return {"code": code, "message": message}
+
+
+def query(request: Any) -> dict[str, str]:
+    """Return the query parameters of a request that was sent."""
+    return dict(parse_qsl(urlsplit(request.url).query, keep_blank_values=True))
+
+
+class Clockify:
+    """Answers as Clockify does, from the rows that a test gives.
+
+    A later answer for the same path replaces the earlier one.
+    """
+
+    def __init__(
+        self, mocker: requests_mock.Mocker, api: str = API, reports: str = REPORTS
+    ) -> None:
+        self.mocker = mocker
+        self.api = api
+        self.reports = reports
+
+    def workspaces(self, *accounts: Mapping[str, Any] | str) -> None:
+        """Let the key see these workspaces, `WORKSPACE` if none is named."""
+        shown = [
+            workspace(account) if isinstance(account, str) else account
+            for account in accounts or (WORKSPACE,)
+        ]
+        self.answer("/workspaces", {"json": shown})
+        for account in shown:
+            self.answer(f"/workspaces/{account['id']}", {"json": account})
+
+    def listing(
+        self,
+        resource: str,
+        served: Rows,
+        of: str = WORKSPACE,
+        *,
+        at_most: int = 5000,
+        last_page: str = "honest",
+    ) -> None:
+        """Serve a paged list.
+
+        Args:
+            resource: the path below the workspace, such as `projects/1/tasks`.
+            served: all rows of the list.
+            of: the workspace.
+            at_most: the page size that the server silently falls back to.
+            last_page: `honest`, or `absent` for a server without the header.
+        """
+
+        def answer(request: Any, context: Any) -> list[Any]:
+            parameters = query(request)
+            page, size = page_of(parameters, at_most)
+            if last_page == "honest":
+                context.headers["Last-Page"] = str(page * size >= len(served)).lower()
+            return list(served[(page - 1) * size : page * size])
+
+        self.answer(f"/workspaces/{of}/{resource}", {"json": answer})
+
+    def users(self, *identifiers: str, of: str = WORKSPACE) -> None:
+        self.listing("users", [{"id": identifier} for identifier in identifiers], of)
+
+    def user_entries(
+        self,
+        user: str,
+        entries: Rows | Callable[[], Rows],
+        of: str = WORKSPACE,
+        *,
+        zone: str = "UTC",
+        at_most: int = 5000,
+        last_page: str = "honest",
+    ) -> None:
+        """Serve the time entries of a user, newest first.
+
+        Args:
+            user: whose entries.
+            entries: the entries, or what returns those that exist at the time of a request.
+            of: the workspace.
+            zone: the account's time zone, in which Clockify reads the window as wall clock.
+            at_most: as in `listing`.
+            last_page: as in `listing`.
+        """
+
+        def answer(request: Any, context: Any) -> list[Any]:
+            parameters = query(request)
+            start, end = (as_wall_clock(parameters.get(name), zone) for name in ("start", "end"))
+            served = sorted(
+                (
+                    row
+                    for row in (entries() if callable(entries) else entries)
+                    if (start is None or row["timeInterval"]["start"] >= start)
+                    and (end is None or row["timeInterval"]["start"] < end)
+                ),
+                key=lambda row: row["timeInterval"]["start"],
+                reverse=True,
+            )
+            page, size = page_of(parameters, at_most)
+            if last_page == "honest":
+                context.headers["Last-Page"] = str(page * size >= len(served)).lower()
+            return served[(page - 1) * size : page * size]
+
+        self.answer(f"/workspaces/{of}/user/{user}/time-entries", {"json": answer})
+
+    def detailed_report(
+        self,
+        report_rows: Rows,
+        of: str = WORKSPACE,
+        *,
+        at_most: int = 1000,
+        totals: str = "honest",
+    ) -> None:
+        """Serve the detailed report.
+
+        Args:
+            report_rows: all rows that a window can hold.
+            of: the workspace.
+            at_most: as in `listing`.
+            totals: `honest`, or `absent` for a server that counts nothing.
+        """
+
+        def answer(request: Any, context: Any) -> dict[str, Any]:
+            body = request.json()
+            first, last = body["dateRangeStart"][:19], body["dateRangeEnd"][:19]
+            served = [
+                row for row in report_rows if first <= row["timeInterval"]["start"][:19] <= last
+            ]
+            page = body["detailedFilter"].get("page", 1)
+            size = min(body["detailedFilter"].get("pageSize", 50), at_most)
+            counted = [{"_id": "", "entriesCount": len(served)}] if served else []
+            return {
+                "totals": counted if totals == "honest" else None,
+                "timeentries": served[(page - 1) * size : page * size],
+            }
+
+        path = f"/workspaces/{of}/reports/detailed"
+        self.answer(path, {"json": answer}, method="POST", host=self.reports)
+
+    def answer(
+        self, path: str, *responses: Any, method: str = "GET", host: str | None = None
+    ) -> None:
+        """Give these answers in order, the last one for ever; an exception is raised instead."""
+        listed = [
+            {"exc": response} if isinstance(response, type) else response for response in responses
+        ]
+        url = re.compile(re.escape(f"{host or self.api}{path}") + r"(\?|$)")
+        self.mocker.register_uri(method, url, listed)
+
+    def serve_everything(self) -> None:
+        """Serve two workspaces in which every stream has records."""
+        self.workspaces(WORKSPACE, OTHER_WORKSPACE)
+        for number, of in enumerate((WORKSPACE, OTHER_WORKSPACE)):
+            users = rows(3, 100 + 10 * number)
+            projects = [
+                {**project, "tasks": rows(2, 300 + 100 * number + 10 * place)}
+                for place, project in enumerate(rows(2, 200 + 10 * number))
+            ]
+            self.listing("users", users, of)
+            self.listing("user-groups", rows(2, 500 + 10 * number), of)
+            self.listing("clients", rows(2, 600 + 10 * number), of)
+            self.listing("projects", projects, of)
+            self.listing("tags", rows(2, 700 + 10 * number), of)
+            self.answer(f"/workspaces/{of}/custom-fields", {"json": rows(2, 800 + 10 * number)})
+            self.listing("time-entries/status/in-progress", rows(1, 900 + 10 * number), of)
+            for project in projects:
+                self.listing(f"projects/{project['id']}/tasks", project["tasks"], of)
+            for place, user in enumerate(users):
+                identifier = f"{1000 + 10 * number + place:024x}"
+                profile = {"name": user["id"], "workCapacity": "PT8H"}
+                self.answer(f"/workspaces/{of}/member-profile/{user['id']}", {"json": profile})
+                self.user_entries(
+                    user["id"],
+                    [entry(identifier, "2026-11-20T08:00:00Z", "2026-11-20T09:00:00Z")],
+                    of,
+                )
+            self.detailed_report(
+                [report_row(f"{2000 + number:024x}", "2026-11-20T08:00:00Z")], of
+            )
+
+    def sent(self, path: str = "", method: str | None = None) -> list[Any]:
+        """Return the requests that were sent whose path ends with `path`, in order."""
+        return [
+            request
+            for request in self.mocker.request_history
+            if urlsplit(request.url).path.endswith(path) and method in (None, request.method)
+        ]
+
+
+def page_of(parameters: Mapping[str, str], at_most: int) -> tuple[int, int]:
+    """Return the number and size of the page that was asked for; 50 is Clockify's default."""
+    return int(parameters.get("page", 1)), min(int(parameters.get("page-size", 50)), at_most)
+
+
+def as_wall_clock(moment: str | None, zone: str) -> str | None:
+    """Return the moment that Clockify takes a parameter for: its wall clock, in another zone."""
+    if not moment:
+        return None
+    wall_clock = datetime.fromisoformat(moment.replace("Z", "")).replace(tzinfo=ZoneInfo(zone))
+    return wall_clock.astimezone(ZoneInfo("UTC")).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# Reading it ------------------------------------------------------------------------------------
+
+
+def config(**fields: Any) -> dict[str, Any]:
+    return {"credentials": {"auth_type": "api_key", "api_key": KEY}, **fields}
+
+
+def addon_config(**fields: Any) -> dict[str, Any]:
+    return config(
+        credentials={"auth_type": "addon_token", "addon_token": ADDON_TOKEN},
+        **{"workspace_ids": [WORKSPACE], **fields},
+    )
+
+
+def catalog(*streams: str, incremental: bool = False) -> ConfiguredAirbyteCatalog:
+    mode = "incremental" if incremental else "full_refresh"
+    selected = [
+        {
+            "stream": {
+                "name": name,
+                "json_schema": {},
+                "supported_sync_modes": ["full_refresh", "incremental"],
+            },
+            "sync_mode": mode,
+            "destination_sync_mode": "append",
+        }
+        for name in streams
+    ]
+    return ConfiguredAirbyteCatalogSerializer.load({"streams": selected})
+
+
+def read(
+    *streams: str,
+    with_config: Mapping[str, Any] | None = None,
+    incremental: bool = False,
+    state: Sequence[AirbyteStateMessage] | None = None,
+    manifest_alone: bool = False,
+    debug: bool = False,
+) -> EntrypointOutput:
+    """Read streams with the connector, or with its manifest as the Connector Builder runs it."""
+    settings = config() if with_config is None else with_config
+    selected = catalog(*streams, incremental=incremental)
+    states = list(state) if state is not None else None
+    source: ConcurrentDeclarativeSource
+    if manifest_alone:
+        source = ConcurrentDeclarativeSource(
+            catalog=selected,
+            config=settings,
+            state=states,
+            source_config=load_manifest(),
+            custom_components_trusted=False,
+        )
+    else:
+        source = SourceClockify(selected, settings, states)
+    return entrypoint_wrapper.read(
+        source,
+        settings,
+        selected,
+        states,
+        expected_outcome=ExpectedOutcome.ALLOW_ANY,
+        debug=debug,
+    )
+
+
+def read_ok(*streams: str, **options: Any) -> EntrypointOutput:
+    """Read streams that must come without an error."""
+    output = read(*streams, **options)
+    assert [error.trace.error.message for error in output.errors] == []
+    return output
+
+
+def records(output: EntrypointOutput, stream: str | None = None) -> list[dict[str, Any]]:
+    return [
+        message.record.data
+        for message in output.records
+        if stream in (None, message.record.stream)
+    ]
+
+
+def ids(output: EntrypointOutput, stream: str | None = None) -> list[str]:
+    return sorted(record.get("id") or record["_id"] for record in records(output, stream))
+
+
+def warnings(output: EntrypointOutput) -> list[str]:
+    return [message.log.message for message in output.logs if message.log.level is Level.WARN]
+
+
+def failure(output: EntrypointOutput, stream: str) -> Any:
+    """Return the error that the user sees for this stream: message, failure_type ..."""
+    for message in output.errors:
+        descriptor = message.trace.error.stream_descriptor
+        if descriptor is not None and descriptor.name == stream:
+            return message.trace.error
+    raise AssertionError(f"{stream} did not fail: {output.errors}")
+
+
+def statuses(output: EntrypointOutput, stream: str) -> list[str]:
+    return [status.value for status in output.get_stream_statuses(stream)]
+
+
+def final_state(output: EntrypointOutput, stream: str) -> AirbyteStateMessage:
+    return [
+        message.state
+        for message in output.state_messages
+        if message.state.stream.stream_descriptor.name == stream
+    ][-1]
+
+
+def state_of(stream: str, value: Mapping[str, Any]) -> AirbyteStateMessage:
+    return AirbyteStateMessage(
+        type=AirbyteStateType.STREAM,
+        stream=AirbyteStreamState(
+            stream_descriptor=StreamDescriptor(name=stream),
+            stream_state=AirbyteStateBlob(value),
+        ),
+    )
