@@ -1,7 +1,7 @@
 """`check`: can the account be read, what of it cannot, and what a sync costs on the free plan.
 
-It sends one request to the API host (one per workspace where `workspace_ids` names them) and one
-to the reports host.
+It sends one request to the API host (one per workspace where `workspace_ids` names them), one to
+the reports host, and one to the audit log's host where a workspace has that feature.
 """
 
 import logging
@@ -15,6 +15,7 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_clockify.plan_gates import lacking
 from source_clockify.streams import ends_before_workspace
 from source_clockify.timestamps import creation_time, parse_time
 
@@ -25,38 +26,29 @@ MANY_USERS = 20
 FREE_REQUESTS_PER_HOUR = 30
 REPORT_WINDOW_DAYS = 31
 
-# Streams that need a plan, and the plans that lack it (section 4.2 of Clockify's plan table).
-PLANS_WITHOUT = {"custom_fields": frozenset({"FREE", "BASIC", "STANDARD"})}
-
 
 def check_connection(
-    logger: logging.Logger, config: Mapping[str, Any], streams: Mapping[str, AbstractStream]
+    logger: logging.Logger,
+    config: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    streams: Mapping[str, AbstractStream],
 ) -> AirbyteConnectionStatus:
-    """Return whether the workspaces can be read; what else cannot is only logged."""
+    """Return whether the workspaces can be read; what else cannot is only logged.
+
+    `manifest` has its references resolved; `streams` are all streams by name.
+    """
     try:
         workspaces = list(_read(streams["workspaces"]))
     except AirbyteTracedException as error:
         return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
-    for sentence in unreadable(workspaces):
+    for sentence in lacking(manifest, streams.keys(), workspaces):
         logger.warning(sentence)
-    try:
-        _read_one_report(streams["detailed_report"])
-    except AirbyteTracedException as error:
-        logger.warning("The report streams cannot be read: %s", error.message)
+    _try(logger, "report streams", streams["detailed_report"])
+    if any("AUDIT_LOG" in (workspace.get("features") or []) for workspace in workspaces):
+        _try(logger, "audit log", streams["audit_log"])
     if config.get("plan") == "free":
         logger.info(free_plan_advice(config, workspaces))
     return AirbyteConnectionStatus(status=Status.SUCCEEDED)
-
-
-def unreadable(workspaces: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a sentence for each stream that the plan of a workspace lacks."""
-    return [
-        f"{stream}: workspace {workspace['id']} ({workspace.get('name')}) is on the plan "
-        f"{workspace['featureSubscriptionType']}, which lacks it. The stream will be empty there."
-        for workspace in workspaces
-        for stream, plans in PLANS_WITHOUT.items()
-        if workspace.get("featureSubscriptionType") in plans
-    ]
 
 
 def free_plan_advice(config: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]]) -> str:
@@ -97,8 +89,12 @@ def _read(stream: AbstractStream) -> Iterator[Record]:
         yield from partition.read()
 
 
-def _read_one_report(stream: AbstractStream) -> None:
-    for partition in stream.generate_partitions():
-        if not ends_before_workspace(partition.to_slice() or {}):
-            next(iter(partition.read()), None)
-            return
+def _try(logger: logging.Logger, what: str, stream: AbstractStream) -> None:
+    """Send one request of a stream; a failure is only logged."""
+    try:
+        for partition in stream.generate_partitions():
+            if not ends_before_workspace(partition.to_slice() or {}):
+                next(iter(partition.read()), None)
+                return
+    except AirbyteTracedException as error:
+        logger.warning("The %s cannot be read: %s", what, error.message)

@@ -6,6 +6,7 @@ broken, follow no redirect, and remember refusals (see refusals.py).
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -41,11 +42,16 @@ class ClockifyErrorHandler(DefaultErrorHandler):
     """Decides what to do with a response.
 
     Attributes:
-        body: what a good answer holds, see `is_expected`.
+        body: what a good answer holds, see `is_expected`; the key of an envelope is the stream's
+            parameter `envelope`.
     """
 
     max_time: int = LONGEST_WAIT_SECONDS
     body: str = "list"
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        self._envelope = str((parameters or {}).get("envelope", ""))
 
     def interpret_response(
         self, response_or_exception: requests.Response | Exception | None
@@ -80,7 +86,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         return resolution
 
     def _of_body(self, response: requests.Response) -> ErrorResolution:
-        if is_expected(decoded_body(response), self.body):
+        if is_expected(decoded_body(response), self.body, self._envelope):
             return SUCCESS_RESOLUTION
         resolution = super().interpret_response(response)
         if resolution.response_action is ResponseAction.SUCCESS:
@@ -129,12 +135,12 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         return visible_workspaces(f"{self.config['hosts']['api']}/workspaces", header["X-Api-Key"])
 
 
-def is_expected(body: Any, kind: str) -> bool:
+def is_expected(body: Any, kind: str, envelope: str = "") -> bool:
     """Tell whether a decoded body is what an endpoint of this kind answers.
 
     Kinds: `list` (a JSON list), `hydrated_projects` (a list of projects with their tasks),
-    `workspaces` (a list that is not empty, or one workspace), `detailed_report` (an object with
-    `timeentries`) and `object` (an object that is neither empty nor an error).
+    `workspaces` (a list that is not empty, or one workspace), `envelope` (an object with this key)
+    and `object` (an object that is neither empty nor an error).
     """
     if kind == "list":
         return isinstance(body, list)
@@ -142,8 +148,8 @@ def is_expected(body: Any, kind: str) -> bool:
         return isinstance(body, list) and all("tasks" in project for project in body)
     if kind == "workspaces":
         return bool(body) and (isinstance(body, list) or (isinstance(body, dict) and "id" in body))
-    if kind == "detailed_report":
-        return isinstance(body, dict) and "timeentries" in body
+    if kind == "envelope":
+        return isinstance(body, dict) and envelope in body
     return isinstance(body, dict) and bool(body) and not is_error(body)
 
 

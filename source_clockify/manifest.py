@@ -17,8 +17,10 @@ BODIES = {
     "listing_error_handler": "list",
     "child_listing_error_handler": "list",
     "hydrated_projects_error_handler": "hydrated_projects",
+    "object_error_handler": "object",
     "child_error_handler": "object",
-    "detailed_report_error_handler": "detailed_report",
+    "envelope_error_handler": "envelope",
+    "child_envelope_error_handler": "envelope",
 }
 
 
@@ -48,24 +50,40 @@ def with_python_components(manifest: Mapping[str, Any]) -> dict[str, Any]:
     definitions["base_error_handler"] = {
         key: value for key, value in definitions["base_error_handler"].items() if key != "type"
     }
-    definitions["listing_paginator"] = _with_strategy(
-        definitions["listing_paginator"], "ListingPagination"
+    for name, definition in definitions.items():
+        if isinstance(definition, Mapping):
+            definitions[name] = _with_obedient_paging(definition)
+    definitions["counted_strategy"] = _strategy(
+        manifest["definitions"]["counted_strategy"], "CountedPagination"
     )
-    definitions["detailed_report_paginator"] = _with_strategy(
-        definitions["detailed_report_paginator"], "DetailedReportPagination"
+    listing = manifest["definitions"]["listing_paginator"]
+    definitions["approval_requests_paginator"] = _with_strategy(
+        listing, "ApprovalRequestsPagination"
     )
-    definitions["time_entries_paginator"] = _paged_by_time(definitions["listing_paginator"])
+    definitions["time_entries_paginator"] = _paged_by_time(listing)
     definitions["time_entries_stream"] = _with_time_parameters(definitions["time_entries_stream"])
     return {**manifest, "definitions": definitions}
 
 
+def _with_obedient_paging(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Exchange the page numbers of a paginator for those that obey the server."""
+    strategy = definition.get("pagination_strategy")
+    if isinstance(strategy, Mapping) and strategy.get("type") == "PageIncrement":
+        return _with_strategy(definition, "ListingPagination")
+    return definition
+
+
 def _with_strategy(paginator: Mapping[str, Any], class_name: str) -> dict[str, Any]:
-    strategy = {
-        **paginator["pagination_strategy"],
+    strategy = _strategy(paginator["pagination_strategy"], class_name)
+    return {**paginator, "pagination_strategy": strategy}
+
+
+def _strategy(strategy: Mapping[str, Any], class_name: str) -> dict[str, Any]:
+    return {
+        **strategy,
         "type": "CustomPaginationStrategy",
         "class_name": f"source_clockify.pagination.{class_name}",
     }
-    return {**paginator, "pagination_strategy": strategy}
 
 
 def _paged_by_time(listing_paginator: Mapping[str, Any]) -> dict[str, Any]:

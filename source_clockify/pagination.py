@@ -66,8 +66,15 @@ class CountedPage(int):
 
 
 @dataclass
-class DetailedReportPagination(PageIncrement):
-    """Page numbers until as many rows are there as `totals[0].entriesCount` announces."""
+class CountedPagination(PageIncrement):
+    """Page numbers until as many rows are there as the body announces.
+
+    The stream's parameter `count_path` says where: keys and list positions.
+    """
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        self._count_path: list[str | int] = list((parameters or {}).get("count_path", []))
 
     def next_page_token(
         self,
@@ -80,7 +87,7 @@ class DetailedReportPagination(PageIncrement):
     ) -> Any | None:
         rows = extracted_record_count(response, default=last_page_size)
         rows_so_far = getattr(last_page_token_value, "rows_before", 0) + rows
-        announced = announced_rows(response)
+        announced = announced_rows(decoded_body(response), self._count_path)
         if announced is None:
             if is_last_page(response, rows, self._page_size):
                 return None
@@ -88,7 +95,7 @@ class DetailedReportPagination(PageIncrement):
             return None
         elif rows == 0:
             logger.warning(
-                "Clockify announces %s entries in a report but sent %s (%s).",
+                "Clockify announces %s rows but sent %s (%s).",
                 announced,
                 rows_so_far,
                 response.url,
@@ -99,13 +106,33 @@ class DetailedReportPagination(PageIncrement):
         return page
 
 
-def announced_rows(response: requests.Response) -> int | None:
-    """Return `totals[0].entriesCount` of a report, None if it does not say."""
-    body = decoded_body(response)
-    totals = body.get("totals") if isinstance(body, dict) else None
-    first = totals[0] if isinstance(totals, list) and totals else None
-    count = first.get("entriesCount") if isinstance(first, dict) else None
-    return count if isinstance(count, int) else None
+def announced_rows(body: Any, count_path: list[str | int]) -> int | None:
+    """Return the number at the path in a decoded body, None if there is none."""
+    for step in count_path:
+        try:
+            body = body[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return body if isinstance(body, int) and not isinstance(body, bool) else None
+
+
+@dataclass
+class ApprovalRequestsPagination(ListingPagination):
+    """Pages that come newest change first, until one holds a request older than the window."""
+
+    def next_page_token(
+        self,
+        response: requests.Response,
+        last_page_size: int,
+        last_record: Record | None,
+        last_page_token_value: Any | None,
+        page_size_override: int | None = None,
+        stream_slice: StreamSlice | None = None,
+    ) -> Any | None:
+        # The stream's filter has dropped what is older.
+        if last_page_size < extracted_record_count(response, default=last_page_size):
+            return None
+        return super().next_page_token(response, last_page_size, last_record, last_page_token_value)
 
 
 class TimeToken(TypedDict):

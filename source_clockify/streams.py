@@ -7,6 +7,7 @@ workspace existed.
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,10 +33,12 @@ class StreamTraits:
     Attributes:
         overlapping_pages: its pages may repeat records.
         begins_with_workspace: no window before the workspace's creation holds a record.
+        equal_records: records may be equal in everything, so their id needs an ordinal.
     """
 
     overlapping_pages: bool = False
     begins_with_workspace: bool = False
+    equal_records: bool = False
 
 
 def traits_of(stream_name: str) -> StreamTraits:
@@ -43,6 +46,7 @@ def traits_of(stream_name: str) -> StreamTraits:
     return StreamTraits(
         overlapping_pages=stream_name == "time_entries",
         begins_with_workspace=stream_name.endswith("_report"),
+        equal_records=stream_name == "audit_log",
     )
 
 
@@ -131,6 +135,8 @@ class ClockifyPartition(Partition):
             records: Iterable[Record] = self._inner.read()
             if self._traits.overlapping_pages:
                 records = without_repeats(records)
+            if self._traits.equal_records:
+                records = with_ordinals(records)
             yield from records
         self._refusal_log.warn(notes)
 
@@ -176,3 +182,19 @@ def without_repeats(records: Iterable[Record]) -> Iterator[Record]:
             prune_at = max(20_000, 2 * len(starts))
         starts[identifier] = start
         yield record
+
+
+def with_ordinals(records: Iterable[Record]) -> Iterator[Record]:
+    """Append -2, -3 ... to the id of the second, third ... record that has it."""
+    seen: Counter[str] = Counter()
+    for record in records:
+        identifier = record["id"]
+        seen[identifier] += 1
+        if seen[identifier] == 1:
+            yield record
+            continue
+        yield Record(
+            data={**record.data, "id": f"{identifier}-{seen[identifier]}"},
+            stream_name=record.stream_name,
+            associated_slice=record.associated_slice,
+        )
