@@ -58,6 +58,9 @@ class ClockifyErrorHandler(DefaultErrorHandler):
     ) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response):
             resolution = self._of_response(response_or_exception)
+            if response_or_exception.ok:
+                # An ignored response with status 200 would be read as if it were good.
+                return resolution
         else:
             resolution = self._of_exception(response_or_exception)
         return _deferred(resolution)
@@ -81,9 +84,12 @@ class ClockifyErrorHandler(DefaultErrorHandler):
                 resolution,
                 error_message=f"{resolution.error_message} {self._visible_workspaces(response)}",
             )
-        if resolution.response_action is ResponseAction.RETRY:
-            return self._retried(response.request, resolution)
-        return resolution
+        if resolution.response_action is not ResponseAction.RETRY:
+            return resolution
+        if getattr(response, "from_cache", False):
+            # A retry would only be answered from the cache again.
+            return _failure(str(resolution.error_message), FailureType.system_error)
+        return self._retried(response.request, resolution)
 
     def _of_body(self, response: requests.Response) -> ErrorResolution:
         if is_expected(decoded_body(response), self.body, self._envelope):

@@ -147,8 +147,8 @@ class TimeEntriesPagination(PageIncrement):
     """Pages by time, from the newest entry to the oldest.
 
     Clockify lists the newest first. The next request ends where this page ended, so an entry that
-    is added or deleted meanwhile cannot push another one over the edge of a page. Only where a
-    whole page lies within the overlap does the page number go up. Entries of the overlap come
+    is added or deleted meanwhile cannot push another one over the edge of a page. Where a whole
+    page lies within the overlap, the page number goes up instead. Entries of the overlap come
     twice; the stream drops them by id.
     """
 
@@ -171,14 +171,20 @@ class TimeEntriesPagination(PageIncrement):
             return None
         current: TimeToken = last_page_token_value or TimeToken(end=None, page=1)
         end = end_of_next_window(last_record.data)
-        if end is not None and (current["end"] is None or end < current["end"]):
+        newest = start_of(decoded_body(response)[0])
+        if end and newest and end < newest:
             return TimeToken(end=end, page=1)
         return TimeToken(end=current["end"], page=current["page"] + 1)
 
 
 def end_of_next_window(oldest: Mapping[str, Any]) -> str | None:
     """Return the end of the window that holds all older entries, None if it has no start."""
-    start = (oldest.get("timeInterval") or {}).get("start")
-    if not start:
-        return None
-    return format_time(parse_time(start) + OVERLAP)
+    start = start_of(oldest)
+    return format_time(parse_time(start) + OVERLAP) if start else None
+
+
+def start_of(entry: Mapping[str, Any]) -> str | None:
+    """Return the start of a time entry as Clockify writes it, None if it has none."""
+    interval = entry.get("timeInterval") or {}
+    start: str | None = interval.get("start")
+    return start
