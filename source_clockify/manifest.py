@@ -7,6 +7,7 @@ remember what was refused, paging that obeys the server, and time entries paged 
 
 import pkgutil
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, cast
 
 import yaml
@@ -69,8 +70,9 @@ def with_python_components(manifest: Mapping[str, Any]) -> dict[str, Any]:
     )
     definitions["time_entries_paginator"] = _paged_by_time(listing)
     definitions["time_entries_stream"] = _with_time_parameters(definitions["time_entries_stream"])
+    # The resolver works in place.
     resolved = ManifestReferenceResolver().preprocess_manifest(
-        {**manifest, "definitions": definitions}
+        deepcopy({**manifest, "definitions": definitions})
     )
     return {key: value for key, value in resolved.items() if key not in ("definitions", "schemas")}
 
