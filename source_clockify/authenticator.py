@@ -4,6 +4,7 @@ The manifest's `SelectiveAuthenticator` sends the same header, but `requests` wo
 that is not `Authorization` along a redirect to another host.
 """
 
+import threading
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from source_clockify.bodies import refuse_broken_body
 # Where a redirect wanted to go; read by the error handler.
 REDIRECT_TARGET = "x-redirect-not-followed"
 
+_sending = threading.local()
+
 
 @dataclass
 class ClockifyAuthenticator(DeclarativeAuthenticator):
@@ -29,10 +32,19 @@ class ClockifyAuthenticator(DeclarativeAuthenticator):
         self._header = credentials_header(self.config)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        _sending.request = request
         request.headers.update(self._header)
         hooks = request.hooks["response"]
-        hooks.extend(hook for hook in (drop_redirect, refuse_broken_body) if hook not in hooks)
+        mine = (drop_redirect, self.hide_key, refuse_broken_body)
+        hooks.extend(hook for hook in mine if hook not in hooks)
         return request
+
+    def hide_key(self, response: requests.Response, **_: Any) -> requests.Response:
+        """Take the key out of a body: Clockify's messages may repeat the key that they refuse."""
+        key = self.token.encode()
+        if key and key in response.content:
+            response._content = response.content.replace(key, b"****")
+        return response
 
     @property
     def auth_header(self) -> str:
@@ -41,6 +53,15 @@ class ClockifyAuthenticator(DeclarativeAuthenticator):
     @property
     def token(self) -> str:
         return self._header.get(self.auth_header, "")
+
+
+def request_being_sent() -> requests.PreparedRequest | None:
+    """Return the last request that this thread began to send.
+
+    Some exceptions of `requests` do not say which request they belong to.
+    """
+    request: requests.PreparedRequest | None = getattr(_sending, "request", None)
+    return request
 
 
 def credentials_header(config: Config) -> dict[str, str]:

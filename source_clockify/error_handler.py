@@ -6,6 +6,7 @@ broken, follow no redirect, and remember refusals (see refusals.py).
 """
 
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -23,7 +24,12 @@ from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
 )
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify.authenticator import REDIRECT_TARGET, credentials_header, drop_redirect
+from source_clockify.authenticator import (
+    REDIRECT_TARGET,
+    credentials_header,
+    drop_redirect,
+    request_being_sent,
+)
 from source_clockify.bodies import BrokenBody, decoded_body, is_error
 from source_clockify.refusals import Refusal, current_notes
 
@@ -58,11 +64,13 @@ class ClockifyErrorHandler(DefaultErrorHandler):
     ) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response):
             resolution = self._of_response(response_or_exception)
-            if response_or_exception.ok:
-                # An ignored response with status 200 would be read as if it were good.
-                return resolution
         else:
             resolution = self._of_exception(response_or_exception)
+        if resolution.response_action is ResponseAction.SUCCESS:
+            return resolution
+        if getattr(response_or_exception, "ok", False):
+            # Noted for later, a response with status 200 would be read as if it were good.
+            return resolution
         return _deferred(resolution)
 
     def _of_response(self, response: requests.Response) -> ErrorResolution:
@@ -78,7 +86,11 @@ class ClockifyErrorHandler(DefaultErrorHandler):
             resolution, error_message=f"{resolution.error_message} ({_request_line(response)})"
         )
         if resolution.response_action is ResponseAction.IGNORE:
+            if response.ok:
+                return _failure(str(resolution.error_message), FailureType.system_error)
             _note_refusal(response, resolution)
+        if resolution.response_action is ResponseAction.RATE_LIMITED and self._is_check:
+            return _failure(str(resolution.error_message), FailureType.transient_error)
         if response.status_code == 404 and not response.content:
             resolution = replace(
                 resolution,
@@ -110,12 +122,12 @@ class ClockifyErrorHandler(DefaultErrorHandler):
             # Where a URL is not configured the manifest has a sentence in its place.
             return _failure(_sentence_in(str(exception)), FailureType.config_error)
         resolution = super().interpret_response(exception)
-        request = getattr(exception, "request", None)
+        request = getattr(exception, "request", None) or request_being_sent()
         if resolution.response_action is not ResponseAction.RETRY or request is None:
             return resolution
         message = (
             f"The connection to Clockify failed: {type(exception).__name__} "
-            f"({request.method} {urlsplit(request.url).path})."
+            f"({request.method} {urlsplit(str(request.url)).path})."
         )
         return self._retried(
             request,
@@ -133,6 +145,10 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         return _failure(
             f"{resolution.error_message} Tried {attempts} times.", FailureType.transient_error
         )
+
+    @property
+    def _is_check(self) -> bool:
+        return int(self.max_retries or 0) <= 1
 
     def _visible_workspaces(self, response: requests.Response) -> str:
         header = credentials_header(self.config)
@@ -159,12 +175,20 @@ def is_expected(body: Any, kind: str, envelope: str = "") -> bool:
     return isinstance(body, dict) and bool(body) and not is_error(body)
 
 
-@lru_cache(maxsize=1)
 def visible_workspaces(url: str, api_key: str) -> str:
     """Return a sentence that names the workspaces of this key; empty if they cannot be listed.
 
     Sends one request, once per process, and only after a workspace was not found.
     """
+    with _LISTING:
+        return _listed_workspaces(url, api_key)
+
+
+_LISTING = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _listed_workspaces(url: str, api_key: str) -> str:
     try:
         with requests.Session() as session:
             session.hooks["response"].append(drop_redirect)

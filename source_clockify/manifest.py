@@ -6,7 +6,7 @@ remember what was refused, paging that obeys the server, and time entries paged 
 """
 
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, cast
 
@@ -37,11 +37,14 @@ def load_manifest() -> dict[str, Any]:
     return cast(dict[str, Any], yaml.load(content, Loader=loader))
 
 
-def with_python_components(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def with_python_components(
+    manifest: Mapping[str, Any], selected: Collection[str] | None = None
+) -> dict[str, Any]:
     """Return the manifest with its authenticator, error handlers and paging in Python.
 
-    References are resolved and the definitions left out: the CDK would propagate parameters
-    through them too, which takes longer than all the rest of a start.
+    Only the selected streams and their parents are left, all without a selection. References are
+    resolved and the definitions left out. The CDK would propagate parameters through all of it,
+    which takes longer than the rest of a start.
     """
     definitions = dict(manifest["definitions"])
     definitions["authenticator"] = {
@@ -74,7 +77,44 @@ def with_python_components(manifest: Mapping[str, Any]) -> dict[str, Any]:
     resolved = ManifestReferenceResolver().preprocess_manifest(
         deepcopy({**manifest, "definitions": definitions})
     )
+    if selected is not None:
+        needed = {*selected, *parents_of(selected, resolved["streams"])}
+        resolved["streams"] = [
+            entry
+            for entry in resolved["streams"]
+            if any(stream["name"] in needed for stream in streams_of(entry))
+        ]
     return {key: value for key, value in resolved.items() if key not in ("definitions", "schemas")}
+
+
+def streams_of(entry: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the streams of an entry of the list `streams`, which may be conditional."""
+    streams: Sequence[Mapping[str, Any]] = entry.get("streams", [entry])
+    return streams
+
+
+def parents_of(selected: Collection[str], entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the names of the streams that the selected ones depend on, grandparents first.
+
+    `entries` is the list `streams` of a manifest whose references are resolved.
+    """
+    found: list[str] = []
+    for entry in entries:
+        for stream in streams_of(entry):
+            if stream["name"] in selected:
+                _collect_parents(stream, found)
+    return list(dict.fromkeys(found))
+
+
+def _collect_parents(stream: Mapping[str, Any], found: list[str]) -> None:
+    router = stream["retriever"].get("partition_router") or []
+    routers = list(router) if isinstance(router, list) else [router]
+    while routers:
+        router = routers.pop()
+        routers.extend(router.get("partition_routers") or [])
+        for parent in router.get("parent_stream_configs") or []:
+            _collect_parents(parent["stream"], found)
+            found.append(parent["stream"]["name"])
 
 
 def _with_obedient_paging(definition: Mapping[str, Any]) -> Mapping[str, Any]:

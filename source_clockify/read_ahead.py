@@ -9,7 +9,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airbyte_cdk.sources.declarative.interpolation import InterpolatedBoolean
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -28,32 +27,6 @@ def read_ahead(streams: Sequence[AbstractStream], names: Sequence[str]) -> list[
         if name in by_name:
             _read_through(by_name[name], workspaces if name == "workspaces" else None)
     return workspaces
-
-
-def parents_of(
-    selected: set[str], manifest: Mapping[str, Any], config: Mapping[str, Any]
-) -> list[str]:
-    """Return the names of the streams that the selected ones depend on, grandparents first."""
-    found: list[str] = []
-    for entry in manifest["streams"]:
-        condition = InterpolatedBoolean(
-            condition=entry.get("condition", "{{ true }}"), parameters={}
-        )
-        if condition.eval(config):
-            for definition in entry.get("streams", [entry]):
-                if definition["name"] in selected:
-                    _collect_parents(definition, found)
-    return list(dict.fromkeys(found))
-
-
-def _collect_parents(definition: Mapping[str, Any], found: list[str]) -> None:
-    routers = [definition["retriever"].get("partition_router") or {}]
-    while routers:
-        router = routers.pop()
-        routers.extend(router.get("partition_routers") or [])
-        for parent in router.get("parent_stream_configs") or []:
-            _collect_parents(parent["stream"], found)
-            found.append(parent["stream"]["name"])
 
 
 def _read_through(stream: AbstractStream, kept: list[Mapping[str, Any]] | None) -> None:

@@ -13,12 +13,13 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
     ConcurrentDeclarativeSource,
 )
+from airbyte_cdk.sources.declarative.interpolation import InterpolatedBoolean
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 
 from source_clockify.check import check_connection
-from source_clockify.manifest import load_manifest, with_python_components
+from source_clockify.manifest import load_manifest, parents_of, with_python_components
 from source_clockify.plan_gates import lacking
-from source_clockify.read_ahead import parents_of, read_ahead
+from source_clockify.read_ahead import read_ahead
 from source_clockify.state import usable_state
 from source_clockify.streams import ClockifyStream, traits_of
 
@@ -33,12 +34,13 @@ class SourceClockify(ConcurrentDeclarativeSource):
         state: list[AirbyteStateMessage] | None = None,
         config_path: str | None = None,
     ) -> None:
+        selected = {stream.stream.name for stream in catalog.streams} if catalog else None
         self._built: list[AbstractStream] | None = None
         super().__init__(
             catalog=catalog,
             config=config,
             state=usable_state(state, catalog),
-            source_config=with_python_components(load_manifest()),
+            source_config=with_python_components(load_manifest(), selected),
             config_path=config_path,
         )
 
@@ -74,7 +76,14 @@ class SourceClockify(ConcurrentDeclarativeSource):
         yield from super().read(logger, config, catalog, state)
 
     def _parents_to_read(self, selected: set[str]) -> list[str]:
-        parents = parents_of(selected, self.resolved_manifest, self._config)
+        active = [
+            entry
+            for entry in self.resolved_manifest["streams"]
+            if InterpolatedBoolean(
+                condition=entry.get("condition", "{{ true }}"), parameters={}
+            ).eval(self._config)
+        ]
+        parents = parents_of(selected, active)
         if self._config.get("workspace_ids") and "workspaces" not in selected:
             # They are named already, so nobody lists them.
             return [name for name in parents if name != "workspaces"]
