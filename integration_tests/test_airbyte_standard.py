@@ -1,17 +1,19 @@
 """Airbyte's standard tests, run as `acceptance-test-config.yml` says.
 
-The configurations that it names are read against the sandbox, which puts in its own addresses and
-key. A configuration in `secrets/config.json` is read against Clockify itself.
+The configurations that it names are read against the sandbox, with its own addresses, key and
+streams. A configuration in `secrets/config.json` is read against Clockify itself.
 """
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airbyte_cdk.test.models import ConnectorTestScenario
 from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
 
-from integration_tests.airbyte import ROOT, config_of
+from integration_tests.airbyte import ROOT, catalog, config_of
 from integration_tests.sandbox.client import Sandbox, start
 from source_clockify import SourceClockify
 
@@ -68,7 +70,10 @@ def sandbox() -> Iterator[Sandbox]:
 
 class TestAgainstSandbox(StandardTests):
     @pytest.fixture
-    def scenario(self, request: pytest.FixtureRequest, sandbox: Sandbox) -> ConnectorTestScenario:
+    def scenario(
+        self, request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path
+    ) -> ConnectorTestScenario:
+        """A declared configuration with the sandbox's addresses, key and streams."""
         declared: ConnectorTestScenario = request.param
         config = declared.get_config_dict(
             connector_root=self.get_connector_root_dir(), empty_if_missing=False
@@ -76,7 +81,11 @@ class TestAgainstSandbox(StandardTests):
         config["server"] = config_of(sandbox)["server"]
         if config["credentials"]["api_key"] == OWN_KEY:
             config["credentials"]["api_key"] = sandbox.api_key
-        return declared.model_copy(update={"config_dict": config})
+        found: dict[str, Any] = {"config_dict": config}
+        if COMMANDS[request.function.__name__] == "read":
+            found["configured_catalog_path"] = tmp_path / "catalog.json"
+            found["configured_catalog_path"].write_text(json.dumps(catalog()))
+        return declared.model_copy(update=found)
 
 
 if SECRET_CONFIG.is_file():

@@ -14,16 +14,16 @@ from integration_tests.airbyte import (
     config_of,
     read,
     run,
-    stream_names,
 )
 from integration_tests.sandbox.client import JSON, Sandbox, start
+from integration_tests.sandbox.records import STREAMS
 from integration_tests.truth import assert_complete, assert_same, counted, expected, with_path
 
 WRONG_KEY, WRONG_TOKEN, MALFORMED = "refused-api-key", "refused-addon-token", "refused key"
 
 
 class Elsewhere:
-    """Another host: it counts who comes, and hangs up."""
+    """Another host: it notes who comes, and refuses."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -41,6 +41,7 @@ class Elsewhere:
             with connection:
                 connection.settimeout(5)
                 self.visits.append(connection.recv(1 << 16))
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -180,7 +181,7 @@ def test_what_fails_once_is_asked_again_and_nothing_is_missing(
     recovered: Output, unsteady: Sandbox
 ) -> None:
     assert [fault["hits"] for fault in unsteady.faults()] == [1] * len(TRANSIENT)
-    assert_complete(recovered, unsteady, stream_names())
+    assert_complete(recovered, unsteady, STREAMS)
 
 
 # Errors that last
@@ -199,7 +200,7 @@ SKIPPED = ("clients", "time_entries_in_progress", "tasks", "member_profiles", "t
 def test_an_error_fails_its_stream_and_no_other(failing: Output) -> None:
     assert failing.returncode == 1
     assert failing.statuses == {
-        stream: "INCOMPLETE" if stream in FAILED else "COMPLETE" for stream in stream_names()
+        stream: "INCOMPLETE" if stream in FAILED else "COMPLETE" for stream in STREAMS
     }
 
 
@@ -211,6 +212,18 @@ def test_one_workspace_that_fails_does_not_keep_the_others_from_being_read(
     wanted = read_so_far(sandbox, stream, lambda each: each["workspaceId"] == first)
     assert wanted
     assert_same(stream, failing.records[stream], wanted)
+
+
+def test_a_parent_that_fails_in_one_workspace_leaves_the_others(fresh_sandbox: Sandbox) -> None:
+    first, second = (each["id"] for each in fresh_sandbox.workspaces)
+    fresh_sandbox.fault(refusal(400, "No people", 4711), path=f"/workspaces/{first}/users")
+    streams = ["users", "member_profiles", "time_entries", "tags"]
+    output = read(CONNECTOR, config_of(fresh_sandbox), streams, in_process=True)
+    fails = dict.fromkeys(streams[:3], "INCOMPLETE")
+    assert output.statuses == {**fails, "tags": "COMPLETE"}
+    for stream in fails:
+        assert_same(stream, output.records[stream], expected(fresh_sandbox, stream, [second]))
+        assert "No people" in output.errors_of(stream)[0]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from integration_tests.airbyte import LAYERS, Layer, Output, config_of, read, stream_names
+from integration_tests.airbyte import LAYERS, Layer, Output, config_of, read
 from integration_tests.sandbox.client import JSON, Sandbox, start
+from integration_tests.sandbox.records import STREAMS
 from integration_tests.truth import TIMED, assert_complete, comparable, expected, today
 
 DIGITS = re.compile(r"[0-9]{24}")
@@ -118,8 +119,8 @@ def test_every_id_of_every_record_has_its_type_and_value(
     syncs: Syncs, sandbox: Sandbox, layer: Layer
 ) -> None:
     output = syncs[layer][0]
-    assert_complete(output, sandbox, stream_names())
-    for stream in stream_names():
+    assert_complete(output, sandbox, STREAMS)
+    for stream in STREAMS:
         wanted = comparable(stream, expected(sandbox, stream))
         got = comparable(stream, output.records[stream])
         for key, record in wanted.items():

@@ -222,39 +222,40 @@ class Arrival:
     """A sync after a user and a workspace have come, both with a history."""
 
     output: Output
+    sandbox: Sandbox
     user: str
     workspace: str
 
 
 @pytest.fixture(scope="module")
-def arrival(sandbox: Sandbox, story: Story) -> Arrival:
-    home = sandbox.workspaces[1]["id"]
-    first = sync(CONNECTOR, sandbox)
-    user = sandbox.create(home, "users", {"name": "veteran"})["id"]
-    for days in (1, 100, 300):
-        row = {"userId": user, "timeInterval": {"start": ago(days)}}
-        sandbox.create(home, "time-entries", row)
-    workspace = sandbox.create_workspace(users=2, entries=40, projects=0, tasks=0)["id"]
-    return Arrival(sync(CONNECTOR, sandbox, first.state), user, workspace)
+def arrival() -> Iterator[Arrival]:
+    with start(users=2, entries=20, projects=1, tasks=0) as server:
+        home = server.workspaces[0]["id"]
+        first = sync(CONNECTOR, server)
+        user = server.create(home, "users", {"name": "veteran"})["id"]
+        for days in (1, 100, 300):
+            row = {"userId": user, "timeInterval": {"start": ago(days)}}
+            server.create(home, "time-entries", row)
+        workspace = server.create_workspace(users=2, entries=40, projects=0, tasks=0)["id"]
+        yield Arrival(sync(CONNECTOR, server, first.state), server, user, workspace)
 
 
-def test_a_new_user_brings_all_his_history(arrival: Arrival, sandbox: Sandbox) -> None:
+def test_a_new_user_brings_all_his_history(arrival: Arrival) -> None:
+    wanted = expected(arrival.sandbox, "time_entries")
     assert_same(
         "time_entries",
         [each for each in arrival.output.records["time_entries"] if each["userId"] == arrival.user],
-        [each for each in expected(sandbox, "time_entries") if each["userId"] == arrival.user],
+        [each for each in wanted if each["userId"] == arrival.user],
     )
 
 
 @each_stream
-def test_a_new_workspace_brings_all_its_history(
-    arrival: Arrival, sandbox: Sandbox, stream: str
-) -> None:
+def test_a_new_workspace_brings_all_its_history(arrival: Arrival, stream: str) -> None:
     records = arrival.output.records[stream]
     assert_same(
         stream,
         [each for each in records if each["workspaceId"] == arrival.workspace],
-        expected(sandbox, stream, [arrival.workspace]),
+        expected(arrival.sandbox, stream, [arrival.workspace]),
     )
 
 
@@ -295,3 +296,10 @@ def test_the_lookback_ends_at_the_start_date(fresh_sandbox: Sandbox) -> None:
         wanted = [each for each in expected(fresh_sandbox, stream) if each["start"] >= start_date]
         assert_same(stream, first.records[stream], wanted)
         assert_same(stream, second.records[stream], wanted)
+
+
+def test_a_full_refresh_takes_no_notice_of_a_state(fresh_sandbox: Sandbox) -> None:
+    state = sync(CONNECTOR, fresh_sandbox).state
+    output = read(CONNECTOR, config_of(fresh_sandbox), TIMED, state=state, in_process=True)
+    for stream in TIMED:
+        assert_same(stream, output.records[stream], expected(fresh_sandbox, stream))

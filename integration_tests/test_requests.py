@@ -6,8 +6,9 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
-from integration_tests.airbyte import CONNECTOR, Output, config_of, read, run, stream_names
+from integration_tests.airbyte import CONNECTOR, Output, config_of, read, run
 from integration_tests.sandbox.client import JSON, Sandbox, start
+from integration_tests.sandbox.records import STREAMS
 from integration_tests.truth import (
     REPORT_DAYS,
     assert_complete,
@@ -40,7 +41,7 @@ def full_sync(sandbox: Sandbox) -> tuple[Output, list[JSON]]:
 def test_every_record_of_sixty_users_and_fifty_projects_comes_once(
     full_sync: tuple[Output, list[JSON]], sandbox: Sandbox
 ) -> None:
-    assert_complete(full_sync[0], sandbox, stream_names())
+    assert_complete(full_sync[0], sandbox, STREAMS)
 
 
 def test_every_listing_is_fetched_exactly_once(full_sync: tuple[Output, list[JSON]]) -> None:

@@ -1,22 +1,18 @@
 """A Clockify account in memory, and how the tests read it."""
 
-import itertools
 import re
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
-import requests
 import requests_mock
 from airbyte_cdk.models import (
+    AirbyteStateBlob,
     AirbyteStateMessage,
     AirbyteStateType,
     AirbyteStreamState,
-    AirbyteStateBlob,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteCatalogSerializer,
     Level,
@@ -43,6 +39,7 @@ WORKSPACE = "64e777123456789012345678"
 OTHER_WORKSPACE = "650000000000000000000001"
 ODD_IDS = ("64e777123456789012345678", "640000000000000000000123", "5e1234567890123456789012")
 
+# The streams that these tests serve and read; the manifest has more.
 STREAMS = (
     "workspaces",
     "users",
@@ -58,7 +55,46 @@ STREAMS = (
     "detailed_report",
 )
 
+MANIFEST = load_manifest()
+
 Rows = Sequence[Mapping[str, Any]]
+
+# One user and one project, whose parts `Clockify.serve` serves.
+USER = "640000000000000000000042"
+PROJECT = "650000000000000000000042"
+
+PATHS = {
+    "workspaces": "/workspaces",
+    "users": "/workspaces/{workspace}/users",
+    "member_profiles": f"/workspaces/{{workspace}}/member-profile/{USER}",
+    "user_groups": "/workspaces/{workspace}/user-groups",
+    "clients": "/workspaces/{workspace}/clients",
+    "projects": "/workspaces/{workspace}/projects",
+    "tasks": f"/workspaces/{{workspace}}/projects/{PROJECT}/tasks",
+    "tags": "/workspaces/{workspace}/tags",
+    "custom_fields": "/workspaces/{workspace}/custom-fields",
+    "time_entries": f"/workspaces/{{workspace}}/user/{USER}/time-entries",
+    "time_entries_in_progress": "/workspaces/{workspace}/time-entries/status/in-progress",
+    "detailed_report": "/workspaces/{workspace}/reports/detailed",
+}
+
+# What Clockify and the connector agree on as the largest page.
+PAGE_SIZES = {
+    "users": 5000,
+    "user_groups": 5000,
+    "clients": 5000,
+    "projects": 5000,
+    "tasks": 5000,
+    "tags": 5000,
+    "time_entries": 5000,
+    "time_entries_in_progress": 1000,
+    "detailed_report": 1000,
+}
+
+
+def path_of(stream: str, workspace: str = WORKSPACE) -> str:
+    """Return the path below the host that `Clockify.serve` serves this stream at."""
+    return PATHS[stream].format(workspace=workspace)
 
 
 # The account -----------------------------------------------------------------------------------
@@ -88,6 +124,23 @@ def entry(identifier: str, start: str, end: str | None = None, **fields: Any) ->
 def report_row(identifier: str, start: str, **fields: Any) -> dict[str, Any]:
     """Return a time entry as the detailed report has it."""
     return {"_id": identifier, "timeInterval": {"start": start, "end": None}, **fields}
+
+
+def rows_of(stream: str, count: int) -> list[dict[str, Any]]:
+    """Return rows as this stream has them, one an hour where they have a time, newest first."""
+    plain = rows(count)
+    if stream == "time_entries":
+        return [entry(row["id"], hours_ago(n)) for n, row in enumerate(plain)]
+    if stream == "detailed_report":
+        return [report_row(row["id"], "2026-11-20T08:00:00Z") for row in plain]
+    if stream == "workspaces":
+        return [workspace(row["id"]) for row in plain]
+    return plain
+
+
+def hours_ago(hours: float) -> str:
+    moment = datetime.fromisoformat(NOW.replace("Z", "+00:00")) - timedelta(hours=hours)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def error_body(code: int, message: str) -> dict[str, Any]:
@@ -228,6 +281,50 @@ class Clockify:
         path = f"/workspaces/{of}/reports/detailed"
         self.answer(path, {"json": answer}, method="POST", host=self.reports)
 
+    def serve(self, stream: str, served: Rows, of: str = WORKSPACE, **options: Any) -> None:
+        """Serve the rows of a stream and the parents that it needs.
+
+        Args:
+            stream: one of `STREAMS`; a member profile has exactly one row.
+            served: the rows.
+            of: the workspace.
+            options: as the method that serves the stream has them.
+        """
+        self.serve_parents(stream, of)
+        if stream == "workspaces":
+            self.workspaces(*served)
+        elif stream in ("custom_fields", "member_profiles"):
+            body = served[0] if stream == "member_profiles" else served
+            self.answer(path_of(stream, of), {"json": body})
+        elif stream == "time_entries":
+            self.user_entries(USER, served, of, **options)
+        elif stream == "detailed_report":
+            self.detailed_report(served, of, **options)
+        else:
+            resource = path_of(stream, of).removeprefix(f"/workspaces/{of}/")
+            self.listing(resource, served, of, **options)
+
+    def serve_parents(self, stream: str, of: str = WORKSPACE) -> None:
+        if stream in ("time_entries", "member_profiles"):
+            self.users(USER, of=of)
+        elif stream == "tasks":
+            self.listing("projects", [{"id": PROJECT}], of)
+
+    def serve_responses(self, stream: str, *responses: Any, of: str = WORKSPACE) -> None:
+        """Give these answers in order where this stream is read, the last one for ever."""
+        self.serve_parents(stream, of)
+        report = stream == "detailed_report"
+        self.answer(
+            path_of(stream, of),
+            *responses,
+            method="POST" if report else "GET",
+            host=self.reports if report else self.api,
+        )
+
+    def sent_for(self, stream: str, of: str = WORKSPACE) -> list[Any]:
+        """Return the requests that were sent for this stream alone, in order."""
+        return self.sent(path_of(stream, of))
+
     def answer(
         self, path: str, *responses: Any, method: str = "GET", host: str | None = None
     ) -> None:
@@ -265,9 +362,7 @@ class Clockify:
                     [entry(identifier, "2026-11-20T08:00:00Z", "2026-11-20T09:00:00Z")],
                     of,
                 )
-            self.detailed_report(
-                [report_row(f"{2000 + number:024x}", "2026-11-20T08:00:00Z")], of
-            )
+            self.detailed_report([report_row(f"{2000 + number:024x}", "2026-11-20T08:00:00Z")], of)
 
     def sent(self, path: str = "", method: str | None = None) -> list[Any]:
         """Return the requests that were sent whose path ends with `path`, in order."""
@@ -340,9 +435,10 @@ def read(
             catalog=selected,
             config=settings,
             state=states,
-            source_config=load_manifest(),
+            source_config=MANIFEST,
             custom_components_trusted=False,
         )
+        _build_only(source, set(streams))
     else:
         source = SourceClockify(selected, settings, states)
     return entrypoint_wrapper.read(
@@ -355,6 +451,16 @@ def read(
     )
 
 
+def _build_only(source: ConcurrentDeclarativeSource, names: set[str]) -> None:
+    """Leave out the other streams: building a stream takes longer than reading it."""
+    manifest = cast(dict[str, Any], source.resolved_manifest)
+    manifest["streams"] = [
+        item
+        for item in manifest["streams"]
+        if names & {stream["name"] for stream in item.get("streams", [item])}
+    ]
+
+
 def read_ok(*streams: str, **options: Any) -> EntrypointOutput:
     """Read streams that must come without an error."""
     output = read(*streams, **options)
@@ -364,9 +470,7 @@ def read_ok(*streams: str, **options: Any) -> EntrypointOutput:
 
 def records(output: EntrypointOutput, stream: str | None = None) -> list[dict[str, Any]]:
     return [
-        message.record.data
-        for message in output.records
-        if stream in (None, message.record.stream)
+        message.record.data for message in output.records if stream in (None, message.record.stream)
     ]
 
 

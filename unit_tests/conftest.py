@@ -1,14 +1,15 @@
 """A clock that stands still, waits that take no time, and a cache of its own for every test."""
 
 import functools
-import json
-import pickle
+import gc
+import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import requests_mock
 from airbyte_cdk.sources.declarative import concurrent_declarative_source
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
@@ -17,23 +18,37 @@ from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
-from source_clockify.error_handler import visible_workspaces
+from source_clockify import source
+from source_clockify.error_handler import _listed_workspaces
+from source_clockify.manifest import load_manifest, with_python_components
 from unit_tests.clockify import NOW, Clockify
+
+# Building the streams makes many objects and no garbage.
+gc.set_threshold(200_000, 50, 50)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _manifest_resolved_once() -> Iterator[None]:
-    """Resolve and validate each manifest once: it takes half a second and every test needs it."""
+    """Load, resolve and validate each manifest once: every test needs it, for half a second."""
     resolve = ConcurrentDeclarativeSource._pre_process_manifest
-    resolved: dict[str, bytes] = {}
+    resolved: dict[int, tuple[Any, dict[str, Any]]] = {}
+    loaded = load_manifest()
 
-    def cached_resolve(self: Any, manifest: dict[str, Any]) -> Any:
-        key = json.dumps(manifest, sort_keys=True)
-        if key in resolved:
+    def cached_resolve(self: Any, manifest: dict[str, Any]) -> dict[str, Any]:
+        # The list is kept, so no other gets its place.
+        streams = manifest["streams"]
+        if id(streams) in resolved:
             self._validate_source = lambda: None
         else:
-            resolved[key] = pickle.dumps(resolve(self, manifest))
-        return pickle.loads(resolved[key])
+            resolved[id(streams)] = streams, resolve(self, manifest)
+        return dict(resolved[id(streams)][1])
+
+    @functools.cache
+    def with_components(selected: frozenset[str] | None) -> dict[str, Any]:
+        return with_python_components(loaded, selected)
+
+    def cached_components(manifest: Any, selected: Any = None) -> dict[str, Any]:
+        return with_components(None if selected is None else frozenset(selected))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConcurrentDeclarativeSource, "_pre_process_manifest", cached_resolve)
@@ -42,19 +57,37 @@ def _manifest_resolved_once() -> Iterator[None]:
             "get_declarative_component_schema",
             functools.cache(concurrent_declarative_source.get_declarative_component_schema),
         )
+        patch.setattr(source, "load_manifest", lambda: loaded)
+        patch.setattr(source, "with_python_components", cached_components)
         yield
 
 
 @pytest.fixture(autouse=True)
 def _own_request_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("REQUEST_CACHE_PATH", str(tmp_path))
-    visible_workspaces.cache_clear()
+    _listed_workspaces.cache_clear()
 
 
 @pytest.fixture(autouse=True)
-def clock() -> Iterator[FrozenDateTimeFactory]:
-    with freeze_time(NOW) as frozen:
+def _own_log_level() -> Iterator[None]:
+    """Undo --debug, which the CDK leaves on for the next command of the same process."""
+    yield
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("airbyte"):
+            logging.getLogger(name).setLevel(logging.INFO if name == "airbyte" else logging.NOTSET)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _frozen() -> Iterator[FrozenDateTimeFactory]:
+    """Stop the clock once for a module; pytest goes on measuring how long the tests take."""
+    with freeze_time(NOW, ignore=["_pytest"]) as frozen:
         yield frozen
+
+
+@pytest.fixture(autouse=True)
+def clock(_frozen: FrozenDateTimeFactory) -> FrozenDateTimeFactory:
+    _frozen.move_to(NOW)
+    return _frozen
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +97,9 @@ def waits(monkeypatch: pytest.MonkeyPatch, clock: FrozenDateTimeFactory) -> list
     waited: list[float] = []
 
     def sleep(seconds: float) -> None:
-        clock.tick(seconds)
+        # A little longer than asked for, as every sleep: the request budget waits for the instant
+        # after which it has room again.
+        clock.tick(seconds + 0.001)
         # The threads of the CDK look at their queues every tenth of a second.
         if seconds > 0.1:
             waited.append(seconds)
@@ -74,7 +109,24 @@ def waits(monkeypatch: pytest.MonkeyPatch, clock: FrozenDateTimeFactory) -> list
     return waited
 
 
+class TruthfulAdapter(requests_mock.Adapter):
+    """Hands out the request itself with a response or an error, as `requests` does."""
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        if not str(request.url).startswith(("https://", "http://")):
+            raise requests.exceptions.InvalidSchema(
+                f"No connection adapters were found for {request.url!r}"
+            )
+        try:
+            response = super().send(request, **options)
+        except requests.RequestException as error:
+            error.request = request
+            raise
+        response.request = request
+        return response
+
+
 @pytest.fixture
 def clockify() -> Iterator[Clockify]:
-    with requests_mock.Mocker(case_sensitive=True) as mocker:
+    with requests_mock.Mocker(adapter=TruthfulAdapter(case_sensitive=True)) as mocker:
         yield Clockify(mocker)

@@ -1,0 +1,285 @@
+"""check: can the account be read, what of it cannot, and what does a sync cost."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from airbyte_cdk.models import Status
+from airbyte_cdk.test import entrypoint_wrapper
+from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
+from airbyte_cdk.test.models.scenario import ExpectedOutcome
+
+from source_clockify import SourceClockify
+from unit_tests.clockify import (
+    OTHER_WORKSPACE,
+    WORKSPACE,
+    Clockify,
+    addon_config,
+    config,
+    error_body,
+    path_of,
+    warnings,
+    workspace,
+)
+
+
+class Check:
+    """The outcome of a check."""
+
+    def __init__(self, output: EntrypointOutput) -> None:
+        self.output = output
+        (message,) = output.connection_status_messages
+        self.succeeded = message.connectionStatus.status is Status.SUCCEEDED
+        self.message = message.connectionStatus.message or ""
+        self.warnings = warnings(output)
+        self.logs = "\n".join(line.log.message for line in output.logs)
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Any:
+    def run_check(settings: Mapping[str, Any] | None = None) -> Check:
+        settings = config() if settings is None else settings
+        file = tmp_path / "config.json"
+        file.write_text(json.dumps(settings))
+        output = entrypoint_wrapper._run_command(
+            SourceClockify(config=settings),
+            ["check", "--config", str(file)],
+            expected_outcome=ExpectedOutcome.ALLOW_ANY,
+        )
+        return Check(output)
+
+    return run_check
+
+
+def members(count: int) -> list[dict[str, Any]]:
+    """Return memberships of a workspace, and one that is no membership of a workspace."""
+    of_workspace = [{"userId": str(n), "membershipType": "WORKSPACE"} for n in range(count)]
+    return [*of_workspace, {"userId": "0", "membershipType": "PROJECT"}]
+
+
+def test_a_good_key_succeeds_with_one_request_to_each_host(clockify: Clockify, check: Any) -> None:
+    clockify.workspaces()
+    clockify.serve("detailed_report", [])
+
+    result = check()
+
+    assert result.succeeded
+    assert result.warnings == []
+    assert [request.url.split("/workspaces")[0] for request in clockify.sent()] == [
+        clockify.api,
+        clockify.reports,
+    ]
+
+
+def test_an_addon_token_succeeds_without_listing_workspaces(clockify: Clockify, check: Any) -> None:
+    clockify.workspaces()
+    clockify.serve("detailed_report", [])
+
+    assert check(addon_config()).succeeded
+    assert clockify.sent("/workspaces") == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            {"status_code": 401, "json": error_body(4003, "Api key does not exist")},
+            ["credentials.api_key", "Server (server)", "Manage API keys"],
+        ),
+        ({"status_code": 403, "json": error_body(403, "Closed")}, ["Closed"]),
+        ({"status_code": 402, "json": error_body(402, "Pay first")}, ["Pay first"]),
+        ({"json": []}, ["sees no workspace", "Server (server)"]),
+        ({"status_code": 500}, ["GET /api/v1/workspaces"]),
+        ({"text": "<html>"}, ["GET /api/v1/workspaces"]),
+        (
+            {"status_code": 302, "headers": {"Location": "https://evil.example.com"}},
+            ["https://evil.example.com", "Server (server)"],
+        ),
+        (requests.exceptions.ConnectTimeout, ["ConnectTimeout", "GET /api/v1/workspaces"]),
+    ],
+    ids=["401", "403", "402", "no workspace", "500", "HTML", "redirect", "timeout"],
+)
+def test_a_failure_says_what_to_do(
+    clockify: Clockify, check: Any, answer: Any, said: list[str]
+) -> None:
+    clockify.answer("/workspaces", answer)
+
+    result = check()
+
+    assert not result.succeeded
+    assert [part for part in said if part not in result.message] == []
+
+
+def test_an_unknown_workspace_fails_and_is_named_with_those_that_can_be_seen(
+    clockify: Clockify, check: Any
+) -> None:
+    unknown = "65aaaaaaaaaaaaaaaaaaaaaa"
+    clockify.workspaces(workspace(name="Acme"))
+    clockify.answer(f"/workspaces/{unknown}", {"status_code": 404})
+
+    result = check(config(workspace_ids=[WORKSPACE, unknown]))
+
+    assert not result.succeeded
+    for part in (unknown, WORKSPACE, "Acme"):
+        assert part in result.message
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_check_gives_up_after_one_retry_at_most_because_somebody_waits(
+    clockify: Clockify, check: Any, waits: list[float], status: int
+) -> None:
+    clockify.answer("/workspaces", {"status_code": status})
+
+    result = check()
+
+    assert not result.succeeded
+    assert len(clockify.sent()) <= 2
+    assert sum(waits) < 10
+
+
+def test_a_check_does_not_sit_through_a_long_retry_after(
+    clockify: Clockify, check: Any, waits: list[float]
+) -> None:
+    limited = {"status_code": 429, "headers": {"Retry-After": "3600"}}
+    clockify.answer("/workspaces", limited)
+
+    result = check()
+
+    assert not result.succeeded
+    assert sum(waits) < 60
+
+
+def test_a_check_survives_one_hiccup(clockify: Clockify, check: Any) -> None:
+    clockify.workspaces()
+    clockify.serve("detailed_report", [])
+    clockify.answer("/workspaces", {"status_code": 502}, {"json": [workspace()]})
+
+    assert check().succeeded
+
+
+@pytest.mark.parametrize("plan", ["FREE", "BASIC", "STANDARD"])
+def test_a_stream_that_the_plan_lacks_is_listed_and_does_not_fail_the_check(
+    clockify: Clockify, check: Any, plan: str
+) -> None:
+    clockify.workspaces(
+        workspace(name="Acme", featureSubscriptionType=plan, features=["SOMETHING_ELSE"]),
+        workspace(OTHER_WORKSPACE, featureSubscriptionType="ENTERPRISE"),
+    )
+    clockify.serve("detailed_report", [])
+
+    result = check()
+
+    assert result.succeeded
+    (warning,) = [line for line in result.warnings if line.startswith("custom_fields")]
+    for part in (WORKSPACE, "Acme", plan, "Pro plan"):
+        assert part in warning
+    assert [line for line in result.warnings if OTHER_WORKSPACE in line] == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status_code": 401, "json": error_body(4003, "Api key does not exist")},
+        {"status_code": 500},
+        {"status_code": 404},
+        requests.exceptions.ConnectTimeout,
+    ],
+    ids=["401", "500", "404", "timeout"],
+)
+def test_reports_that_cannot_be_read_are_a_warning(
+    clockify: Clockify, check: Any, answer: Any
+) -> None:
+    clockify.workspaces()
+    clockify.serve_responses("detailed_report", answer)
+
+    result = check()
+
+    assert result.succeeded
+    assert any("report" in warning for warning in result.warnings)
+
+
+def test_reports_that_are_refused_are_a_warning(clockify: Clockify, check: Any) -> None:
+    clockify.workspaces()
+    refusal = {"status_code": 403, "json": error_body(403, "Access Denied")}
+    clockify.serve_responses("detailed_report", refusal)
+
+    result = check()
+
+    assert result.succeeded
+    assert any("Access Denied" in warning for warning in result.warnings)
+
+
+def test_a_custom_server_without_reports_url_is_a_warning_that_names_it(
+    clockify: Clockify, check: Any
+) -> None:
+    clockify.api = "https://a.example.com/api/v1"
+    clockify.workspaces()
+
+    result = check(config(server={"server_type": "custom", "api_url": clockify.api}))
+
+    assert result.succeeded
+    assert any("server.reports_url" in warning for warning in result.warnings)
+
+
+def test_the_first_report_asked_for_is_not_older_than_the_workspace(
+    clockify: Clockify, check: Any
+) -> None:
+    clockify.workspaces()
+    clockify.serve("detailed_report", [])
+
+    check()
+
+    (request,) = clockify.sent(path_of("detailed_report"))
+    # 64e77712, the beginning of the workspace's id, is 2023-08-24.
+    assert request.json()["dateRangeEnd"] >= "2023-08-24"
+    assert request.json()["dateRangeStart"] <= "2023-08-24T23"
+
+
+# The free plan ---------------------------------------------------------------------------------
+
+
+def test_the_free_plan_is_told_how_many_requests_and_hours_a_sync_takes(
+    clockify: Clockify, check: Any
+) -> None:
+    clockify.workspaces(workspace(memberships=members(20)))
+    clockify.serve("detailed_report", [])
+
+    result = check(config(plan="free"))
+
+    assert result.succeeded
+    assert "27 requests" in result.logs
+    assert "1 hours" in result.logs
+    assert "detailed_report instead" not in result.logs
+
+
+def test_above_twenty_users_the_free_plan_is_recommended_the_report(
+    clockify: Clockify, check: Any
+) -> None:
+    clockify.workspaces(workspace(memberships=members(60)))
+    clockify.serve("detailed_report", [])
+
+    result = check(config(plan="free", start_date="2026-11-01T00:00:00Z"))
+
+    assert "67 requests" in result.logs
+    assert "3 hours" in result.logs
+    assert "Select detailed_report instead of time_entries" in result.logs
+    assert "2 requests in the first sync" in result.logs
+
+
+def test_the_paid_plan_is_told_nothing_of_this(clockify: Clockify, check: Any) -> None:
+    clockify.workspaces(workspace(memberships=members(60)))
+    clockify.serve("detailed_report", [])
+
+    assert "hours" not in check().logs
+
+
+def test_a_check_on_the_free_plan_takes_two_requests(clockify: Clockify, check: Any) -> None:
+    clockify.workspaces(workspace(memberships=members(60)))
+    clockify.serve("detailed_report", [])
+
+    check(config(plan="free"))
+
+    assert len(clockify.sent()) == 2
