@@ -18,6 +18,7 @@ from typing import Any
 
 from integration_tests.configure_catalog import configured_catalog
 from integration_tests.sandbox.client import Sandbox, start
+from integration_tests.sandbox.records import STREAMS
 
 COMMAND = Path(sys.executable).with_name("source-clockify")
 
@@ -51,8 +52,9 @@ def main() -> None:
 
         print("\n$ source-clockify discover --config config.json", flush=True)
         discovered = [json.dumps(message) for message in _run("discover", "--config", config)]
-        catalog = configured_catalog(discovered)
-        print(f"{len(catalog['streams'])} streams")
+        print(f"{len(configured_catalog(discovered)['streams'])} streams")
+        # What the sandbox serves.
+        catalog = configured_catalog(discovered, STREAMS)
         catalog_file = _write(folder / "catalog.json", catalog)
 
         print("\n$ source-clockify read --config config.json --catalog catalog.json", flush=True)
@@ -95,7 +97,8 @@ def _run(*arguments: str) -> Iterator[dict[str, Any]]:
     """Run the command and yield its messages; ends the demo if the command fails."""
     process = subprocess.run([COMMAND, *arguments], capture_output=True, text=True)
     if process.returncode != 0:
-        sys.exit(f"source-clockify {arguments[0]} failed:\n{process.stdout}{process.stderr}")
+        end = (process.stdout + process.stderr)[-2000:]
+        sys.exit(f"source-clockify {arguments[0]} failed. The end of its output:\n{end}")
     # Not splitlines: a record may hold other line separators.
     for line in process.stdout.split("\n"):
         if line:
