@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -785,3 +786,782 @@ def test_the_owner_without_his_roles_is_a_plain_member(sandbox: Sandbox, w: str)
     assert sandbox.get(f"{w}/webhooks").status_code == 403
     sandbox.update(workspace, "users", owner, {"membershipStatus": "INACTIVE"})
     assert [row["id"] for row in sandbox.get("/workspaces").json()] == [sandbox.workspaces[1]["id"]]
+
+
+# What needs a plan
+
+
+@pytest.fixture(scope="module")
+def with_plans() -> Iterator[Sandbox]:
+    with start(plan="ENTERPRISE,PRO,STANDARD,BASIC,FREE", users=4, entries=12, now=NOW) as server:
+        yield server
+
+
+@pytest.fixture
+def rich(with_plans: Sandbox) -> Iterator[Sandbox]:
+    yield with_plans
+    with_plans.reset()
+
+
+@pytest.fixture
+def e(rich: Sandbox) -> str:
+    """The path of the ENTERPRISE workspace."""
+    return f"/workspaces/{rich.workspaces[0]['id']}"
+
+
+def post(sandbox: Sandbox, path: str, body: JSON, host: str = "api", **query: Any) -> Any:
+    """POST to a host; the answer's JSON if it is a 200, else (status, code)."""
+    urls = {
+        "api": sandbox.api_url,
+        "reports": sandbox.reports_url,
+        "auditlog": sandbox.audit_log_url,
+    }
+    answer = sandbox.request("POST", urls[host] + path, json=body, params=query)
+    return answer.json() if answer.ok else code(answer)
+
+
+def truth(sandbox: Sandbox, stream: str, workspace: int = 0, **query: Any) -> list[JSON]:
+    """The rows of a stream in the ENTERPRISE workspace, or in another of `workspaces`."""
+    return sandbox.rows(stream, workspaceId=sandbox.workspaces[workspace]["id"], **query)
+
+
+def same(rows: list[JSON], wanted: list[JSON]) -> bool:
+    """Whether two lists hold the same rows, in whatever order."""
+    return sorted(map(repr, rows)) == sorted(map(repr, wanted))
+
+
+GATED = [
+    ("expenses", "GET", "/expenses", "PRO"),
+    ("expense_categories", "GET", "/expenses/categories", "PRO"),
+    ("invoices", "GET", "/invoices", "STANDARD"),
+    ("invoice_details", "POST", "/invoices/info", "STANDARD"),
+    ("invoice_settings", "GET", "/invoices/settings", "STANDARD"),
+    ("holidays", "GET", "/holidays", "STANDARD"),
+    ("time_off_policies", "GET", "/time-off/policies", "STANDARD"),
+    ("time_off_requests", "POST", "/time-off/requests", "STANDARD"),
+    ("scheduling_assignments", "GET", "/scheduling/assignments/all", "PRO"),
+    ("approval_requests", "GET", "/approval-requests", "STANDARD"),
+    ("shared_reports", "GET", "reports:/shared-reports", "BASIC"),
+    ("audit_log", "POST", "auditlog:/audit-log", "ENTERPRISE"),
+    ("attendance_report", "POST", "reports:/reports/attendance", "STANDARD"),
+    ("expense_report", "POST", "reports:/reports/expenses/detailed", "PRO"),
+]
+
+
+@pytest.mark.parametrize(("stream", "method", "path", "least"), GATED)
+def test_a_plan_below_the_one_needed_is_refused_and_has_no_records(
+    rich: Sandbox, stream: str, method: str, path: str, least: str
+) -> None:
+    prefix, _, tail = path.rpartition(":")
+    url = {"": rich.api_url, "reports": rich.reports_url, "auditlog": rich.audit_log_url}[prefix]
+    plans = [each["plan"] for each in rich.workspaces]
+    for number, workspace in enumerate(rich.workspaces):
+        answer = rich.request(method, f"{url}/workspaces/{workspace['id']}{tail}", json={})
+        allowed = number <= plans.index(least)
+        assert bool(truth(rich, stream, number)) == allowed
+        if allowed:
+            assert answer.status_code != 403
+        else:
+            assert (answer.status_code, answer.json()) == (403, {"message": "Access Denied"})
+
+
+def test_the_features_of_a_workspace_say_what_its_plan_unlocks(rich: Sandbox) -> None:
+    listed = {row["id"]: row["features"] for row in rich.get("/workspaces").json()}
+    found = [listed[each["id"]] for each in rich.workspaces]
+    for feature, plans in (
+        ("AUDIT_LOG", 1), ("EXPENSES", 2), ("SCHEDULING", 2), ("INVOICING", 3), ("TIME_OFF", 3),
+        ("APPROVAL", 3), ("ATTENDANCE_REPORT", 3), ("SHARED_REPORTS", 4),
+    ):  # fmt: skip
+        assert [feature in each for each in found] == [number < plans for number in range(5)]
+
+
+def test_a_plan_that_grows_shows_what_was_hidden(rich: Sandbox) -> None:
+    free = rich.workspaces[4]["id"]
+    assert rich.records("expenses", workspaceId=free) == []
+    rich.update_workspace(free, plan="PRO")
+    assert len(rich.get(f"/workspaces/{free}/expenses").json()["expenses"]["expenses"]) == 24
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "size"),
+    [
+        ("/expenses", {}, "page-size"),
+        ("/expenses/categories", {"archived": "true"}, "page-size"),
+        ("/invoices", {}, "page-size"),
+        ("/time-off/policies", {"status": "ALL"}, "page-size"),
+        ("/scheduling/assignments/all", {"start": "2017-01-01T00:00:00Z", "end": NOW}, "page-size"),
+        ("/approval-requests", {}, "page-size"),
+    ],
+)
+def test_listings_that_need_a_plan_page_and_say_which_page_is_the_last(
+    rich: Sandbox, e: str, path: str, params: dict[str, str], size: str
+) -> None:
+    first = rich.get(e + path, page=1, **{size: 1}, **params)
+    assert first.headers["Last-Page"] == "false"
+    whole = rich.get(e + path, pageSize=1, **params)
+    assert whole.headers["Last-Page"] == "true"
+    assert len(whole.content) > len(first.content)
+    beyond = rich.get(e + path, page=999, **params)
+    assert (beyond.status_code, beyond.headers["Last-Page"]) == (200, "true")
+
+
+def test_only_the_listings_that_do_so_send_last_page(rich: Sandbox, e: str) -> None:
+    url = rich.reports_url
+    for answer in (
+        rich.get(f"{e}/holidays"),
+        rich.get(f"{e}/webhooks"),
+        rich.get(f"{e}/invoices/settings"),
+        rich.get(f"{e}/entities/created", type="TAGS"),
+        rich.request("POST", f"{rich.api_url}{e}/time-off/requests", json={}),
+        rich.request("POST", f"{rich.api_url}{e}/invoices/info", json={}),
+        rich.request("GET", f"{url}{e}/shared-reports"),
+    ):
+        assert answer.status_code == 200
+        assert "Last-Page" not in answer.headers
+
+
+def test_a_time_off_page_holds_200_rows_and_there_are_1000_pages_at_most(
+    rich: Sandbox, e: str
+) -> None:
+    policy = truth(rich, "time_off_policies")[0]["id"]
+    for path in ("/time-off/policies", f"/time-off/balance/policy/{policy}"):
+        assert rich.get(e + path, **{"page-size": 200}).status_code == 200
+        assert code(rich.get(e + path, **{"page-size": 201})) == (400, 3000)
+        assert code(rich.get(e + path, page=1001)) == (400, 3000)
+    assert post(rich, f"{e}/time-off/requests", {"pageSize": 201}) == (400, 3000)
+
+
+# Expenses
+
+
+def test_the_list_of_expenses_has_objects_where_a_single_one_has_ids(rich: Sandbox, e: str) -> None:
+    body = rich.get(f"{e}/expenses", start="2030-01-01T00:00:00Z").json()
+    rows = body["expenses"]["expenses"]
+    assert same(rows, truth(rich, "expenses"))
+    assert body["expenses"]["count"] == len(rows) == 24
+    assert sum(each["total"] for each in body["dailyTotals"]) == sum(row["total"] for row in rows)
+    assert sum(each["total"] for each in body["weeklyTotals"]) == sum(row["total"] for row in rows)
+    full = next(row for row in rows if row["project"] and row["task"] and row["category"])
+    single = rich.get(f"{e}/expenses/{full['id']}").json()
+    assert single["categoryId"] == full["category"]["id"]
+    assert (single["projectId"], single["taskId"]) == (full["project"]["id"], full["task"]["id"])
+    assert "category" not in single
+    assert code(rich.get(f"{e}/expenses/{e[-24:]}")) == (400, 501)
+
+
+def test_expenses_have_nulls_and_two_forms_of_dates(rich: Sandbox) -> None:
+    rows = truth(rich, "expenses")
+    for field in ("category", "project", "task", "notes", "fileId", "fileName"):
+        assert any(row[field] is None for row in rows), field
+        assert any(row[field] for row in rows), field
+    assert {len(row["date"]) for row in rows} == {10, 20}
+    assert all(isinstance(row["total"], int) for row in rows)
+
+
+def test_expense_categories_without_a_word_are_the_active_ones(rich: Sandbox, e: str) -> None:
+    path, held = f"{e}/expenses/categories", truth(rich, "expense_categories")
+    found = {
+        flag: rich.get(path, **({"archived": flag} if flag else {})).json()
+        for flag in ("", "true", "false")
+    }
+    assert found[""] == found["false"]
+    assert {row["archived"] for row in found["true"]["categories"]} == {True}
+    assert same(found["false"]["categories"] + found["true"]["categories"], held)
+    assert found[""]["count"] == len(found[""]["categories"])
+
+
+def test_the_expense_report_filters_by_day_and_counts_in_float_cents(rich: Sandbox, e: str) -> None:
+    path = f"{e}/reports/expenses/detailed"
+    body = {"dateRangeStart": "2025-01-01T00:00:00Z", "dateRangeEnd": "2027-01-01T00:00:00Z"}
+    whole = post(rich, path, {**body, "timeZone": "UTC", "pageSize": 1000}, "reports")
+    assert same(whole["expenses"], truth(rich, "expense_report"))
+    assert whole["totals"]["expensesCount"] == 24
+    assert all(isinstance(row["amount"], float) for row in whole["expenses"])
+    assert any(row["userName"] == "DeletedUser" for row in whole["expenses"])
+    assert len(post(rich, path, {**body, "pageSize": 7, "page": 4}, "reports")["expenses"]) == 3
+    assert len(post(rich, path, {**body, "page-size": 7}, "reports")["expenses"]) == 24
+    assert post(rich, path, {**body, "pageSize": 1001}, "reports") == (400, 3000)
+    day = {"dateRangeStart": "2026-11-20T00:00:00Z", "dateRangeEnd": "2026-11-20T23:59:59.999Z"}
+    (row,) = post(rich, path, {**day, "timeZone": "UTC"}, "reports")["expenses"]
+    assert row["date"] == "2026-11-20T00:00:00Z"
+    (local,) = post(rich, path, day, "reports")["expenses"]
+    assert (local["id"], local["date"]) == (row["id"], "2026-11-20T00:00:00+01:00")
+
+
+# Invoices
+
+
+def test_invoices_come_in_three_shapes_and_every_state(rich: Sandbox, e: str) -> None:
+    listed = rich.get(f"{e}/invoices").json()
+    assert same(listed["invoices"], truth(rich, "invoices"))
+    assert listed["total"] == len(listed["invoices"])
+    states = {"UNSENT", "SENT", "PAID", "PARTIALLY_PAID", "VOID", "OVERDUE"}
+    assert {row["status"] for row in listed["invoices"]} == states
+    for row in listed["invoices"]:
+        whole = rich.get(f"{e}/invoices/{row['id']}").json()
+        assert row.items() <= whole.items()
+        assert "workspaceId" not in whole
+        assert whole in truth(rich, "invoice_details")
+        for item in whole["items"]:
+            assert item["amount"] == round(item["quantity"] * item["unitPrice"] / 100)
+    found = post(rich, f"{e}/invoices/info", {"pageSize": 4, "page": 2, "statuses": ["PAID"]})
+    assert found == {"total": 2, "invoices": []}
+    assert len(post(rich, f"{e}/invoices/info", {"page-size": 2})["invoices"]) == 9
+    overdue = post(rich, f"{e}/invoices/info", {"statuses": ["OVERDUE"]})["invoices"]
+    assert [row["daysOverdue"] > 0 for row in overdue] == [True]
+
+
+def test_invoices_are_searched_by_the_day_of_issue(rich: Sandbox, e: str) -> None:
+    days = sorted(row["issuedDate"][:10] for row in truth(rich, "invoices"))
+    span = {"issue-date-start": days[2], "issue-date-end": days[4]}
+    rows = post(rich, f"{e}/invoices/info", {"issueDate": span})["invoices"]
+    assert sorted(row["issuedDate"][:10] for row in rows) == days[2:5]
+
+
+def test_what_was_paid_is_the_sum_of_the_payments(rich: Sandbox, e: str) -> None:
+    records = rich.records("invoice_payments", workspaceId=rich.workspaces[0]["id"])
+    invoice = records[0]["path"]["invoiceId"]
+    paid = [each["row"]["amount"] for each in records if each["path"]["invoiceId"] == invoice]
+    answer = rich.get(f"{e}/invoices/{invoice}/payments")
+    assert [row["amount"] for row in answer.json()] == paid
+    assert answer.headers["Last-Page"] == "true"
+    assert "invoiceId" not in answer.json()[0]
+    rich.create(e[-24:], "invoice-payments", {"invoiceId": invoice, "amount": 7})
+    assert rich.get(f"{e}/invoices/{invoice}").json()["paid"] == sum(paid) + 7
+    rich.delete(e[-24:], "invoices", invoice)
+    assert code(rich.get(f"{e}/invoices/{invoice}/payments")) == (400, 501)
+    assert code(rich.get(f"{e}/invoices/{invoice}")) == (400, 501)
+    assert invoice not in {each["path"]["invoiceId"] for each in rich.records("invoice_payments")}
+    assert code(rich.get(f"{e}/invoices/{invoice}/items")) == (405, 3000)
+
+
+def test_the_settings_of_invoices_are_one_object(rich: Sandbox, e: str) -> None:
+    settings = rich.get(f"{e}/invoices/settings").json()
+    assert [settings] == truth(rich, "invoice_settings")
+    assert settings["defaults"]["taxPercent"] == 20.0
+    rich.update(e[-24:], "invoice-settings", e[-24:], {"defaults": {"dueDays": 3}})
+    assert rich.get(f"{e}/invoices/settings").json()["defaults"]["dueDays"] == 3
+
+
+# Time off and planning
+
+
+def test_holidays_ignore_paging_and_lie_in_past_and_future(rich: Sandbox, e: str) -> None:
+    answer = rich.get(f"{e}/holidays", page=2, **{"page-size": 1})
+    assert same(answer.json(), truth(rich, "holidays"))
+    days = [row["datePeriod"]["startDate"] for row in answer.json()]
+    assert min(days) < NOW[:10] < max(days)
+    span = {"start": "2026-11-01T00:00:00Z", "end": "2026-11-30T00:00:00Z"}
+    owner = rich.info()["users"]["owner"]
+    path = f"{e}/holidays/in-period"
+    assert len(rich.get(path, **span, **{"assigned-to": owner}).json()) == 1
+    assert rich.get(path, **span, **{"assigned-to": e[-24:]}).status_code == 500
+    assert code(rich.get(path, **span)) == (400, 3001)
+
+
+def test_policies_without_a_status_are_the_active_ones(rich: Sandbox, e: str) -> None:
+    path = f"{e}/time-off/policies"
+    assert {row["archived"] for row in rich.get(path).json()} == {False}
+    assert {row["archived"] for row in rich.get(path, status="ARCHIVED").json()} == {True}
+    everything = rich.get(path, status="ALL").json()
+    assert same(everything, truth(rich, "time_off_policies"))
+    assert rich.get(f"{path}/{everything[0]['id']}").json() == everything[0]
+    assert code(rich.get(path, status="OLD")) == (400, 3000)
+    assert code(rich.get(f"{path}/{e[-24:]}")) == (400, 501)
+
+
+def test_time_off_requests_are_a_search_with_its_page_in_the_body(rich: Sandbox, e: str) -> None:
+    path, held = f"{e}/time-off/requests", truth(rich, "time_off_requests")
+    whole = post(rich, path, {"statuses": ["ALL"]})
+    assert whole["count"] == len(held)
+    assert same(whole["requests"], held)
+    parts = [post(rich, path, {"page": page, "pageSize": 5})["requests"] for page in (1, 2, 3)]
+    assert [row for part in parts for row in part] == whole["requests"]
+    assert len(post(rich, path, {"page-size": 5}, page=2)["requests"]) == len(held)
+    found = post(rich, path, {"statuses": ["APPROVED", "REJECTED"]})["requests"]
+    assert {row["status"]["statusType"] for row in found} == {"APPROVED", "REJECTED"}
+    assert post(rich, path, {"statuses": ["WITHDRAWN"]}) == (400, 3000)
+    assert {len(row["createdAt"]) for row in held} >= {20, 30}
+    new = post(rich, path, {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"})
+    assert all(row["createdAt"] >= "2026-10-31" for row in new["requests"])
+    assert 0 < new["count"] < len(held)
+
+
+def test_a_deleted_user_takes_time_off_along(rich: Sandbox) -> None:
+    workspace, user = rich.workspaces[0]["id"], rich.info()["users"]["member"]
+    assert any(row["userId"] == user for row in truth(rich, "time_off_requests"))
+    rich.delete(workspace, "users", user)
+    for stream in ("time_off_requests", "time_off_balances"):
+        assert all(row["userId"] != user for row in truth(rich, stream))
+
+
+def test_balances_are_the_same_by_policy_and_by_user(rich: Sandbox, e: str) -> None:
+    held, by_policy, by_user = truth(rich, "time_off_balances"), [], []
+    for policy in truth(rich, "time_off_policies"):
+        answer = rich.get(f"{e}/time-off/balance/policy/{policy['id']}")
+        assert answer.json()["count"] == len(answer.json()["balances"])
+        assert answer.headers["Last-Page"] == "true"
+        by_policy += answer.json()["balances"]
+    for user in truth(rich, "users"):
+        by_user += rich.get(f"{e}/time-off/balance/user/{user['id']}").json()["balances"]
+    assert same(by_policy, held)
+    assert same(by_user, held)
+    assert any(row["policyArchived"] for row in held)
+    assert all(row["workspaceId"] == e[-24:] for row in held)
+    assert code(rich.get(f"{e}/time-off/balance/policy/{e[-24:]}")) == (400, 501)
+
+
+def test_assignments_need_a_window_and_overlap_it(rich: Sandbox, e: str) -> None:
+    path, held = f"{e}/scheduling/assignments/all", truth(rich, "scheduling_assignments")
+    assert code(rich.get(path, start=NOW)) == (400, 3001)
+    assert code(rich.get(path, end=NOW)) == (400, 3001)
+    wide = {"start": "2017-01-01T00:00:00Z", "end": "2028-01-01T00:00:00Z"}
+    assert same(rich.get(path, **wide, **{"sort-column": "ID"}).json(), held)
+    window = {"start": "2026-11-20T00:00:00Z", "end": "2026-11-25T00:00:00Z"}
+    found = rich.get(path, **window).json()
+    assert found
+    for row in held:
+        period = row["period"]
+        overlaps = period["start"] <= window["end"] and period["end"] >= window["start"]
+        assert (row in found) == overlaps
+    assert any(row["period"]["start"] < "2023" for row in held)
+    assert any(row["period"]["start"] > "2027-07" for row in held)
+    draft = rich.create(e[-24:], "assignments", {"published": False})
+    assert draft["id"] not in ids(rich.get(path, **wide).json())
+
+
+def test_approval_requests_of_every_state_come_only_without_a_status(rich: Sandbox, e: str) -> None:
+    path, held = f"{e}/approval-requests", truth(rich, "approval_requests")
+    rows = rich.get(path).json()
+    assert same(rows, held)
+    states = {(row["approvalRequest"]["status"]["state"]) for row in rows}
+    assert len(states) == 5
+    for state in ("PENDING", "APPROVED", "WITHDRAWN_APPROVAL"):
+        found = rich.get(path, status=state).json()
+        assert {row["approvalRequest"]["status"]["state"] for row in found} == {state}
+    for state in ("REJECTED", "WITHDRAWN_SUBMISSION"):
+        assert code(rich.get(path, status=state)) == (400, 3000)
+        changed = [
+            row["approvalRequest"]["status"]["updatedAt"]
+            for row in rows
+            if row["approvalRequest"]["status"]["state"] == state
+        ]
+        assert None in changed
+        assert any(changed)
+    assert any(row["entries"] for row in rows)
+    assert any(row["expenses"] for row in rows)
+    assert all(row["trackedTime"].startswith("PT") for row in rows)
+
+
+def test_approval_requests_are_sorted_by_their_last_change(rich: Sandbox, e: str) -> None:
+    path = f"{e}/approval-requests"
+    order = {"sort-column": "UPDATED_AT", "sort-order": "DESCENDING"}
+
+    def times() -> list[str | None]:
+        rows = rich.get(path, **order).json()
+        return [row["approvalRequest"]["status"]["updatedAt"] for row in rows]
+
+    found = [time or "" for time in times()]
+    assert found == sorted(found, reverse=True)
+    oldest = rich.get(path, **order).json()[-1]["approvalRequest"]["id"]
+    state = {"approvalRequest": {"status": {"state": "APPROVED"}}}
+    rich.update(e[-24:], "approval-requests", oldest, state)
+    assert times()[0] == NOW
+    only_time = rich.get(f"/workspaces/{rich.workspaces[2]['id']}/approval-requests").json()
+    assert only_time
+    assert all(row["expenses"] == [] for row in only_time)
+
+
+# Administration
+
+
+def test_shared_reports_page_in_camel_case_and_break_on_a_wrong_filter(
+    rich: Sandbox, e: str
+) -> None:
+    url = f"{rich.reports_url}{e}/shared-reports"
+
+    def get(**params: Any) -> requests.Response:
+        return rich.request("GET", url, params=params)
+
+    whole = get().json()
+    assert same(whole["reports"], truth(rich, "shared_reports"))
+    assert whole["count"] == len(whole["reports"])
+    assert len(get(pageSize=4, page=2).json()["reports"]) == 2
+    assert len(get(**{"page-size": 4}).json()["reports"]) == 6
+    assert get(sharedReportsFilter="MINE").status_code == 500
+    assert get(sharedReportsFilter="CREATED_BY_ME").json()["count"] < 6
+    assert any("workspaceId" not in row for row in whole["reports"])
+
+
+def test_webhooks_show_their_secret_to_admins_only(rich: Sandbox, e: str) -> None:
+    body = rich.get(f"{e}/webhooks").json()
+    assert body["workspaceWebhookCount"] == len(body["webhooks"]) == 3
+    assert all(row["authToken"] for row in body["webhooks"])
+    assert not any("authToken" in row for row in truth(rich, "webhooks"))
+    assert len(rich.get(f"{e}/webhooks", type="USER_CREATED").json()["webhooks"]) == 3
+    assert rich.get(f"{e}/webhooks", type="ADDON").json()["webhooks"] == []
+    assert rich.get(f"{e}/webhooks", type="SYSTEM").status_code == 500
+    member = rich.info()["keys"]["member"]
+    hook = body["webhooks"][0]["id"]
+    logs = f"{rich.api_url}{e}/webhooks/{hook}/logs"
+    for path in ("/webhooks", "/invoices", "/entities/created"):
+        assert rich.get(e + path, key=member, type="TAGS").status_code == 403
+    assert rich.request("POST", logs, json={}, key=member).status_code == 403
+
+
+def test_the_first_page_of_webhook_logs_is_number_0(rich: Sandbox, e: str) -> None:
+    held = rich.records("webhook_logs", workspaceId=e[-24:])
+    hook = held[0]["path"]["webhookId"]
+    mine = [each["row"] for each in held if each["path"]["webhookId"] == hook]
+    path = f"{e}/webhooks/{hook}/logs"
+    first, second = post(rich, path, {}), post(rich, path, {}, page=1)
+    assert len(first) == 50
+    assert same(first + second, mine)
+    assert post(rich, path, {}, "api", **{"page-size": 3}) == first
+    assert post(rich, path, {}, size=3, page=0) == first[:3]
+    times = [row["respondedAt"] for row in post(rich, path, {"sortByNewest": True}, size=60)]
+    assert times == sorted(times, reverse=True)
+    some = post(rich, path, {"from": times[9], "to": times[3], "status": "ALL"})
+    assert sorted(row["respondedAt"] for row in some) == sorted(times[3:10])
+    failed = post(rich, path, {"status": "FAILED"}, size=60)
+    assert {row["statusCode"] for row in failed} == {404, 500}
+    assert max(len(row["requestBody"]) for row in mine) > 50_000
+    assert post(rich, path, {"status": "LOST"}) == (400, 3000)
+    assert post(rich, f"{e}/webhooks/{e[-24:]}/logs", {}) == (400, 501)
+
+
+def test_a_plain_member_sees_own_rows_only_of_what_everybody_has(rich: Sandbox, e: str) -> None:
+    info = rich.info()
+    key, me = info["keys"]["member"], info["users"]["member"]
+
+    def get(path: str, **params: Any) -> Any:
+        return rich.get(e + path, key=key, **params).json()
+
+    expenses = get("/expenses")["expenses"]["expenses"]
+    assignments = get("/scheduling/assignments/all", start="2017-01-01T00:00:00Z", end=NOW)
+    policy = truth(rich, "time_off_policies")[0]["id"]
+    balances = get(f"/time-off/balance/policy/{policy}")["balances"]
+    assert {row["userId"] for rows in (expenses, assignments, balances) for row in rows} == {me}
+    owners = {row["approvalRequest"]["owner"]["userId"] for row in get("/approval-requests")}
+    assert owners == {me}
+    url = f"{rich.api_url}{e}/time-off/requests"
+    requests_ = rich.request("POST", url, json={}, key=key).json()["requests"]
+    assert {row["userId"] for row in requests_} == {me}
+    path = f"{e}/reports/expenses/detailed"
+    body = {"dateRangeStart": "2025-01-01T00:00:00Z", "dateRangeEnd": NOW}
+    assert {row["userId"] for row in rich.report(path, body, key=key).json()["expenses"]} == {me}
+
+
+# The audit log
+
+ACTIONS = [
+    f"{verb}_{noun}"
+    for verb in ("CREATE", "UPDATE", "DELETE")
+    for noun in ("PROJECT", "TASK", "CLIENT", "TAG", "EXPENSE", "EXPENSE_FOR_OTHER")
+] + ["CREATE_TIME_PERSONAL_MANUAL", "UPDATE_TIME_PERSONAL", "UPDATE_TIME_FOR_OTHER"]
+
+
+def audit(rich: Sandbox, e: str, **body: Any) -> Any:
+    """Ask for the audit log of the last 30 days with every action, or as `body` says."""
+    asked = {
+        "actions": ACTIONS,
+        "authors": {"authorIds": [], "contains": "DOES_NOT_CONTAIN"},
+        "start": "2026-10-25T09:00:00Z",
+        "end": NOW,
+        **body,
+    }
+    asked = {name: value for name, value in asked.items() if value is not None}
+    return post(rich, f"{e}/audit-log", asked, "auditlog")
+
+
+def audit_year(rich: Sandbox, e: str) -> list[JSON]:
+    """The audit log of the last year, read in windows and pages."""
+    found: list[JSON] = []
+    first, now = datetime(2025, 11, 24, 9), datetime(2026, 11, 24, 9)
+    while first < now:
+        last = min(now, first + timedelta(days=31))
+        span = {"start": f"{first.isoformat()}Z", "end": f"{last.isoformat()}Z"}
+        page: list[JSON] = [{}]
+        number = 0
+        while page:
+            number += 1
+            page = audit(rich, e, **span, **{"page": number, "page-size": 50})
+            found += page
+        first = last + timedelta(milliseconds=1)
+    return found
+
+
+def test_the_audit_log_is_read_in_windows_and_pages(rich: Sandbox, e: str) -> None:
+    held = truth(rich, "audit_log")
+    assert same(audit_year(rich, e), held)
+    assert len({repr(row) for row in held}) < len(held)
+    assert all("id" not in row for row in held)
+
+
+def test_the_audit_log_wants_actions_authors_and_a_short_window(rich: Sandbox, e: str) -> None:
+    assert len(audit(rich, e)) == 20
+    assert len(audit(rich, e, pageSize=50)) == 20
+    assert len(audit(rich, e, **{"page-size": 30})) == 30
+    assert audit(rich, e, **{"page-size": 51}) == (400, 3000)
+    for name in ("actions", "authors", "start", "end"):
+        assert audit(rich, e, **{name: None}) == (400, 3001)
+    assert audit(rich, e, actions=[]) == (400, 3001)
+    assert audit(rich, e, actions=["READ_TAG"]) == (400, 3000)
+    assert audit(rich, e, start="2026-10-24T08:59:59Z") == (400, 501)
+    assert audit(rich, e, start="2025-11-24T08:00:00Z", end="2025-12-01T00:00:00Z") == (400, 501)
+    owner = rich.info()["users"]["owner"]
+    both = [
+        audit(rich, e, authors={"authorIds": [owner], "contains": contains}, **{"page-size": 50})
+        for contains in ("CONTAINS", "DOES_NOT_CONTAIN")
+    ]
+    assert [{row["userId"] == owner for row in rows} for rows in both] == [{True}, {False}]
+
+
+def test_an_edit_leaves_a_row_in_the_audit_log_of_an_enterprise_workspace(
+    rich: Sandbox, e: str
+) -> None:
+    before = len(truth(rich, "audit_log"))
+    tag = rich.create(e[-24:], "tags", {"name": "new"})
+    rich.update(e[-24:], "tags", tag["id"], {"name": "newer"})
+    rich.delete(e[-24:], "tags", tag["id"])
+    rows = truth(rich, "audit_log")[before:]
+    assert [row["action"] for row in rows] == ["CREATE_TAG", "UPDATE_TAG", "DELETE_TAG"]
+    assert ['"newer"' in (row["content"] or "") for row in rows] == [False, True, False]
+    assert rows[0]["previousContent"] is None
+    assert rows[2]["content"] is None
+    rich.create(e[-24:], "holidays")
+    assert len(truth(rich, "audit_log")) == before + 3
+
+
+# Changes of entities
+
+EVERY_TYPE = [
+    "APPROVAL_REQUESTS", "BALANCE", "CLIENTS", "CUSTOM_FIELDS", "HOLIDAYS", "INVOICES", "PROJECTS",
+    "PTO_POLICY", "SCHEDULED_ASSIGNMENT", "TAGS", "TASKS", "TIME_ENTRY",
+    "TIME_ENTRY_CUSTOM_FIELD_VALUE", "TIME_ENTRY_RATE", "TIME_OFF_REQUEST", "USER", "USER_GROUPS",
+]  # fmt: skip
+
+
+def changed(sandbox: Sandbox, w: str, kind: str, **params: Any) -> list[JSON]:
+    """The changes of the last 31 days, or of another window, in pages from 0."""
+    asked = {"start": "2026-10-24T09:00:00Z", "end": NOW, "type": EVERY_TYPE, **params}
+    rows: list[JSON] = []
+    for page in range(1000):
+        answer = sandbox.get(f"{w}/entities/{kind}", page=page, **asked)
+        rows += answer.json()
+        if len(answer.json()) < 50:
+            return rows
+    raise AssertionError("no last page")
+
+
+@pytest.mark.parametrize("kind", ["created", "updated", "deleted"])
+@pytest.mark.parametrize("workspace", [0, 4])
+def test_the_windows_of_a_year_bring_all_changes(rich: Sandbox, kind: str, workspace: int) -> None:
+    path = f"/workspaces/{rich.workspaces[workspace]['id']}"
+    rows: list[JSON] = []
+    first, now = datetime(2025, 11, 24, 9), datetime(2026, 11, 24, 9)
+    while first <= now:
+        last = min(now, first + timedelta(days=30))
+        span = {"start": f"{first.isoformat()}Z", "end": f"{last.isoformat()}Z"}
+        rows += changed(rich, path, kind, **span)
+        first = last + timedelta(seconds=1)
+    held = truth(rich, f"entity_changes_{kind}", workspace)
+    assert held
+    assert same(rows, held)
+    keys = {(row["documentCode"], row["id"]) for row in rows}
+    assert len(keys) == len(rows)
+
+
+def test_changes_want_a_type_and_31_days_at_most(rich: Sandbox, e: str) -> None:
+    path = f"{e}/entities/created"
+    assert code(rich.get(path)) == (400, 3001)
+    assert code(rich.get(path, type="WEBHOOKS")) == (400, 3000)
+    wide = {"start": "2026-10-24T08:59:59Z", "end": NOW}
+    assert code(rich.get(path, type="TAGS", **wide)) == (400, 501)
+    entries = rich.get(path, type="TIME_ENTRY", limit=3).json()
+    assert [row["documentCode"] for row in entries] == ["TIME_ENTRY"] * 3
+    assert entries[0]["timeInterval"]["start"]
+    assert rich.get(path, type="TIME_ENTRY", limit=3, page=1).json() != entries
+    assert len(rich.get(path, type=["TIME_ENTRY", "USER"], **{"page-size": 3}).json()) > 3
+
+
+def test_an_edit_leaves_its_trace_in_the_feeds(rich: Sandbox, e: str) -> None:
+    old = next(row["id"] for row in truth(rich, "tags") if row["id"][0] == "6")
+    rich.advance(3600)
+    made = rich.create(e[-24:], "tags", {"name": "new"})["id"]
+    rich.update(e[-24:], "tags", made, {"name": "newer"})
+    rich.update(e[-24:], "tags", old, {"name": "renamed"})
+
+    def tags(kind: str) -> dict[str, JSON]:
+        end = "2026-11-24T12:00:00Z"
+        rows = changed(rich, e, kind, start=NOW, end=end, type="TAGS")
+        assert same(rows, [
+            row for row in truth(rich, f"entity_changes_{kind}", start=NOW, end=end)
+            if row["documentCode"] == "TAGS"
+        ])  # fmt: skip
+        return {row["id"]: row for row in rows}
+
+    assert tags("created").keys() == {made}
+    assert tags("updated").keys() == {old}
+    assert tags("updated")[old]["name"] == "renamed"
+    rich.delete(e[-24:], "tags", made)
+    rich.delete(e[-24:], "tags", old)
+    assert tags("deleted") == {}
+    rich.advance(60)
+    assert tags("created") == tags("updated") == {}
+    gone = tags("deleted")
+    assert gone.keys() == {old}
+    assert gone[old]["deletedAt"] == "2026-11-24T10:00:00Z"
+    assert gone[old]["document"]["name"] == "renamed"
+    rich.restore(e[-24:], "tags", old)
+    assert tags("deleted") == {}
+    assert tags("updated").keys() == {old}
+
+
+# Reports that group
+
+
+def summary(sandbox: Sandbox, w: str, groups: list[str], **body: Any) -> Any:
+    asked = {**window(**body), "summaryFilter": {"groups": groups, "page": 2, "pageSize": 1}}
+    return post(sandbox, f"{w}/reports/summary", asked, "reports")
+
+
+def test_the_summary_groups_days_projects_and_tasks_in_one_answer(rich: Sandbox, e: str) -> None:
+    body = summary(rich, e, ["DATE", "PROJECT", "TASK"])
+    days = body["groupOne"]
+    assert days == truth(rich, "summary_report")
+    for day in days:
+        assert day["duration"] == sum(project["duration"] for project in day["children"])
+        for project in day["children"]:
+            assert project["duration"] == sum(task["duration"] for task in project["children"])
+    assert sum(day["duration"] for day in days) == body["totals"][0]["totalTime"]
+    assert isinstance(days[0]["amount"], float)
+    day = days[3]["_id"]
+    end = f"{day}T23:59:59.999Z"
+    assert summary(rich, e, ["DATE", "PROJECT", "TASK"], start=day, end=end)["groupOne"] == [
+        days[3]
+    ]
+    assert truth(rich, "summary_report", start=day, end=day) == [days[3]]
+
+
+def test_a_summary_has_one_to_three_known_groups(rich: Sandbox, e: str) -> None:
+    assert summary(rich, e, []) == (400, 3001)
+    assert summary(rich, e, ["COLOR"]) == (400, 3000)
+    assert summary(rich, e, ["CLIENT", "PROJECT", "TASK", "USER"]) == (400, 501)
+    total = summary(rich, e, ["USER"])["totals"][0]["totalTime"]
+    for name in ("CLIENT", "PROJECT", "TASK", "DATE", "WEEK", "MONTH", "TIMEENTRY", "TAG"):
+        groups = summary(rich, e, [name])["groupOne"]
+        assert sum(group["duration"] for group in groups) == total
+    names = {row["_id"] for row in summary(rich, e, ["PROJECT"])["groupOne"]}
+    assert None in names
+    free = f"/workspaces/{rich.workspaces[4]['id']}"
+    assert summary(rich, free, ["DATE"], start="2026-10-01", end="2026-11-24") == (400, 501)
+    assert summary(rich, free, ["DATE"], start="2026-10-24", end="2026-11-23T23:59:59.999Z")
+
+
+def week(sandbox: Sandbox, w: str, end: str = "2026-11-22T23:59:59.999Z", **body: Any) -> Any:
+    asked = {**window(start="2026-11-16", end=end), "weeklyFilter": {"group": "PROJECT"}, **body}
+    return post(sandbox, f"{w}/reports/weekly", asked, "reports")
+
+
+def test_the_weekly_report_covers_exactly_seven_days(rich: Sandbox, e: str) -> None:
+    body = week(rich, e)
+    records = rich.records("weekly_report", workspaceId=e[-24:])
+    wanted = [each["row"] for each in records if each["path"]["weekStart"] == "2026-11-16"]
+    assert body["groupOne"] == wanted
+    assert week(rich, e, end="2026-11-23T00:00:00Z") == body
+    for row in wanted:
+        assert [day["date"] for day in row["days"]] == [f"2026-11-{day}" for day in range(16, 23)]
+        assert sum(day["duration"] for day in row["days"]) == row["duration"]
+    total = body["totals"][0]["totalTime"]
+    assert sum(day["duration"] for day in body["totalsByDay"]) == total
+    for end in ("2026-11-21T23:59:59.999Z", "2026-11-23T23:59:59.999Z"):
+        assert week(rich, e, end=end) == (400, 501)
+    answer = rich.report(f"{e}/reports/weekly", {**window(), "weeklyFilter": {}})
+    assert "exactly 7 days" in answer.json()["message"]
+    assert week(rich, e, weeklyFilter=None) == (400, 3001)
+
+
+def attendance(sandbox: Sandbox, w: str, **options: Any) -> Any:
+    asked = {**window(), "attendanceFilter": options}
+    return post(sandbox, f"{w}/reports/attendance", asked, "reports")
+
+
+def test_the_attendance_report_has_a_row_for_each_user_and_day(rich: Sandbox, e: str) -> None:
+    held = truth(rich, "attendance_report")
+    assert same(attendance(rich, e, pageSize=1000)["entities"], held)
+    assert len({(row["userId"], row["date"]) for row in held}) == len(held)
+    parts = [attendance(rich, e, page=page, pageSize=30, sortColumn="DATE") for page in (1, 2)]
+    assert [len(part["entities"]) for part in parts] == [30, min(30, len(held) - 30)]
+    days = [row["date"] for part in parts for row in part["entities"]]
+    assert days == sorted(days)
+    assert attendance(rich, e, pageSize=1001) == (400, 3000)
+    assert any(row["hasRunningEntry"] for row in held)
+    assert any(row["timeOff"] for row in held)
+    assert all(isinstance(row["totalDuration"], int) for row in held)
+
+
+# Edits of what needs a plan
+
+
+@pytest.mark.parametrize(
+    ("collection", "stream", "changes"),
+    [
+        ("expenses", "expenses", {"notes": "changed"}),
+        ("expense-categories", "expense_categories", {"archived": True}),
+        ("invoices", "invoices", {"status": "SENT"}),
+        ("invoice-payments", "invoice_payments", {"note": "changed"}),
+        ("holidays", "holidays", {"name": "changed"}),
+        ("time-off-policies", "time_off_policies", {"archived": True}),
+        ("time-off-requests", "time_off_requests", {"status": {"statusType": "APPROVED"}}),
+        ("assignments", "scheduling_assignments", {"hoursPerDay": 1.5}),
+        (
+            "approval-requests",
+            "approval_requests",
+            {"approvalRequest": {"status": {"state": "REJECTED"}}},
+        ),
+        ("webhooks", "webhooks", {"name": "changed"}),
+        ("shared-reports", "shared_reports", {"name": "changed"}),
+        ("webhook-logs", "webhook_logs", {"statusCode": 500}),
+    ],
+)
+def test_what_needs_a_plan_can_be_made_changed_deleted_and_restored(
+    rich: Sandbox, e: str, collection: str, stream: str, changes: JSON
+) -> None:
+    workspace = e[-24:]
+
+    def held() -> dict[str, JSON]:
+        return {row.get("id") or row["approvalRequest"]["id"]: row for row in truth(rich, stream)}
+
+    before = held()
+    made = rich.create(workspace, collection)
+    entity = made.get("id") or made["approvalRequest"]["id"]
+    assert held().keys() - before.keys() == {entity}
+    rich.update(workspace, collection, entity, changes)
+    after = held()[entity]
+    for name, value in changes.items():
+        expected: Any = after[name]
+        while isinstance(value, dict):
+            ((name, value),) = value.items()
+            expected = expected[name]
+        assert expected == value
+    rich.delete(workspace, collection, entity)
+    assert held() == before
+    rich.restore(workspace, collection, entity)
+    assert held()[entity] == after
+
+
+def test_every_kind_that_needs_a_plan_has_ids_that_look_like_numbers(rich: Sandbox) -> None:
+    for stream in (
+        "expenses", "expense_categories", "invoices", "invoice_payments", "holidays",
+        "time_off_policies", "time_off_requests", "time_off_balances", "scheduling_assignments",
+        "shared_reports", "webhooks", "webhook_logs", "entity_changes_deleted",
+    ):  # fmt: skip
+        found = ids(truth(rich, stream))
+        assert any(each.isdigit() for each in found), stream
+        assert any(each.replace("e", "", 1).isdigit() and "e" in each for each in found), stream
+
+
+def test_an_unknown_stream_has_no_truth(rich: Sandbox) -> None:
+    with pytest.raises(RuntimeError, match="404"):
+        rich.records("unheard_of")

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from integration_tests.sandbox import changes
+from integration_tests.sandbox import changes, history
 from integration_tests.sandbox.changes import Unknown, workspace_of
 from integration_tests.sandbox.faults import Faults
 from integration_tests.sandbox.records import counts, records
@@ -160,14 +160,16 @@ def _workspaces(state: State, method: str, rest: list[str], body: Row) -> Any:
             return changes.restore_workspace(world, workspace_id)
         case ("POST", workspace_id, collection):
             workspace = workspace_of(world, workspace_id)
-            return changes.create(world, workspace, collection, body, now)
+            return history.create(world, workspace, collection, body, now)
         case ("PATCH", workspace_id, collection, entity_id):
             workspace = workspace_of(world, workspace_id)
-            return changes.patch(workspace, collection, entity_id, body)
+            return history.patch(workspace, collection, entity_id, body, now)
         case ("DELETE", workspace_id, collection, entity_id):
-            changes.delete(workspace_of(world, workspace_id), collection, entity_id)
+            workspace = workspace_of(world, workspace_id)
+            history.delete(world, workspace, collection, entity_id, now)
         case ("POST", workspace_id, collection, entity_id, "restore"):
-            return changes.restore(workspace_of(world, workspace_id), collection, entity_id)
+            workspace = workspace_of(world, workspace_id)
+            return history.restore(workspace, collection, entity_id, now)
         case _:
             raise Unknown(f"no admin endpoint {method} workspaces")
     return {}

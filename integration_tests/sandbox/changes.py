@@ -4,12 +4,20 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any
 
-from integration_tests.sandbox import data, render
+from integration_tests.sandbox import data, money_rows, new_rows, render, time_off_rows
+from integration_tests.sandbox.approval_rows import approval_row
 from integration_tests.sandbox.data import new_role
 from integration_tests.sandbox.store import Entry, Member, Row, Workspace, World
-from integration_tests.sandbox.timetext import parse_instant
+from integration_tests.sandbox.timetext import parse_instant, utc_text
+from integration_tests.sandbox.world import add_workspace
 
 DAY = 86_400
+CHILDREN = {
+    "projects": (("tasks", "projectId"),),
+    "invoices": (("invoice-payments", "invoiceId"),),
+    "time-off-policies": (("time-off-balances", "policyId"),),
+    "webhooks": (("webhook-logs", "webhookId"),),
+}
 
 
 class Unknown(Exception):
@@ -32,7 +40,7 @@ def create_workspace(world: World, wanted: Row) -> Row:
         for name in ("users", "entries", "projects", "tasks")
         if name in wanted
     }
-    workspace = data.add_workspace(world, wanted.pop("plan", "PRO"), **sizes)
+    workspace = add_workspace(world, wanted.pop("plan", "PRO"), **sizes)
     workspace.row = merged(workspace.row, wanted)
     return render.workspace_row(workspace)
 
@@ -76,7 +84,12 @@ def create(world: World, workspace: Workspace, collection: str, wanted: Row, now
         _patch_member(workspace, member, wanted)
         return shown_user(workspace, member)
     rows = workspace.rows(collection)
-    rows[entity_id] = merged(_new_row(workspace, collection, entity_id, len(rows), wanted), wanted)
+    if collection == "tasks":
+        _keep_status_and_active_together(wanted)
+    row = new_rows.new_row(workspace, collection, entity_id, len(rows), wanted, now)
+    if row is None:
+        raise Unknown(f"nothing to create in {collection}")
+    rows[entity_id] = merged(row, wanted)
     return shown(workspace, collection, rows[entity_id])
 
 
@@ -84,8 +97,8 @@ def _everything(workspace: Workspace) -> list[dict[str, Any]]:
     return [workspace.entries, workspace.members, *workspace.collections.values()]
 
 
-def patch(workspace: Workspace, collection: str, entity_id: str, wanted: Row) -> Row:
-    """Merge fields into an entity."""
+def patch(workspace: Workspace, collection: str, entity_id: str, wanted: Row, now: int) -> Row:
+    """Merge fields into an entity; a change of an approval's state takes place now."""
     if collection == "time-entries":
         entry = _held(workspace.entries, collection, entity_id)
         changed = copy(entry)
@@ -101,12 +114,14 @@ def patch(workspace: Workspace, collection: str, entity_id: str, wanted: Row) ->
     row = _held(rows, collection, entity_id)
     if collection == "tasks":
         _keep_status_and_active_together(wanted)
+    if collection == "approval-requests":
+        _note_change_of_state(row, wanted, now)
     rows[entity_id] = merged(row, wanted)
     return shown(workspace, collection, rows[entity_id])
 
 
 def delete(workspace: Workspace, collection: str, entity_id: str) -> None:
-    """Move an entity to the trash; a project takes its tasks along, a user leaves his entries."""
+    """Move an entity to the trash; it takes its children along, but a user leaves his entries."""
     gone: Any
     if collection == "time-entries":
         gone = _held(workspace.entries, collection, entity_id)
@@ -117,15 +132,15 @@ def delete(workspace: Workspace, collection: str, entity_id: str) -> None:
     else:
         gone = _held(workspace.rows(collection), collection, entity_id)
         del workspace.rows(collection)[entity_id]
-        if collection == "projects":
-            for task in render.tasks_of(workspace, entity_id):
-                task_id = task["id"]
-                workspace.trash[("tasks", task_id)] = workspace.rows("tasks").pop(task_id)
+        for children, parent in CHILDREN.get(collection, ()):
+            held = workspace.rows(children)
+            for child in [row for row in held.values() if row[parent] == entity_id]:
+                workspace.trash[(children, child["id"])] = held.pop(child["id"])
     workspace.trash[(collection, entity_id)] = gone
 
 
 def restore(workspace: Workspace, collection: str, entity_id: str) -> Row:
-    """Bring an entity back from the trash, a project with its tasks."""
+    """Bring an entity back from the trash, with its children."""
     held: Any = workspace.trash.pop((collection, entity_id), None)
     if held is None:
         raise Unknown(f"no deleted {collection} {entity_id}")
@@ -136,18 +151,58 @@ def restore(workspace: Workspace, collection: str, entity_id: str) -> Row:
         workspace.members[entity_id] = held
         return shown_user(workspace, held)
     workspace.rows(collection)[entity_id] = held
-    if collection == "projects":
-        for key, task in list(workspace.trash.items()):
-            if key[0] == "tasks" and task["projectId"] == entity_id:
-                workspace.rows("tasks")[key[1]] = workspace.trash.pop(key)
+    for children, parent in CHILDREN.get(collection, ()):
+        for key, child in list(workspace.trash.items()):
+            if key[0] == children and child[parent] == entity_id:
+                workspace.rows(children)[key[1]] = workspace.trash.pop(key)
     return shown(workspace, collection, held)
+
+
+_SHAPES: dict[str, Callable[[Workspace, Row], Row]] = {
+    "projects": render.project_row,
+    "tasks": render.task_row,
+    "expenses": money_rows.expense_row,
+    "expense-categories": money_rows.category_row,
+    "invoices": money_rows.invoice_details,
+    "invoice-payments": money_rows.payment_row,
+    "invoice-settings": money_rows.invoice_settings,
+    "time-off-requests": time_off_rows.request_row,
+    "time-off-balances": time_off_rows.balance_row,
+    "assignments": time_off_rows.assignment_row,
+    "approval-requests": approval_row,
+}
 
 
 def shown(workspace: Workspace, collection: str, row: Row) -> Row:
     """The wire row of a plain entity."""
-    if collection == "projects":
-        return render.project_row(workspace, row)
-    return render.task_row(workspace, row) if collection == "tasks" else row
+    shape = _SHAPES.get(collection)
+    return shape(workspace, row) if shape else row
+
+
+def shown_any(workspace: Workspace, collection: str, held: Any) -> Row:
+    """The wire row of whatever a collection holds."""
+    if collection == "time-entries":
+        return render.entry_row(workspace, held)
+    return (
+        shown_user(workspace, held) if collection == "users" else shown(workspace, collection, held)
+    )
+
+
+def look(workspace: Workspace, collection: str, entity_id: str) -> Row:
+    """The wire row of an entity."""
+    held: dict[str, Any] = (
+        workspace.entries
+        if collection == "time-entries"
+        else workspace.members
+        if collection == "users"
+        else workspace.rows(collection)
+    )
+    return shown_any(workspace, collection, _held(held, collection, entity_id))
+
+
+def id_of(row: Row) -> str:
+    """The id of a wire row that `create` answered."""
+    return str(row["id"] if "id" in row else row["approvalRequest"]["id"])
 
 
 def shown_user(workspace: Workspace, member: Member) -> Row:
@@ -170,29 +225,18 @@ def _held(entities: dict[str, Any], collection: str, entity_id: str) -> Any:
     return entities[entity_id]
 
 
-def _new_row(workspace: Workspace, collection: str, entity_id: str, count: int, given: Row) -> Row:
-    name = f"New {collection} {count}"
-    if collection == "tasks":
-        project_id = given.get("projectId") or next(iter(workspace.rows("projects")))
-        _keep_status_and_active_together(given)
-        return data.new_task(entity_id, project_id, name)
-    makers: dict[str, Callable[[str, str, str], Row]] = {
-        "clients": data.new_client,
-        "projects": data.new_project,
-        "tags": data.new_tag,
-        "user-groups": data.new_group,
-        "custom-fields": data.new_custom_field,
-    }
-    if collection not in makers:
-        raise Unknown(f"nothing to create in {collection}")
-    return makers[collection](workspace.id, entity_id, name)
-
-
 def _keep_status_and_active_together(wanted: Row) -> None:
     if "status" in wanted:
         wanted.setdefault("active", wanted["status"] == "ACTIVE")
     elif "active" in wanted:
         wanted["status"] = "ACTIVE" if wanted["active"] else "DONE"
+
+
+def _note_change_of_state(row: Row, wanted: Row, now: int) -> None:
+    """Give a request that changes its state the time of the change, unless the edit names one."""
+    status = (wanted.get("approvalRequest") or {}).get("status") or {}
+    if status.get("state", "") not in ("", row["approvalRequest"]["status"]["state"]):
+        status.setdefault("updatedAt", utc_text(now))
 
 
 def _new_member(world: World, workspace: Workspace, user_id: str) -> Member:

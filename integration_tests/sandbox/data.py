@@ -1,4 +1,4 @@
-"""Makes the data of the server, the same for the same options and the same present."""
+"""Makes the core of a workspace: users, groups, clients, projects, tasks, tags, fields, entries."""
 
 from collections.abc import Callable
 from random import Random
@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from integration_tests.sandbox.ids import IdMaker
 from integration_tests.sandbox.plans import features
-from integration_tests.sandbox.store import Addon, Entry, Member, Options, Row, Workspace, World
+from integration_tests.sandbox.store import Addon, Entry, Member, Row, Workspace, World
 from integration_tests.sandbox.texts import CLIENTS, GROUPS, NASTY, PROJECTS, TAGS, TASKS, USERS
 from integration_tests.sandbox.timetext import clock_changes, reread_in
 
@@ -26,39 +26,16 @@ SCOPES = (
     "CUSTOM_FIELDS_READ",
     "TIME_ENTRY_READ",
     "REPORTS_READ",
+    "EXPENSE_READ",
+    "INVOICE_READ",
+    "TIME_OFF_READ",
+    "SCHEDULING_READ",
+    "APPROVAL_READ",
 )
 _COLORS = ("#03A9F4", "#F44336", "#8BC34A", "#9C27B0")
 
 
-def make_world(options: Options, now: int) -> World:
-    """Everything: one workspace for each plan, the keys and the add-on tokens."""
-    rng = Random(f"world {options.seed}")
-    world = World(options=options, now=now, rng=rng, ids=IdMaker(rng))
-    owner = _account(world, 0)
-    stranger = _account(world, len(USERS))
-    stranger["name"], stranger["email"] = "Sam Stranger", "stranger@example.com"
-    for plan in options.plans:
-        add_workspace(world, plan)
-    member = _account(world, 1)["id"] if options.users > 1 else None
-    for name, user_id in (("owner", owner["id"]), ("member", member), ("stranger", stranger["id"])):
-        world.key_names[name] = None
-        if user_id is not None:
-            key = world.key_names[name] = f"sandbox-{name}-{rng.getrandbits(96):024x}"
-            world.keys[key] = user_id
-    return world
-
-
-def add_workspace(world: World, plan: str, **sizes: int) -> Workspace:
-    """One more workspace; sizes (users, entries, projects, tasks) replace those of the options."""
-    index = world.workspaces_made
-    world.workspaces_made += 1
-    maker = _Maker(world, plan, index, sizes)
-    workspace = maker.make()
-    world.workspaces[workspace.id] = workspace
-    return workspace
-
-
-def _account(world: World, number: int, own_to: int | None = None) -> Row:
+def account_of(world: World, number: int, own_to: int | None = None) -> Row:
     """The account with this number, made when it is asked for the first time."""
     mark = f"{number}" if own_to is None else f"{number}.{own_to}"
     if mark in world.account_ids:
@@ -309,7 +286,7 @@ def new_workspace_row(workspace_id: str, name: str, currency_ids: list[str]) -> 
     }
 
 
-class _Maker:
+class Maker:
     """Fills one workspace; holds what its parts share."""
 
     def __init__(self, world: World, plan: str, index: int, sizes: dict[str, int]) -> None:
@@ -323,7 +300,7 @@ class _Maker:
         self.rng = Random(f"workspace {options.seed} {index}")
         self.ids = IdMaker(self.rng)
         self._serial = self.ids.serial()
-        self._deleted_users: list[str] = []
+        self.deleted_users: list[str] = []
         self.origin = self.now - max(400, options.days + 280) * DAY
 
     def make(self) -> Workspace:
@@ -339,7 +316,6 @@ class _Maker:
         self._members()
         self._projects_and_tasks()
         self._groups()
-        self._webhooks()
         self._time_entries()
         self._addons()
         return workspace
@@ -397,13 +373,13 @@ class _Maker:
         for number in range(self.users):
             self._member(number)
         for number in range(DELETED_USERS if self.users else 0):
-            account = _account(self.world, 100 + number, own_to=self.index)
+            account = account_of(self.world, 100 + number, own_to=self.index)
             account |= {"name": f"Gone {number}", "status": "DELETED"}
-            self._deleted_users.append(account["id"])
+            self.deleted_users.append(account["id"])
 
     def _member(self, number: int) -> None:
         shared = number in SHARED_USERS
-        account = _account(self.world, number, None if shared else self.index)
+        account = account_of(self.world, number, None if shared else self.index)
         member = self._new_member(account, number)
         if number == 2 and self.index % 2 == 0:
             member.membership["membershipStatus"] = "INACTIVE"
@@ -499,22 +475,6 @@ class _Maker:
                 row["teamManagers"] = [{"id": owner["id"], "name": owner["name"]}]
             self.workspace.rows("user-groups")[row["id"]] = row
 
-    def _webhooks(self) -> None:
-        for number, event in enumerate(("NEW_TIME_ENTRY", "TIME_ENTRY_DELETED")):
-            row: Row = {
-                "id": self._id(number),
-                "name": f"hook {number}" if number else "",
-                "url": f"https://hooks.example.com/{number}",
-                "workspaceId": self.workspace.id,
-                "userId": next(iter(self.workspace.members), None),
-                "webhookEvent": event,
-                "triggerSource": [],
-                "triggerSourceType": "WORKSPACE_ID",
-                "authToken": f"secret-{self.rng.getrandbits(64):x}",
-                "enabled": number == 0,
-            }
-            self.workspace.rows("webhooks")[str(row["id"])] = row
-
     def _addons(self) -> None:
         owner = next(iter(self.workspace.members), None)
         if owner is None:
@@ -530,7 +490,7 @@ class _Maker:
         loaded: list[Entry] = []
         specials = special_times(self.now, self.zone, self.world.options.days)
         people = [(user_id, self.entries) for user_id in self.workspace.members]
-        people += [(user_id, min(self.entries, 10)) for user_id in self._deleted_users]
+        people += [(user_id, min(self.entries, 10)) for user_id in self.deleted_users]
         for number, (user_id, count) in enumerate(people):
             listed = user_id in self.workspace.members
             times = self._times(number, count, specials, with_running=listed)

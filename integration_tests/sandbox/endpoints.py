@@ -4,7 +4,19 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from integration_tests.sandbox import reports, resources
+from integration_tests.sandbox import (
+    administration,
+    attendance,
+    audit_log,
+    entity_changes,
+    expense_report,
+    grouped_reports,
+    money,
+    reports,
+    resources,
+    time_off,
+)
+from integration_tests.sandbox.approvals import APPROVALS
 from integration_tests.sandbox.call import Call, Handler, Reply, access_denied, error
 from integration_tests.sandbox.listing import Listing, serve
 from integration_tests.sandbox.paging import BODY, QUERY, Paging
@@ -47,6 +59,228 @@ def _write(call: Call) -> Reply:
 
 _LIST = Paging(QUERY)
 _RUNNING = Paging(QUERY, default=10, maximum=1000)
+
+MONEY = (
+    Endpoint(
+        "GET",
+        _W + "/expenses",
+        money.expenses(_LIST),
+        paging=_LIST,
+        last_page=True,
+        scope="EXPENSE_READ",
+        feature="EXPENSES",
+    ),
+    Endpoint(
+        "GET",
+        _W + "/expenses/categories",
+        money.CATEGORIES,
+        paging=_LIST,
+        last_page=True,
+        scope="EXPENSE_READ",
+        feature="EXPENSES",
+    ),
+    Endpoint(
+        "GET",
+        _W + "/expenses/{expenseId}",
+        money.single_expense,
+        scope="EXPENSE_READ",
+        feature="EXPENSES",
+    ),
+    Endpoint(
+        "GET",
+        _W + "/invoices",
+        money.INVOICES,
+        paging=_LIST,
+        last_page=True,
+        scope="INVOICE_READ",
+        feature="INVOICING",
+        admin=True,
+    ),
+    Endpoint(
+        "POST",
+        _W + "/invoices/info",
+        resources.with_body_as_query(serve(money.INVOICES_INFO, money.INFO_PAGING, False)),
+        paging=money.INFO_PAGING,
+        scope="INVOICE_READ",
+        feature="INVOICING",
+        admin=True,
+    ),
+    Endpoint(
+        "GET",
+        _W + "/invoices/settings",
+        money.invoice_settings,
+        scope="INVOICE_READ",
+        feature="INVOICING",
+        admin=True,
+    ),
+    Endpoint(
+        "GET",
+        _W + "/invoices/{invoiceId}",
+        money.single_invoice,
+        scope="INVOICE_READ",
+        feature="INVOICING",
+        admin=True,
+    ),
+    Endpoint(
+        "GET",
+        _W + "/invoices/{invoiceId}/payments",
+        money.PAYMENTS,
+        paging=_LIST,
+        last_page=True,
+        scope="INVOICE_READ",
+        feature="INVOICING",
+        admin=True,
+    ),
+    Endpoint("POST", _W + "/invoices/{invoiceId}/items", _write),
+)
+
+TIME_OFF = (
+    Endpoint("GET", _W + "/holidays", time_off.HOLIDAYS, scope="TIME_OFF_READ", feature="TIME_OFF"),
+    Endpoint(
+        "GET",
+        _W + "/holidays/in-period",
+        time_off.HOLIDAYS_IN_PERIOD,
+        scope="TIME_OFF_READ",
+        feature="TIME_OFF",
+    ),
+    Endpoint(
+        "GET",
+        _W + "/time-off/policies",
+        time_off.POLICIES,
+        paging=time_off.POLICY_PAGING,
+        last_page=True,
+        scope="TIME_OFF_READ",
+        feature="TIME_OFF",
+    ),
+    Endpoint(
+        "GET",
+        _W + "/time-off/policies/{policyId}",
+        single("time-off-policies", "policyId", "Policy", resources.as_stored),
+        scope="TIME_OFF_READ",
+        feature="TIME_OFF",
+    ),
+    Endpoint(
+        "POST",
+        _W + "/time-off/requests",
+        time_off.requests,
+        paging=time_off.REQUEST_PAGING,
+        scope="TIME_OFF_READ",
+        feature="TIME_OFF",
+    ),
+    Endpoint(
+        "GET",
+        _W + "/time-off/balance/policy/{policyId}",
+        time_off.BALANCES_OF_POLICY,
+        paging=time_off.POLICY_PAGING,
+        last_page=True,
+        scope="TIME_OFF_READ",
+        feature="TIME_OFF",
+    ),
+    Endpoint(
+        "GET",
+        _W + "/time-off/balance/user/{userId}",
+        time_off.BALANCES_OF_USER,
+        paging=time_off.BALANCE_PAGING,
+        last_page=True,
+        scope="TIME_OFF_READ",
+        feature="TIME_OFF",
+    ),
+    Endpoint(
+        "GET",
+        _W + "/scheduling/assignments/all",
+        time_off.ASSIGNMENTS,
+        paging=_LIST,
+        last_page=True,
+        scope="SCHEDULING_READ",
+        feature="SCHEDULING",
+    ),
+    Endpoint(
+        "GET",
+        _W + "/approval-requests",
+        APPROVALS,
+        paging=_LIST,
+        last_page=True,
+        scope="APPROVAL_READ",
+        feature="APPROVAL",
+    ),
+)
+
+ADMINISTRATION = (
+    Endpoint(
+        "GET",
+        _W + "/shared-reports",
+        administration.SHARED_REPORTS,
+        host=REPORTS,
+        paging=administration.SHARED_REPORT_PAGING,
+        scope="REPORTS_READ",
+        feature="SHARED_REPORTS",
+    ),
+    Endpoint("GET", _W + "/webhooks", administration.WEBHOOKS, admin=True),
+    Endpoint("GET", _W + "/webhooks/{webhookId}", administration.single_webhook, admin=True),
+    Endpoint(
+        "POST",
+        _W + "/webhooks/{webhookId}/logs",
+        administration.webhook_logs,
+        paging=administration.LOG_PAGING,
+        admin=True,
+    ),
+    Endpoint(
+        "POST",
+        _W + "/audit-log",
+        audit_log.audit_log,
+        host=AUDIT,
+        paging=audit_log.AUDIT_PAGING,
+        feature="AUDIT_LOG",
+        admin=True,
+    ),
+)
+
+CHANGES = tuple(
+    Endpoint(
+        "GET",
+        f"{_W}/entities/{kind}",
+        entity_changes.feed(changes_of, may_begin_in_window=kind == "created"),
+        paging=entity_changes.CHANGES_PAGING,
+        scope="TIME_ENTRY_READ",
+        admin=True,
+    )
+    for kind, changes_of in (
+        ("created", entity_changes.created),
+        ("updated", entity_changes.updated),
+        ("deleted", entity_changes.deleted),
+    )
+)
+
+REPORT_ENDPOINTS = (
+    Endpoint(
+        "POST",
+        _W + "/reports/summary",
+        grouped_reports.summary,
+        host=REPORTS,
+        scope="REPORTS_READ",
+    ),
+    Endpoint(
+        "POST", _W + "/reports/weekly", grouped_reports.weekly, host=REPORTS, scope="REPORTS_READ"
+    ),
+    Endpoint(
+        "POST",
+        _W + "/reports/attendance",
+        attendance.attendance,
+        host=REPORTS,
+        paging=attendance.ATTENDANCE_PAGING,
+        scope="REPORTS_READ",
+        feature="ATTENDANCE_REPORT",
+    ),
+    Endpoint(
+        "POST",
+        _W + "/reports/expenses/detailed",
+        expense_report.expense_report,
+        host=REPORTS,
+        paging=expense_report.EXPENSE_REPORT_PAGING,
+        scope="REPORTS_READ",
+        feature="EXPENSES",
+    ),
+)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/user", resources.current_user, scope="USER_READ"),
@@ -158,13 +392,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         resources.single_entry,
         scope="TIME_ENTRY_READ",
     ),
-    Endpoint("GET", _W + "/webhooks", resources.WEBHOOKS, admin=True),
-    Endpoint(
-        "GET",
-        _W + "/webhooks/{webhookId}",
-        single("webhooks", "webhookId", "Webhook", resources.as_stored),
-        admin=True,
-    ),
     Endpoint(
         "POST",
         _W + "/reports/detailed",
@@ -173,6 +400,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         paging=reports.DETAILED_PAGING,
         scope="REPORTS_READ",
     ),
+    *MONEY,
+    *TIME_OFF,
+    *ADMINISTRATION,
+    *CHANGES,
+    *REPORT_ENDPOINTS,
 )
 
 

@@ -21,6 +21,7 @@ class Listing:
     filters: Mapping[str, Filter] = field(default_factory=dict)
     sorts: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     default_sort: str | None = None
+    sort_parameter: str = "sort-column"
     envelope: Callable[[list[Row], int], Any] | None = None
 
 
@@ -37,7 +38,7 @@ def selected(call: Call, listing: Listing) -> Sequence[Any]:
 def _sorted(call: Call, listing: Listing, items: Sequence[Any]) -> Sequence[Any]:
     if listing.default_sort is None:
         return items
-    column = call.one_of("sort-column", tuple(listing.sorts), listing.default_sort)
+    column = call.one_of(listing.sort_parameter, tuple(listing.sorts), listing.default_sort)
     order = call.one_of("sort-order", ("ASCENDING", "DESCENDING"), "ASCENDING")
     key = listing.sorts[column]
     by_id = sorted(items, key=lambda item: identity(item))

@@ -32,6 +32,7 @@ QUERY_LIMIT = Family("query", "page", "limit", 0)
 BODY = Family("body", "page", "pageSize", 1)
 BODY_KEBAB = Family("body", "page", "page-size", 1)
 DETAILED = Family("body", "page", "pageSize", 1, inside="detailedFilter")
+ATTENDANCE = Family("body", "page", "pageSize", 1, inside="attendanceFilter")
 
 
 @dataclass(frozen=True)

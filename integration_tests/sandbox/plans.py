@@ -53,3 +53,8 @@ def features(plan: str) -> list[str]:
     """The features of a plan, its own and those of the smaller plans; unknown plans have all."""
     last = PLANS.index(plan) if plan in PLANS else len(PLANS) - 1
     return [feature for name in PLANS[: last + 1] for feature in _UNLOCKED_BY[name]]
+
+
+def has(plan: str, feature: str | None) -> bool:
+    """Whether a plan unlocks a feature; None is unlocked by every plan."""
+    return feature is None or feature in features(plan)

@@ -1,11 +1,13 @@
 """The truth: what a complete read of a stream has to bring, in every workspace."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from integration_tests.sandbox import render
-from integration_tests.sandbox.reports import amounts_of, detailed_row
+from integration_tests.sandbox import more_records, render
+from integration_tests.sandbox.report_base import amounts_of
+from integration_tests.sandbox.reports import detailed_row
 from integration_tests.sandbox.state import State
 from integration_tests.sandbox.store import Row, Workspace
 
@@ -17,9 +19,12 @@ def records(state: State, stream: str, query: Query) -> list[dict[str, Any]]:
     """A stream's wire rows with the ids of their paths; KeyError for an unknown stream.
 
     `query` may name one workspace (`workspaceId`), the `memberships` of users, whether projects and
-    entries are `hydrated`, and the `amounts` of the report.
+    entries are `hydrated`, the `amounts` of the reports, and `start` and `end` of the reports that
+    group, of the expense report (days, both included) and of the changes of entities (a window).
     """
-    make = _STREAMS[stream]
+    make = _STREAMS.get(stream) or partial(more_records.pairs_of, stream)
+    if stream not in ALL_STREAMS:
+        raise KeyError(stream)
     wanted = query.get("workspaceId")
     found = []
     for workspace in state.world.workspaces.values():
@@ -112,4 +117,6 @@ _STREAMS: dict[str, Callable[[State, Workspace, Query], Pairs]] = {
     "time_entries_in_progress": _running,
     "detailed_report": _detailed_report,
 }
+# The streams of the core, and all.
 STREAMS = tuple(_STREAMS)
+ALL_STREAMS = (*STREAMS, *more_records.STREAMS)

@@ -171,3 +171,14 @@ def _relations(workspace: Workspace, entry: Entry) -> Row:
         "user": user_row(workspace, member) if member else None,
         "kiosk": {"id": entry.kiosk_id, "name": "Front desk"} if entry.kiosk_id else None,
     }
+
+
+def user_of(workspace: Workspace, user_id: str) -> tuple[str, str | None]:
+    member = workspace.members.get(user_id)
+    if member is None:
+        return "DeletedUser", None
+    return member.account["name"] or "", member.account["email"]
+
+
+def cents(rate: Row | None, seconds: int) -> float:
+    return 0.0 if rate is None else rate["amount"] * seconds / 3600

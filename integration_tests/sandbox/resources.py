@@ -469,10 +469,3 @@ def entries_by_id(call: Call) -> Reply:
         ids = [entry_id for entry_id in ids if entry_id in call.workspace.entries]
     rows = [entry_row(call, _known_entry(call, str(entry_id))) for entry_id in ids]
     return Reply(200, encode(rows), rows=len(rows))
-
-
-WEBHOOKS = Listing(
-    items=collection_items("webhooks"),
-    render=as_stored,
-    envelope=lambda rows, total: {"workspaceWebhookCount": total, "webhooks": rows},
-)

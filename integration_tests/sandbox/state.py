@@ -5,10 +5,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from integration_tests.sandbox.data import make_world
 from integration_tests.sandbox.faults import Faults
 from integration_tests.sandbox.limits import Limits
 from integration_tests.sandbox.store import Options, World
+from integration_tests.sandbox.world import make_world
 
 
 @dataclass
@@ -26,6 +26,7 @@ class Settings:
     report_end: str = "inclusive"
     running_duration: str = "null"
     batch_missing: str = "error"
+    deletion_lag: int = 60
     time_zone: str = "Europe/Belgrade"
 
 

@@ -85,7 +85,41 @@ class Member:
         return any(role["role"] in ADMIN_ROLES for role in self.roles)
 
 
-COLLECTIONS = ("user-groups", "clients", "projects", "tasks", "tags", "custom-fields", "webhooks")
+COLLECTIONS = (
+    "user-groups",
+    "clients",
+    "projects",
+    "tasks",
+    "tags",
+    "custom-fields",
+    "expenses",
+    "expense-categories",
+    "invoices",
+    "invoice-payments",
+    "invoice-settings",
+    "holidays",
+    "time-off-policies",
+    "time-off-requests",
+    "time-off-balances",
+    "assignments",
+    "approval-requests",
+    "shared-reports",
+    "webhooks",
+    "webhook-logs",
+)
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What the feed of deletions tells: times are epoch seconds, `document` is what is left."""
+
+    collection: str
+    entity_id: str
+    created: int
+    updated: int | None
+    deleted: int
+    bin_id: str
+    document: Row
 
 
 @dataclass
@@ -104,6 +138,10 @@ class Workspace:
     project_seconds: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     task_seconds: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     trash: dict[tuple[str, str], Any] = field(default_factory=dict)
+    created_at: dict[tuple[str, str], int] = field(default_factory=dict)
+    updated_at: dict[tuple[str, str], int] = field(default_factory=dict)
+    deletions: list[Deletion] = field(default_factory=list)
+    audit_log: list[Row] = field(default_factory=list)
     _by_user: dict[str, list[Entry]] = field(default_factory=dict)
     _sorted: list[Entry] | None = None
 

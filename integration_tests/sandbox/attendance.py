@@ -1,0 +1,87 @@
+"""The attendance report: one row for each user and day on which an entry of his begins."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from integration_tests.sandbox.call import Call, Reply, encode, mismatch
+from integration_tests.sandbox.paging import ATTENDANCE, Paging, page_of
+from integration_tests.sandbox.report_base import (
+    family_filter,
+    order_of,
+    seen_entries,
+    window_of,
+    zone_of,
+)
+from integration_tests.sandbox.store import Entry, Row, Workspace
+from integration_tests.sandbox.timetext import duration_seconds, zoned_text
+
+ATTENDANCE_PAGING = Paging(ATTENDANCE, maximum=1000)
+_WEEK_DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
+_SORTS: dict[str, Callable[[Row], Any]] = {
+    "USER": lambda row: row["userName"],
+    "DATE": lambda row: row["date"],
+    "START": lambda row: row["startTime"] or "",
+    "END": lambda row: row["endTime"] or "",
+    "BREAK": lambda row: row["break"],
+    "WORK": lambda row: row["totalDuration"],
+    "CAPACITY": lambda row: row["capacity"],
+    "OVERTIME": lambda row: row["overtime"],
+    "TIME_OFF": lambda row: row["timeOff"],
+}
+
+
+def attendance(call: Call) -> Reply:
+    """POST /workspaces/{id}/reports/attendance."""
+    body = call.body()
+    options = family_filter(body, "attendanceFilter")
+    column = options.get("sortColumn") or "USER"
+    if column not in _SORTS:
+        raise mismatch("sortColumn", column)
+    zone = zone_of(call, body)
+    page = page_of(call, ATTENDANCE_PAGING)
+    entries = seen_entries(call, body, *window_of(call, body, zone))
+    rows = attendance_rows(call.workspace, entries, zone)
+    if isinstance(options.get("hasTimeOff"), bool):
+        rows = [row for row in rows if (row["timeOff"] > 0) == options["hasTimeOff"]]
+    rows.sort(key=_SORTS[column], reverse=order_of(body, options, "ASCENDING") == "DESCENDING")
+    shown = page.cut(rows)
+    return Reply(200, encode({"entities": shown}), rows=len(shown))
+
+
+def attendance_rows(workspace: Workspace, entries: list[Entry], zone: ZoneInfo) -> list[Row]:
+    """The rows of listed users, by day and user."""
+    held: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        if entry.user_id in workspace.members:
+            day = datetime.fromtimestamp(entry.start, zone).date().isoformat()
+            held.setdefault((day, entry.user_id), []).append(entry)
+    return [_row(workspace, *key, held[key], zone) for key in sorted(held)]
+
+
+def _row(workspace: Workspace, day: str, user_id: str, entries: list[Entry], zone: ZoneInfo) -> Row:
+    """A user's day; every time in seconds."""
+    member = workspace.members[user_id]
+    work = [entry for entry in entries if entry.type == "REGULAR"]
+    working = _WEEK_DAYS[datetime.fromisoformat(day).weekday()] in member.profile["workingDays"]
+    capacity = duration_seconds(member.profile["workCapacity"]) if working else 0
+    tracked = sum(entry.seconds for entry in work)
+    off = sum(entry.seconds for entry in entries if entry.type in ("HOLIDAY", "TIME_OFF"))
+    runs = any(entry.end is None for entry in work)
+    ends = [entry.end for entry in work if entry.end is not None]
+    return {
+        "userId": user_id,
+        "userName": member.account["name"] or "",
+        "imageUrl": member.account["profilePicture"],
+        "date": day,
+        "startTime": zoned_text(work[0].start, zone) if work else None,
+        "endTime": zoned_text(max(ends), zone) if ends and not runs else None,
+        "totalDuration": tracked,
+        "break": sum(entry.seconds for entry in entries if entry.type == "BREAK"),
+        "capacity": capacity,
+        "remainingCapacity": max(0, capacity - tracked - off),
+        "overtime": max(0, tracked - capacity),
+        "timeOff": off,
+        "hasRunningEntry": runs,
+    }

@@ -1,0 +1,50 @@
+"""The audit log: what was done to time, projects and the like, to expenses, and by whom."""
+
+from typing import Any
+
+from integration_tests.sandbox.audit_actions import ACTIONS
+from integration_tests.sandbox.call import Call, Reply, encode, error, mismatch
+from integration_tests.sandbox.paging import BODY_KEBAB, Paging, page_of
+from integration_tests.sandbox.store import Row
+from integration_tests.sandbox.time_off import parsed
+
+AUDIT_PAGING = Paging(BODY_KEBAB, default=20, maximum=50)
+WINDOW_DAYS, KEPT_DAYS = 31, 365
+DAY = 86_400
+
+
+def audit_log(call: Call) -> Reply:
+    """POST /workspaces/{id}/audit-log: a bare array, newest first; rows have no ids."""
+    body = call.body()
+    actions, authors = _required(body, "actions", list), _required(body, "authors", dict)
+    first, last = (parsed(name, _required(body, name, str)) for name in ("start", "end"))
+    for action in actions:
+        if action not in ACTIONS:
+            raise mismatch("actions", action)
+    if last < first or last - first > WINDOW_DAYS * DAY:
+        raise error(400, f"Date range must be at most {WINDOW_DAYS} days", 501)
+    if first < call.state.clock.now() - KEPT_DAYS * DAY:
+        raise error(400, "Start date must be at most one year ago", 501)
+    page = page_of(call, AUDIT_PAGING)
+    ids, contains = set(authors.get("authorIds") or ()), authors.get("contains", "CONTAINS")
+    if contains not in ("CONTAINS", "DOES_NOT_CONTAIN", "CONTAINS_ONLY"):
+        raise mismatch("contains", contains)
+    excluding = contains == "DOES_NOT_CONTAIN"
+    rows = [
+        row
+        for row in reversed(call.workspace.audit_log)
+        if row["action"] in actions
+        and first <= parsed("timestamp", row["timestamp"]) <= last
+        and (row["userId"] in ids) != excluding
+    ]
+    shown = page.cut(rows)
+    return Reply(200, encode(shown), rows=len(shown))
+
+
+def _required(body: Row, name: str, kind: type) -> Any:
+    value = body.get(name)
+    if value is None or value == []:
+        raise error(400, f"Required parameter '{name}' is not present", 3001)
+    if not isinstance(value, kind):
+        raise mismatch(name, value)
+    return value

@@ -1,0 +1,93 @@
+"""Makes the past of a workspace: changes, deletions and the audit log before the server began."""
+
+from integration_tests.sandbox.audit_actions import action_of
+from integration_tests.sandbox.data_kit import DAY, Kit, nasty
+from integration_tests.sandbox.money_rows import flat_expense
+from integration_tests.sandbox.render import entry_row, project_row
+from integration_tests.sandbox.store import Entry, Row, between
+from integration_tests.sandbox.timetext import utc_text
+from integration_tests.sandbox.traces import audit_row, note_deletion
+
+_AUDITED_USERS, _AUDITED_ENTRIES, _AUDITED_DAYS = 4, 15, 355
+_CHANGED = ("clients", "projects", "tags", "tasks", "user-groups", "holidays", "time-off-policies")
+_DELETED = ("tags", "clients", "projects", "tasks", "time-entries", "time-off-requests")
+
+
+def add_history(kit: Kit) -> None:
+    """Everything of this module; the audit log is kept for plans without it too."""
+    _changes(kit)
+    _deletions(kit)
+    if kit.members:
+        _audit_log(kit)
+
+
+def _changes(kit: Kit) -> None:
+    """Changes of entities that were made more than a month before."""
+    turn = 0
+    for collection in _CHANGED:
+        for entity_id in list(kit.workspace.rows(collection))[:3]:
+            changed = kit.now - (2 + turn * 9 % 300) * DAY - turn * 37
+            if changed - int(entity_id[:8], 16) > 40 * DAY:
+                kit.workspace.updated_at[collection, entity_id] = changed
+            turn += 1
+
+
+def _deletions(kit: Kit) -> None:
+    """Deletions of entities that nothing else tells about; the first two in the same second."""
+    for turn, collection in enumerate(_DELETED * 2):
+        deleted = kit.now - (3 + max(turn, 1) * 25) * DAY
+        entity_id = kit.ids.make(deleted - 45 * DAY, turn)
+        row: Row = {"id": entity_id, "workspaceId": kit.workspace.id, "name": nasty(turn)}
+        if collection == "time-entries":
+            row |= {
+                "description": nasty(turn),
+                "userId": next(iter(kit.members), None),
+                "projectId": None,
+                "timeInterval": {"start": utc_text(deleted - 50 * DAY), "end": None},
+            }
+        note_deletion(kit.workspace, collection, entity_id, row, deleted, kit.ids.make(deleted))
+
+
+def _audit_log(kit: Kit) -> None:
+    """The making of the youngest entries and of expenses and projects, changes, and equal rows."""
+    workspace, rows = kit.workspace, []
+    admin = kit.members[0]
+    for entry in _audited_entries(kit):
+        made = utc_text(int(entry.id[:8], 16))
+        action = action_of("CREATE", "time-entries", own=True) or ""
+        shown = entry_row(workspace, entry)
+        rows.append(audit_row(workspace, entry.user_id, action, made, after=shown))
+        if entry.locked:
+            action = action_of("UPDATE", "time-entries", own=entry.user_id == admin) or ""
+            before = {**shown, "description": nasty(len(rows))}
+            rows.append(audit_row(workspace, admin, action, made, before, shown))
+    for number, expense in enumerate(workspace.rows("expenses").values()):
+        own = number % 3 > 0
+        author = expense["userId"] if own else admin
+        action = action_of("CREATE", "expenses", own=author == expense["userId"]) or ""
+        made = utc_text(int(expense["id"][:8], 16))
+        shown = flat_expense(workspace, expense)
+        rows.append(audit_row(workspace, author, action, made, after=shown))
+    for number, project in enumerate(kit.projects):
+        fraction = ("", ".5", ".123")[number % 3]
+        shown = project_row(workspace, project)
+        before = {**shown, "name": nasty(number)}
+        changed = audit_row(
+            workspace, admin, "UPDATE_PROJECT", kit.at(5 + number * 40, fraction), before, shown
+        )
+        rows += [changed, dict(changed)] if number % 4 == 0 else [changed]
+    tag = audit_row(workspace, admin, "DELETE_TAG", kit.at(7), before={"name": "null"})
+    rows += [tag, dict(tag), dict(tag)]
+    oldest = utc_text(kit.now - _AUDITED_DAYS * DAY)
+    workspace.audit_log = sorted(
+        (row for row in rows if row["timestamp"] >= oldest), key=lambda row: row["timestamp"]
+    )
+
+
+def _audited_entries(kit: Kit) -> list[Entry]:
+    """The youngest entries of a few users, deleted ones too, but none that lie ahead."""
+    found: list[Entry] = []
+    for user_id in (*kit.members[:_AUDITED_USERS], *kit.deleted_users):
+        past = between(kit.workspace.entries_of(user_id), None, kit.now - DAY)
+        found += past[-_AUDITED_ENTRIES:]
+    return found

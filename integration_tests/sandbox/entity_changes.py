@@ -1,0 +1,212 @@
+"""The feeds of created, updated and deleted entities (experimental at Clockify)."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from integration_tests.sandbox import changes
+from integration_tests.sandbox.call import Call, Handler, Reply, encode, error, mismatch
+from integration_tests.sandbox.paging import QUERY_LIMIT, Paging, page_of
+from integration_tests.sandbox.plans import has
+from integration_tests.sandbox.render import entry_values
+from integration_tests.sandbox.state import State
+from integration_tests.sandbox.store import Deletion, Row, Workspace
+from integration_tests.sandbox.time_off import parsed
+from integration_tests.sandbox.timetext import utc_text
+from integration_tests.sandbox.traces import created_at
+
+CHANGES_PAGING = Paging(QUERY_LIMIT, maximum=1000)
+DEFAULT_DAYS, WINDOW_DAYS, KEPT_DAYS = 30, 31, 365
+DAY = 86_400
+COLLECTIONS = {
+    "APPROVAL_REQUESTS": "approval-requests",
+    "BALANCE": "time-off-balances",
+    "CLIENTS": "clients",
+    "CUSTOM_FIELDS": "custom-fields",
+    "HOLIDAYS": "holidays",
+    "INVOICES": "invoices",
+    "PROJECTS": "projects",
+    "PTO_POLICY": "time-off-policies",
+    "SCHEDULED_ASSIGNMENT": "assignments",
+    "TAGS": "tags",
+    "TASKS": "tasks",
+    "TIME_ENTRY": "time-entries",
+    "TIME_ENTRY_CUSTOM_FIELD_VALUE": "time-entries",
+    "TIME_ENTRY_RATE": "time-entries",
+    "TIME_OFF_REQUEST": "time-off-requests",
+    "USER": "users",
+    "USER_GROUPS": "user-groups",
+}
+_FEATURES = {
+    "APPROVAL_REQUESTS": "APPROVAL",
+    "BALANCE": "TIME_OFF",
+    "HOLIDAYS": "TIME_OFF",
+    "INVOICES": "INVOICING",
+    "PTO_POLICY": "TIME_OFF",
+    "SCHEDULED_ASSIGNMENT": "SCHEDULING",
+    "TIME_OFF_REQUEST": "TIME_OFF",
+}
+_PARTS = ("TIME_ENTRY_CUSTOM_FIELD_VALUE", "TIME_ENTRY_RATE")
+_CODES = {name: code for code, name in COLLECTIONS.items() if code not in _PARTS}
+
+
+@dataclass(frozen=True)
+class Change:
+    """An entity of a code; times in epoch seconds."""
+
+    at: int
+    code: str
+    entity_id: str
+    created: int
+    updated: int | None
+    deletion: Deletion | None = None
+
+
+def created(state: State, workspace: Workspace) -> list[Change]:
+    """The making of everything that still exists, oldest first."""
+    return _kept(state, workspace, "created", lambda: _existing(workspace))
+
+
+def updated(state: State, workspace: Workspace) -> list[Change]:
+    """The last change of everything that still exists, oldest first."""
+
+    def make() -> Iterator[Change]:
+        for each in _existing(workspace):
+            if each.updated is not None:
+                yield Change(each.updated, each.code, each.entity_id, each.created, each.updated)
+
+    return _kept(state, workspace, "updated", make)
+
+
+def deleted(state: State, workspace: Workspace) -> list[Change]:
+    """What was deleted, oldest first; the latest deletions are not told yet."""
+    told = int(state.clock.now()) - state.settings.deletion_lag
+    found = [
+        Change(each.deleted, code, each.entity_id, each.created, each.updated, each)
+        for each in workspace.deletions
+        if (code := _CODES.get(each.collection)) and _open(workspace, code) and each.deleted <= told
+    ]
+    return sorted(found, key=_order)
+
+
+def _order(change: Change) -> tuple[int, str, str]:
+    return (change.at, change.code, change.entity_id)
+
+
+def _open(workspace: Workspace, code: str) -> bool:
+    return has(workspace.plan, _FEATURES.get(code))
+
+
+def _kept(
+    state: State, workspace: Workspace, kind: str, make: Callable[[], Iterator[Change]]
+) -> list[Change]:
+    """A feed in order, kept until the data changes."""
+    key = ("entity changes", workspace.id, kind)
+    if key not in state.reports:
+        state.reports[key] = sorted(make(), key=_order)
+    found: list[Change] = state.reports[key]
+    return found
+
+
+def _existing(workspace: Workspace) -> Iterator[Change]:
+    for code, collection in COLLECTIONS.items():
+        if not _open(workspace, code):
+            continue
+        for entity_id in _ids(workspace, code, collection):
+            made = created_at(workspace, collection, entity_id)
+            changed = workspace.updated_at.get((collection, entity_id))
+            yield Change(made, code, entity_id, made, changed)
+
+
+def _ids(workspace: Workspace, code: str, collection: str) -> Sequence[str]:
+    if code == "TIME_ENTRY":
+        return list(workspace.entries)
+    if code == "TIME_ENTRY_RATE":
+        return [entry.id for entry in workspace.entries.values() if entry.cost_rate]
+    if code == "TIME_ENTRY_CUSTOM_FIELD_VALUE":
+        return [entry.id for entry in workspace.entries.values() if entry.values]
+    return list(workspace.members if collection == "users" else workspace.rows(collection))
+
+
+def change_row(workspace: Workspace, change: Change) -> Row:
+    """A row of a feed: the entity's own fields, or what is left of a deleted one."""
+    marks: Row = {
+        "id": change.entity_id,
+        "documentCode": change.code,
+        "auditMetadata": {
+            "createdAt": utc_text(change.created),
+            "updatedAt": None if change.updated is None else utc_text(change.updated),
+        },
+    }
+    if change.deletion is not None:
+        gone = change.deletion
+        return {
+            **marks,
+            "deletedAt": utc_text(gone.deleted),
+            "deletionBinId": gone.bin_id,
+            "document": gone.document,
+        }
+    return {**_document(workspace, change), **marks}
+
+
+def _document(workspace: Workspace, change: Change) -> Row:
+    entry = workspace.entries.get(change.entity_id)
+    if change.code == "TIME_ENTRY_RATE" and entry:
+        return {"hourlyRate": entry.hourly_rate, "costRate": entry.cost_rate}
+    if change.code == "TIME_ENTRY_CUSTOM_FIELD_VALUE" and entry:
+        return {"customFieldValues": entry_values(workspace, entry)}
+    row = changes.look(workspace, COLLECTIONS[change.code], change.entity_id)
+    inner: Row | None = row.get("approvalRequest")
+    return row if inner is None else inner
+
+
+Feed = Callable[[State, Workspace], list[Change]]
+
+
+def feed(changes_of: Feed, may_begin_in_window: bool) -> Handler:
+    """GET /workspaces/{id}/entities/...; entities made in the window may be left out."""
+
+    def handler(call: Call) -> Reply:
+        codes = call.listed("type")
+        if not codes:
+            raise error(400, "Required parameter 'type' is not present", 3001)
+        for code in codes:
+            if code not in COLLECTIONS:
+                raise mismatch("type", code)
+        first, last = _window(call)
+        page = page_of(call, CHANGES_PAGING)
+        found = [
+            change
+            for change in within(changes_of(call.state, call.workspace), first, last)
+            if change.code in codes and (may_begin_in_window or not first <= change.created <= last)
+        ]
+        rows = [change_row(call.workspace, change) for change in page.cut(found)]
+        return Reply(200, encode(rows), rows=len(rows))
+
+    return handler
+
+
+def within(found: list[Change], first: float, last: float) -> list[Change]:
+    """The changes of a span of time, both ends included."""
+
+    def at(change: Any) -> Any:
+        return change.at
+
+    return found[bisect_left(found, first, key=at) : bisect_right(found, last, key=at)]
+
+
+def _window(call: Call) -> tuple[float, float]:
+    """The window, 30 days around the one bound that is given; nothing older than a year is told."""
+    now = call.state.clock.now()
+    start, end = (
+        None if call.last(name) is None else parsed(name, call.last(name))
+        for name in ("start", "end")
+    )
+    if end is None:
+        end = now if start is None else start + DEFAULT_DAYS * DAY
+    if start is None:
+        start = end - DEFAULT_DAYS * DAY
+    if end < start or end - start > WINDOW_DAYS * DAY:
+        raise error(400, f"Date range must be at most {WINDOW_DAYS} days", 501)
+    return max(start, now - KEPT_DAYS * DAY), end

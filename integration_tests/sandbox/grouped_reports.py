@@ -1,0 +1,248 @@
+"""The summary and the weekly report: time and amounts of entries by groups."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from integration_tests.sandbox.call import Call, Reply, encode, error, mismatch
+from integration_tests.sandbox.render import cents, user_of
+from integration_tests.sandbox.report_base import (
+    DAY,
+    amounts_of,
+    amounts_row,
+    family_filter,
+    order_of,
+    running_until,
+    seen_entries,
+    totals_row,
+    wall_clocks,
+    window_of,
+    zone_of,
+)
+from integration_tests.sandbox.store import Entry, Row, Workspace
+from integration_tests.sandbox.timetext import utc_text
+
+MOST_GROUPS = 3
+_SORTS = ("GROUP", "DURATION", "AMOUNT")
+
+
+@dataclass(frozen=True)
+class Group:
+    """What a group is called; `id` is null for projects, empty for others, where there is none."""
+
+    id: str | None
+    name: str
+    color: str | None = None
+    client: str = ""
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """What a report needs to know to group entries."""
+
+    workspace: Workspace
+    zone: ZoneInfo
+    amounts: list[str]
+    now: int | None = None
+
+    def day(self, entry: Entry) -> datetime:
+        return datetime.fromtimestamp(entry.start, self.zone)
+
+    def seconds(self, entry: Entry) -> int:
+        end = entry.end if entry.end is not None else self.now
+        return 0 if end is None else end - entry.start
+
+
+def _by_project(grouping: Grouping, entry: Entry) -> Group:
+    workspace = grouping.workspace
+    if entry.project_id is None:
+        return Group(None, "(Without project)")
+    project = workspace.rows("projects").get(entry.project_id)
+    if project is None:
+        return Group(entry.project_id, "")
+    client = workspace.rows("clients").get(project["clientId"] or "")
+    return Group(project["id"], project["name"], project["color"], client["name"] if client else "")
+
+
+def _by_client(grouping: Grouping, entry: Entry) -> Group:
+    project = grouping.workspace.rows("projects").get(entry.project_id or "")
+    clients = grouping.workspace.rows("clients")
+    client = clients.get((project["clientId"] if project else None) or "")
+    return Group(client["id"], client["name"]) if client else Group("", "(Without client)")
+
+
+def _by_task(grouping: Grouping, entry: Entry) -> Group:
+    if entry.task_id is None:
+        return Group("", "(Without task)")
+    task = grouping.workspace.rows("tasks").get(entry.task_id)
+    return Group(entry.task_id, task["name"] if task else "")
+
+
+def _by_user(grouping: Grouping, entry: Entry) -> Group:
+    return Group(entry.user_id, user_of(grouping.workspace, entry.user_id)[0])
+
+
+def _by_tag(grouping: Grouping, entry: Entry) -> Group:
+    """The first tag, so that no time is counted twice."""
+    tags = grouping.workspace.rows("tags")
+    first = next((tag for tag in entry.tag_ids or () if tag in tags), None)
+    return Group("", "(Without tag)") if first is None else Group(first, tags[first]["name"])
+
+
+def _by_entry(grouping: Grouping, entry: Entry) -> Group:
+    return Group(entry.id, entry.description or "")
+
+
+def _by_date(grouping: Grouping, entry: Entry) -> Group:
+    day = grouping.day(entry).date().isoformat()
+    return Group(day, day)
+
+
+def _by_week(grouping: Grouping, entry: Entry) -> Group:
+    moment = grouping.day(entry)
+    monday = (moment.date() - timedelta(days=moment.weekday())).isoformat()
+    return Group(monday, monday)
+
+
+def _by_month(grouping: Grouping, entry: Entry) -> Group:
+    month = grouping.day(entry).date().isoformat()[:7]
+    return Group(month, month)
+
+
+GROUPS: dict[str, Callable[[Grouping, Entry], Group]] = {
+    "CLIENT": _by_client,
+    "PROJECT": _by_project,
+    "TASK": _by_task,
+    "DATE": _by_date,
+    "WEEK": _by_week,
+    "MONTH": _by_month,
+    "TIMEENTRY": _by_entry,
+    "USER": _by_user,
+    "TAG": _by_tag,
+}
+
+
+def summary(call: Call) -> Reply:
+    """POST /workspaces/{id}/reports/summary: everything in one answer."""
+    body = call.body()
+    options = family_filter(body, "summaryFilter")
+    groups = options.get("groups")
+    if not isinstance(groups, list) or not groups:
+        raise error(400, "summaryFilter.groups is required", 3001)
+    if len(groups) > MOST_GROUPS:
+        raise error(400, f"There are at most {MOST_GROUPS} groups", 501)
+    for name in groups:
+        if name not in GROUPS:
+            raise mismatch("groups", name)
+    zone = zone_of(call, body)
+    entries = seen_entries(call, body, *window_of(call, body, zone))
+    grouping = Grouping(call.workspace, zone, amounts_of(body), running_until(call))
+    rows = sorted_rows(group_rows(grouping, entries, groups), body, options)
+    totals = [totals_row(entries, grouping.amounts)]
+    return Reply(200, encode({"totals": totals, "groupOne": rows}), rows=len(rows))
+
+
+def sorted_rows(rows: list[Row], body: Row, options: Row) -> list[Row]:
+    """The outermost groups in the order that is asked for; the inner ones go by name."""
+    column = options.get("sortColumn") or "GROUP"
+    if column not in _SORTS:
+        raise mismatch("sortColumn", column)
+    if order_of(body, options, "ASCENDING") == "DESCENDING":
+        rows = rows[::-1]
+    if column == "GROUP":
+        return rows
+    field = column.lower()
+    descending = order_of(body, options, "ASCENDING") == "DESCENDING"
+    return sorted(rows, key=lambda row: row[field], reverse=descending)
+
+
+def group_rows(grouping: Grouping, entries: list[Entry], groups: list[str]) -> list[Row]:
+    """The groups of entries, by name, each with the groups within it."""
+    held: dict[Group, list[Entry]] = {}
+    group_of = GROUPS[groups[0]]
+    for entry in entries:
+        held.setdefault(group_of(grouping, entry), []).append(entry)
+    rows = []
+    for group in sorted(held, key=lambda group: (group.name, group.id or "")):
+        row = _row(grouping, group, held[group])
+        if len(groups) > 1:
+            row["children"] = group_rows(grouping, held[group], groups[1:])
+        rows.append(row)
+    return rows
+
+
+def _row(grouping: Grouping, group: Group, entries: list[Entry]) -> Row:
+    duration, earned, cost = _sums(grouping, entries)
+    return {
+        "_id": group.id,
+        "name": group.name,
+        "nameLowerCase": group.name.lower(),
+        "color": group.color,
+        "clientName": group.client,
+        "duration": duration,
+        "amount": earned,
+        "amounts": amounts_row(earned, cost, grouping.amounts),
+        "currency": "EUR",
+        "workspaceCurrencyCode": "EUR",
+    }
+
+
+def _sums(grouping: Grouping, entries: list[Entry]) -> tuple[int, float, float]:
+    """Seconds, earnings and cost in cents."""
+    duration, earned, cost = 0, 0.0, 0.0
+    for entry in entries:
+        seconds = grouping.seconds(entry)
+        duration += seconds
+        cost += cents(entry.cost_rate, seconds)
+        if entry.billable:
+            earned += cents(entry.hourly_rate, seconds)
+    return duration, earned, cost
+
+
+def weekly(call: Call) -> Reply:
+    """POST /workspaces/{id}/reports/weekly: exactly seven days."""
+    body = call.body()
+    options = family_filter(body, "weeklyFilter")
+    group = options.get("group") or "PROJECT"
+    if group not in ("PROJECT", "USER"):
+        raise mismatch("group", group)
+    first, last = wall_clocks(body)
+    if not 7 * DAY - 1 <= last - first <= 7 * DAY:
+        raise error(400, "Please select date range of exactly 7 days for weekly report", 501)
+    zone = zone_of(call, body)
+    start, end = window_of(call, body, zone)
+    entries = seen_entries(call, body, start, end)
+    if last == first + 7 * DAY:
+        entries = [entry for entry in entries if entry.start < end]
+    grouping = Grouping(call.workspace, zone, amounts_of(body), running_until(call))
+    days = [utc_text(int(first) + number * DAY)[:10] for number in range(7)]
+    rows = weekly_rows(grouping, entries, group, days)
+    if order_of(body, options, "ASCENDING") == "DESCENDING":
+        rows.reverse()
+    answer = {
+        "totals": [totals_row(entries, grouping.amounts)],
+        "totalsByDay": _by_days(grouping, entries, days),
+        "groupOne": rows,
+    }
+    return Reply(200, encode(answer), rows=len(rows))
+
+
+def weekly_rows(grouping: Grouping, entries: list[Entry], group: str, days: list[str]) -> list[Row]:
+    """The groups of a week's entries, each with its seven days."""
+    held: dict[str | None, list[Entry]] = {}
+    for entry in entries:
+        held.setdefault(GROUPS[group](grouping, entry).id, []).append(entry)
+    rows = group_rows(grouping, entries, [group])
+    return [{**row, "days": _by_days(grouping, held[row["_id"]], days)} for row in rows]
+
+
+def _by_days(grouping: Grouping, entries: list[Entry], days: list[str]) -> list[Row]:
+    held: dict[str, list[Entry]] = {day: [] for day in days}
+    for entry in entries:
+        held[_by_date(grouping, entry).name].append(entry)
+    found = []
+    for day, mine in held.items():
+        duration, earned, _ = _sums(grouping, mine)
+        found.append({"date": day, "duration": duration, "amount": earned})
+    return found

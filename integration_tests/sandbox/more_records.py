@@ -1,0 +1,191 @@
+"""The truth of the streams that need a plan, of the feeds, and of the reports that group."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from integration_tests.sandbox import entity_changes, money_rows, time_off_rows
+from integration_tests.sandbox.approval_rows import approval_row
+from integration_tests.sandbox.attendance import attendance_rows
+from integration_tests.sandbox.entity_changes import Change, change_row
+from integration_tests.sandbox.grouped_reports import Grouping, group_rows, weekly_rows
+from integration_tests.sandbox.plans import has
+from integration_tests.sandbox.report_base import DAY, amounts_of
+from integration_tests.sandbox.state import State
+from integration_tests.sandbox.store import Entry, Row, Workspace, between
+from integration_tests.sandbox.timetext import parse_instant, utc_text
+
+Query = dict[str, list[str]]
+Pairs = Iterator[tuple[dict[str, str], Row]]
+Make = Callable[[State, Workspace, Query], Pairs]
+
+_UTC = ZoneInfo("UTC")
+CERTAIN_DAYS = 31
+
+
+def _as_stored(workspace: Workspace, row: Row) -> Row:
+    return row
+
+
+def _rows(
+    collection: str, shape: Callable[[Workspace, Row], Row] = _as_stored, **path: str
+) -> Make:
+    """A collection's rows in a shape; `path` names the ids of the path by fields of the row."""
+
+    def pairs(state: State, workspace: Workspace, query: Query) -> Pairs:
+        for row in workspace.rows(collection).values():
+            yield {name: row[field] for name, field in path.items()}, shape(workspace, row)
+
+    return pairs
+
+
+def _only(
+    rows_of: Callable[[Workspace], list[Row]], shape: Callable[[Workspace, Row], Row], **path: str
+) -> Make:
+    def pairs(state: State, workspace: Workspace, query: Query) -> Pairs:
+        for row in rows_of(workspace):
+            yield {name: row[field] for name, field in path.items()}, shape(workspace, row)
+
+    return pairs
+
+
+def _payments(workspace: Workspace) -> list[Row]:
+    invoices = workspace.rows("invoices")
+    rows = workspace.rows("invoice-payments").values()
+    return [row for row in rows if row["invoiceId"] in invoices]
+
+
+def _logs(workspace: Workspace) -> list[Row]:
+    webhooks = workspace.rows("webhooks")
+    return [row for row in workspace.rows("webhook-logs").values() if row["webhookId"] in webhooks]
+
+
+def _without_token(workspace: Workspace, webhook: Row) -> Row:
+    return {name: value for name, value in webhook.items() if name != "authToken"}
+
+
+def _audit_log(state: State, workspace: Workspace, query: Query) -> Pairs:
+    for row in workspace.audit_log:
+        yield {}, row
+
+
+# Reports
+
+
+def _asked_days(query: Query) -> tuple[str, str]:
+    """The first and last UTC day that are asked for, all unless the query says."""
+    return query.get("start", ["0000"])[-1][:10], query.get("end", ["9999"])[-1][:10]
+
+
+def _entries(workspace: Workspace, query: Query) -> list[Entry]:
+    first, last = _asked_days(query)
+    start = None if first == "0000" else parse_instant(first)
+    end = None if last == "9999" else parse_instant(last) + DAY
+    return between(workspace.all_entries(), start, end)
+
+
+def _grouping(state: State, workspace: Workspace, query: Query) -> Grouping:
+    elapsed = state.settings.running_duration == "elapsed"
+    now = int(state.clock.now()) if elapsed else None
+    return Grouping(workspace, _UTC, amounts_of(dict(query)), now)
+
+
+def _summary(state: State, workspace: Workspace, query: Query) -> Pairs:
+    grouping = _grouping(state, workspace, query)
+    for row in group_rows(grouping, _entries(workspace, query), ["DATE", "PROJECT", "TASK"]):
+        yield {}, row
+
+
+def _weekly(state: State, workspace: Workspace, query: Query) -> Pairs:
+    weeks: dict[date, list[Entry]] = {}
+    for entry in _entries(workspace, query):
+        day = date.fromisoformat(utc_text(entry.start)[:10])
+        weeks.setdefault(day - timedelta(days=day.weekday()), []).append(entry)
+    grouping = _grouping(state, workspace, query)
+    for monday, entries in weeks.items():
+        days = [(monday + timedelta(days=number)).isoformat() for number in range(7)]
+        for row in weekly_rows(grouping, entries, "PROJECT", days):
+            yield {"weekStart": monday.isoformat()}, row
+
+
+def _attendance(state: State, workspace: Workspace, query: Query) -> Pairs:
+    for row in attendance_rows(workspace, _entries(workspace, query), _UTC):
+        yield {}, row
+
+
+def _expense_report(state: State, workspace: Workspace, query: Query) -> Pairs:
+    first, last = _asked_days(query)
+    for expense in workspace.rows("expenses").values():
+        if first <= expense["date"][:10] <= last:
+            yield {}, money_rows.expense_report_row(workspace, expense, _UTC)
+
+
+# Changes of entities
+
+
+def _changes(
+    changes_of: Callable[[State, Workspace], list[Change]], may_begin_in_window: bool
+) -> Make:
+    """A feed of a year, or of one window (`start`, `end`).
+
+    Over a year it is uncertain whether an entity's making lies in the window of its change, so only
+    changes of what was made longer ago than the longest window are told.
+    """
+
+    def pairs(state: State, workspace: Workspace, query: Query) -> Pairs:
+        oldest = state.clock.now() - entity_changes.KEPT_DAYS * DAY
+        windowed = "start" in query and "end" in query
+        first = max(oldest, parse_instant(query["start"][-1])) if windowed else oldest
+        last = parse_instant(query["end"][-1]) if windowed else float("inf")
+        for change in entity_changes.within(changes_of(state, workspace), first, last):
+            since = first if windowed else change.at - CERTAIN_DAYS * DAY
+            if may_begin_in_window or change.created < since:
+                yield {}, change_row(workspace, change)
+
+    return pairs
+
+
+# feature that the plan must have, and how the rows are made
+STREAMS: dict[str, tuple[str | None, Make]] = {
+    "expenses": ("EXPENSES", _rows("expenses", money_rows.expense_row)),
+    "expense_categories": ("EXPENSES", _rows("expense-categories", money_rows.category_row)),
+    "invoices": ("INVOICING", _rows("invoices", money_rows.invoice_row)),
+    "invoice_details": (
+        "INVOICING",
+        _rows("invoices", money_rows.invoice_details, invoiceId="id"),
+    ),
+    "invoice_payments": (
+        "INVOICING",
+        _only(_payments, money_rows.payment_row, invoiceId="invoiceId"),
+    ),
+    "invoice_settings": ("INVOICING", _rows("invoice-settings", money_rows.invoice_settings)),
+    "holidays": ("TIME_OFF", _rows("holidays")),
+    "time_off_policies": ("TIME_OFF", _rows("time-off-policies")),
+    "time_off_requests": ("TIME_OFF", _only(time_off_rows.requests, time_off_rows.request_row)),
+    "time_off_balances": (
+        "TIME_OFF",
+        _only(time_off_rows.balances, time_off_rows.balance_row, policyId="policyId"),
+    ),
+    "scheduling_assignments": (
+        "SCHEDULING",
+        _only(time_off_rows.assignments, time_off_rows.assignment_row),
+    ),
+    "approval_requests": ("APPROVAL", _rows("approval-requests", approval_row)),
+    "shared_reports": ("SHARED_REPORTS", _rows("shared-reports")),
+    "webhooks": (None, _rows("webhooks", _without_token)),
+    "webhook_logs": (None, _only(_logs, _as_stored, webhookId="webhookId")),
+    "audit_log": ("AUDIT_LOG", _audit_log),
+    "summary_report": (None, _summary),
+    "weekly_report": (None, _weekly),
+    "attendance_report": ("ATTENDANCE_REPORT", _attendance),
+    "expense_report": ("EXPENSES", _expense_report),
+    "entity_changes_created": (None, _changes(entity_changes.created, True)),
+    "entity_changes_updated": (None, _changes(entity_changes.updated, False)),
+    "entity_changes_deleted": (None, _changes(entity_changes.deleted, False)),
+}
+
+
+def pairs_of(stream: str, state: State, workspace: Workspace, query: Query) -> Pairs:
+    """A stream's rows with the ids of their paths; none where the plan lacks the feature."""
+    feature, make = STREAMS[stream]
+    return make(state, workspace, query) if has(workspace.plan, feature) else iter(())

@@ -1,0 +1,170 @@
+"""What all reports share: their window, time zone, filters, amounts and the names of users."""
+
+from zoneinfo import ZoneInfo
+
+from integration_tests.sandbox.call import Call, error, mismatch
+from integration_tests.sandbox.render import cents
+from integration_tests.sandbox.store import Entry, Row, Workspace, between
+from integration_tests.sandbox.timetext import parse_instant, reread_in
+
+FREE_DAYS = 31
+DAY = 86_400
+
+
+def family_filter(body: Row, name: str) -> Row:
+    """The settings that a report must come with; JSON is the only format that is served."""
+    options = body.get(name)
+    if not isinstance(options, dict):
+        raise error(400, f"{name} is required", 3001)
+    check_export_type(body)
+    return options
+
+
+def check_export_type(body: Row) -> None:
+    if body.get("exportType", "JSON") not in ("JSON", "JSON_V1"):
+        raise mismatch("exportType", body["exportType"])
+
+
+def order_of(body: Row, options: Row, default: str) -> str:
+    order = body.get("sortOrder") or options.get("sortOrder") or default
+    if order not in ("ASCENDING", "DESCENDING"):
+        raise mismatch("sortOrder", order)
+    return str(order)
+
+
+def seen_entries(call: Call, body: Row, start: float, end: float) -> list[Entry]:
+    """The entries of a window that the asking user may see and the filters let through."""
+    if call.state.settings.report_end == "inclusive":
+        end += 1e-6
+    entries = between(call.workspace.all_entries(), start, end)
+    if not call.me.is_admin:
+        entries = [entry for entry in entries if entry.user_id == call.user_id]
+    return filtered(call.workspace, body, entries)
+
+
+def zone_of(call: Call, body: Row) -> ZoneInfo:
+    name = body.get("timeZone") or call.state.settings.time_zone
+    try:
+        return ZoneInfo(str(name))
+    except (KeyError, ValueError, OSError):
+        raise mismatch("timeZone", name) from None
+
+
+def running_until(call: Call) -> int | None:
+    elapsed = call.state.settings.running_duration == "elapsed"
+    return int(call.state.clock.now()) if elapsed else None
+
+
+def amounts_of(body: Row) -> list[str]:
+    """The kinds of amounts that rows and totals show."""
+    amounts = body.get("amounts")
+    if isinstance(amounts, list) and amounts:
+        return [str(kind) for kind in amounts]
+    shown = body.get("amountShown") or "EARNED"
+    return [] if shown == "HIDE_AMOUNT" else [str(shown)]
+
+
+def wall_clocks(body: Row) -> tuple[float, float]:
+    """The window's bounds as they were asked for, in epoch seconds."""
+    instants: list[float] = []
+    for name in ("dateRangeStart", "dateRangeEnd"):
+        if body.get(name) is None:
+            raise error(400, f"Required parameter '{name}' is not present", 3001)
+        try:
+            instants.append(parse_instant(body[name]))
+        except ValueError:
+            raise mismatch(name, body[name]) from None
+    start, end = instants
+    if end < start:
+        raise error(400, "Start date must be before end date", 501)
+    return start, end
+
+
+def window_of(call: Call, body: Row, zone: ZoneInfo) -> tuple[float, float]:
+    """The window's bounds: their UTC wall clocks, read again in the report's time zone."""
+    start, end = wall_clocks(body)
+    days = int(end // DAY) - int(start // DAY) + 1
+    if call.workspace.plan == "FREE" and days > FREE_DAYS:
+        raise error(400, f"Date range of {days} days is above the {FREE_DAYS} of your plan", 501)
+    return reread_in(zone, start), reread_in(zone, end)
+
+
+def filtered(workspace: Workspace, body: Row, entries: list[Entry]) -> list[Entry]:
+    for name in ("users", "projects", "clients", "tasks", "tags"):
+        chosen = body.get(name)
+        if not isinstance(chosen, dict):
+            continue
+        ids = set(chosen.get("ids") or ())
+        if ids:
+            contains = chosen.get("contains", "CONTAINS") == "CONTAINS"
+            entries = [
+                entry
+                for entry in entries
+                if bool(ids.intersection(_ids(workspace, name, entry))) == contains
+            ]
+        if name == "users" and chosen.get("status", "ALL") != "ALL":
+            allowed = _users_by_status(workspace, chosen["status"])
+            entries = [entry for entry in entries if entry.user_id in allowed]
+    if isinstance(body.get("billable"), bool):
+        entries = [entry for entry in entries if entry.billable == body["billable"]]
+    if body.get("description"):
+        folded = str(body["description"]).casefold()
+        entries = [each for each in entries if folded in (each.description or "").casefold()]
+    return entries
+
+
+def _ids(workspace: Workspace, name: str, entry: Entry) -> list[str | None]:
+    if name == "users":
+        return [entry.user_id]
+    if name == "projects":
+        return [entry.project_id]
+    if name == "tasks":
+        return [entry.task_id]
+    if name == "tags":
+        return list(entry.tag_ids or ())
+    project = workspace.rows("projects").get(entry.project_id or "")
+    return [project["clientId"]] if project else []
+
+
+def _users_by_status(workspace: Workspace, status: str) -> set[str]:
+    groups = {
+        "ACTIVE": ("ACTIVE",),
+        "PENDING": ("PENDING",),
+        "INACTIVE": ("INACTIVE",),
+        "ACTIVE_WITH_PENDING": ("ACTIVE", "PENDING"),
+    }
+    if status not in groups:
+        raise mismatch("users.status", status)
+    return {
+        member.id
+        for member in workspace.members.values()
+        if member.membership["membershipStatus"] in groups[status]
+    }
+
+
+def amounts_row(earned: float, cost: float, kinds: list[str]) -> list[Row]:
+    values = {"EARNED": earned, "COST": cost, "PROFIT": earned - cost}
+    return [{"type": kind, "value": round(values.get(kind, 0.0), 2)} for kind in kinds]
+
+
+def totals_row(entries: list[Entry], kinds: list[str]) -> Row:
+    """The one row of totals over all entries, times in seconds, amounts in cents."""
+    time = billable = 0
+    earned = cost = 0.0
+    for entry in entries:
+        seconds = entry.seconds
+        time += seconds
+        cost += cents(entry.cost_rate, seconds)
+        if entry.billable:
+            billable += seconds
+            earned += cents(entry.hourly_rate, seconds)
+    return {
+        "_id": None,
+        "totalTime": time,
+        "totalBillableTime": billable,
+        "entriesCount": len(entries),
+        "totalAmount": earned,
+        "totalAmountByCurrency": [{"currency": "EUR", "amount": earned}],
+        "numOfCurrencies": 1,
+        "amounts": amounts_row(earned, cost, kinds),
+    }

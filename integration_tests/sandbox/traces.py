@@ -1,0 +1,54 @@
+"""What the feeds remember: when entities were made and deleted, and rows of the audit log."""
+
+from typing import Any
+
+import orjson
+
+from integration_tests.sandbox.store import Deletion, Row, Workspace
+
+KEPT_FIELDS = ("id", "name", "description", "workspaceId", "userId", "projectId", "timeInterval")
+
+
+def created_at(workspace: Workspace, collection: str, entity_id: str) -> int:
+    """When an entity was made: as an edit says, else the second in its id."""
+    held = workspace.created_at.get((collection, entity_id))
+    return int(entity_id[:8], 16) if held is None else held
+
+
+def note_deletion(
+    workspace: Workspace, collection: str, entity_id: str, row: Row, now: int, bin_id: str
+) -> None:
+    workspace.deletions.append(
+        Deletion(
+            collection,
+            entity_id,
+            created_at(workspace, collection, entity_id),
+            workspace.updated_at.get((collection, entity_id)),
+            now,
+            bin_id,
+            {name: row[name] for name in KEPT_FIELDS if name in row},
+        )
+    )
+
+
+def audit_row(
+    workspace: Workspace,
+    author: str,
+    action: str,
+    timestamp: str,
+    before: Row | None = None,
+    after: Row | None = None,
+) -> Row:
+    """A row of the audit log; the thing before and after the action stands in it as JSON text."""
+    member = workspace.members.get(author)
+    account: dict[str, Any] = member.account if member else {}
+    return {
+        "workspaceId": workspace.id,
+        "userId": author,
+        "userName": account.get("name"),
+        "userEmail": account.get("email"),
+        "action": action,
+        "timestamp": timestamp,
+        "content": None if after is None else orjson.dumps(after).decode(),
+        "previousContent": None if before is None else orjson.dumps(before).decode(),
+    }
