@@ -13,12 +13,12 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 from integration_tests.configure_catalog import configured_catalog
 from integration_tests.sandbox.client import Sandbox, start
-from integration_tests.sandbox.records import STREAMS
 
 COMMAND = Path(sys.executable).with_name("source-clockify")
 
@@ -36,6 +36,29 @@ PATHS = {
     "time_entries": r"/user/\w+/time-entries",
     "time_entries_in_progress": r"/status/in-progress",
     "detailed_report": r"/reports/detailed",
+    "expenses": r"/expenses",
+    "expense_categories": r"/expenses/categories",
+    "invoices": r"/invoices",
+    "invoice_details": r"/invoices/[0-9a-f]{24}",
+    "invoice_payments": r"/payments",
+    "invoice_settings": r"/invoices/settings",
+    "holidays": r"/holidays",
+    "time_off_policies": r"/time-off/policies",
+    "time_off_requests": r"/time-off/requests",
+    "time_off_balances": r"/balance/policy/\w+",
+    "scheduling_assignments": r"/assignments/all",
+    "approval_requests": r"/approval-requests",
+    "shared_reports": r"/shared-reports",
+    "webhooks": r"/webhooks",
+    "webhook_logs": r"/logs",
+    "audit_log": r"/audit-log",
+    "entity_changes_created": r"/entities/created",
+    "entity_changes_updated": r"/entities/updated",
+    "entity_changes_deleted": r"/entities/deleted",
+    "summary_report": r"/reports/summary",
+    "weekly_report": r"/reports/weekly",
+    "attendance_report": r"/reports/attendance",
+    "expense_report": r"/reports/expenses/detailed",
 }
 
 
@@ -43,7 +66,8 @@ def main() -> None:
     arguments = _arguments()
     folder = Path(tempfile.mkdtemp(prefix="source-clockify-demo-"))
     print(f"Starting a Clockify sandbox with {arguments.users} users ...", flush=True)
-    with start(users=arguments.users, entries=arguments.entries, projects=10, tasks=4) as sandbox:
+    size = {"users": arguments.users, "entries": arguments.entries, "projects": 10, "tasks": 4}
+    with start(**size, plan="ENTERPRISE") as sandbox:
         config = _write(folder / "config.json", _config(sandbox))
         print("\n$ source-clockify check --config config.json", flush=True)
         for message in _run("check", "--config", config):
@@ -52,9 +76,8 @@ def main() -> None:
 
         print("\n$ source-clockify discover --config config.json", flush=True)
         discovered = [json.dumps(message) for message in _run("discover", "--config", config)]
-        print(f"{len(configured_catalog(discovered)['streams'])} streams")
-        # What the sandbox serves.
-        catalog = configured_catalog(discovered, STREAMS)
+        catalog = configured_catalog(discovered)
+        print(f"{len(catalog['streams'])} streams")
         catalog_file = _write(folder / "catalog.json", catalog)
 
         print("\n$ source-clockify read --config config.json --catalog catalog.json", flush=True)
@@ -77,6 +100,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _config(sandbox: Sandbox) -> dict[str, Any]:
+    # The sandbox spreads its entries over the last 120 days.
+    start = datetime.now(timezone.utc) - timedelta(days=120)
     return {
         "credentials": {"auth_type": "api_key", "api_key": sandbox.api_key},
         "server": {
@@ -85,6 +110,7 @@ def _config(sandbox: Sandbox) -> dict[str, Any]:
             "reports_url": sandbox.reports_url,
             "audit_log_url": sandbox.audit_log_url,
         },
+        "start_date": start.strftime("%Y-%m-%dT00:00:00Z"),
     }
 
 
