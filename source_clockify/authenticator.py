@@ -4,6 +4,7 @@ The manifest's `SelectiveAuthenticator` sends the same header, but `requests` wo
 that is not `Authorization` along a redirect to another host.
 """
 
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass
@@ -35,7 +36,7 @@ class ClockifyAuthenticator(DeclarativeAuthenticator):
         _sending.request = request
         request.headers.update(self._header)
         hooks = request.hooks["response"]
-        mine = (drop_redirect, self.hide_key, refuse_broken_body)
+        mine = (drop_redirect, self.hide_key, hide_webhook_tokens, refuse_broken_body)
         hooks.extend(hook for hook in mine if hook not in hooks)
         return request
 
@@ -78,4 +79,14 @@ def drop_redirect(response: requests.Response, **_: Any) -> requests.Response:
     """Take the target out of a redirect, so that `requests` does not follow it."""
     if "location" in response.headers:
         response.headers[REDIRECT_TARGET] = response.headers.pop("location")
+    return response
+
+
+_AUTH_TOKEN = re.compile(rb'("authToken"\s*:\s*)"[^"]*"')
+
+
+def hide_webhook_tokens(response: requests.Response, **_: Any) -> requests.Response:
+    """Take the secrets that sign webhooks out of a body: the CDK logs bodies when it debugs."""
+    if response.url.partition("?")[0].endswith("/webhooks"):
+        response._content = _AUTH_TOKEN.sub(rb'\1"****"', response.content)
     return response

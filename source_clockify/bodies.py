@@ -24,6 +24,9 @@ def refuse_broken_body(response: requests.Response, **_: Any) -> requests.Respon
 
     An empty object and an error object are broken too: no endpoint answers them with status 200.
     """
+    if 300 <= response.status_code < 400:
+        # `requests` holds it for a good answer, and its body would be read.
+        raise BrokenBody(response=response)
     if response.status_code == 200:
         body = decoded_body(response)
         if body is None or body == {} or is_error(body):
@@ -40,6 +43,12 @@ def decoded_body(response: requests.Response) -> Any:
             body = None
         setattr(response, _BODY, body)
     return getattr(response, _BODY)
+
+
+def empty_body(response: requests.Response) -> None:
+    """Let the response hold an empty list."""
+    response._content = b"[]"
+    setattr(response, _BODY, [])
 
 
 def is_error(body: Any) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pendulum
-from airbyte_cdk.models import AirbyteConnectionStatus, Status
+from airbyte_cdk.models import AirbyteConnectionStatus, FailureType, Status
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -22,6 +22,9 @@ from source_clockify.timestamps import creation_time, parse_time
 # Above this number of users the free plan is better served by the report than by one request per
 # user.
 MANY_USERS = 20
+
+# What a check reads.
+CHECKED_STREAMS = ("workspaces", "detailed_report", "audit_log")
 
 FREE_REQUESTS_PER_HOUR = 30
 REPORT_WINDOW_DAYS = 31
@@ -35,13 +38,14 @@ def check_connection(
 ) -> AirbyteConnectionStatus:
     """Return whether the workspaces can be read; what else cannot is only logged.
 
-    `manifest` has its references resolved; `streams` are all streams by name.
+    `manifest` has its references resolved; `streams` are `CHECKED_STREAMS` by name.
     """
     try:
         workspaces = list(_read(streams["workspaces"]))
     except AirbyteTracedException as error:
         return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
-    for sentence in lacking(manifest, streams.keys(), workspaces):
+    names = {stream.get("name", "") for stream in manifest["streams"]}
+    for sentence in lacking(manifest, names, workspaces):
         logger.warning(sentence)
     _try(logger, "report streams", streams["detailed_report"])
     if any("AUDIT_LOG" in (workspace.get("features") or []) for workspace in workspaces):
@@ -49,6 +53,26 @@ def check_connection(
     if config.get("plan") == "free":
         logger.info(free_plan_advice(config, workspaces))
     return AirbyteConnectionStatus(status=Status.SUCCEEDED)
+
+
+def check_start_date(config: Mapping[str, Any]) -> None:
+    """Refuse a start date that is none or lies in the future: syncs would end green and empty.
+
+    Raises:
+        AirbyteTracedException: config_error.
+    """
+    start_date = config.get("start_date")
+    if not start_date:
+        return
+    try:
+        problem = "lies in the future" if parse_time(start_date) > pendulum.now("UTC") else ""
+    except ValueError:
+        problem = "is no date"
+    if problem:
+        raise AirbyteTracedException(
+            message=f"Start Date (start_date) {start_date} {problem}.",
+            failure_type=FailureType.config_error,
+        )
 
 
 def free_plan_advice(config: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]]) -> str:
@@ -79,7 +103,10 @@ def _users_of(workspace: Mapping[str, Any]) -> int:
 
 def _report_windows(config: Mapping[str, Any], workspace: Mapping[str, Any]) -> int:
     start_date = config.get("start_date")
-    start = parse_time(start_date) if start_date else creation_time(workspace["id"])
+    try:
+        start = parse_time(start_date) if start_date else creation_time(workspace["id"])
+    except ValueError:
+        return 1
     days = (pendulum.now("UTC") - start).in_days() + REPORT_WINDOW_DAYS
     return max(1, math.ceil(days / REPORT_WINDOW_DAYS))
 

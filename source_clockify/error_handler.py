@@ -30,7 +30,7 @@ from source_clockify.authenticator import (
     drop_redirect,
     request_being_sent,
 )
-from source_clockify.bodies import BrokenBody, decoded_body, is_error
+from source_clockify.bodies import BrokenBody, decoded_body, empty_body, is_error
 from source_clockify.refusals import Refusal, current_notes
 
 # Retries of a server error, a broken connection or a broken body: 127 seconds of waiting in all.
@@ -68,10 +68,11 @@ class ClockifyErrorHandler(DefaultErrorHandler):
             resolution = self._of_exception(response_or_exception)
         if resolution.response_action is ResponseAction.SUCCESS:
             return resolution
-        if getattr(response_or_exception, "ok", False):
-            # Noted for later, a response with status 200 would be read as if it were good.
-            return resolution
-        return _deferred(resolution)
+        deferred = _deferred(resolution)
+        if isinstance(response_or_exception, requests.Response) and deferred is not resolution:
+            # An ignored response with status 200 would be read as if it were good.
+            empty_body(response_or_exception)
+        return deferred
 
     def _of_response(self, response: requests.Response) -> ErrorResolution:
         if 300 <= response.status_code < 400:
@@ -171,7 +172,10 @@ def is_expected(body: Any, kind: str, envelope: str = "") -> bool:
     if kind == "workspaces":
         return bool(body) and (isinstance(body, list) or (isinstance(body, dict) and "id" in body))
     if kind == "envelope":
-        return isinstance(body, dict) and envelope in body
+        held = body.get(envelope, "") if isinstance(body, dict) else ""
+        return (
+            held is None or isinstance(held, list) or (isinstance(held, dict) and envelope in held)
+        )
     return isinstance(body, dict) and bool(body) and not is_error(body)
 
 

@@ -172,7 +172,7 @@ class TimeEntriesPagination(PageIncrement):
         current: TimeToken = last_page_token_value or TimeToken(end=None, page=1)
         end = end_of_next_window(last_record.data)
         newest = start_of(decoded_body(response)[0])
-        if end and newest and end < newest:
+        if end and newest and end < newest and end < (current["end"] or newest):
             return TimeToken(end=end, page=1)
         return TimeToken(end=current["end"], page=current["page"] + 1)
 

@@ -1,27 +1,39 @@
 """The source: the manifest with Python components, parents read ahead, a check that explains."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airbyte_cdk.models import (
     AirbyteConnectionStatus,
     AirbyteMessage,
     AirbyteStateMessage,
+    AirbyteStream,
     ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteStream,
+    DestinationSyncMode,
+    Status,
+    SyncMode,
 )
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
     ConcurrentDeclarativeSource,
 )
+from airbyte_cdk.sources.declarative.incremental import ConcurrentPerPartitionCursor
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedBoolean
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify.check import check_connection
+from source_clockify.check import CHECKED_STREAMS, check_connection, check_start_date
 from source_clockify.manifest import load_manifest, parents_of, with_python_components
 from source_clockify.plan_gates import lacking
 from source_clockify.read_ahead import read_ahead
 from source_clockify.state import usable_state
 from source_clockify.streams import ClockifyStream, traits_of
+
+# Above its limit the CDK keeps one cursor for all partitions, and a workspace that failed or a user
+# that is new would start where the others are.
+ConcurrentPerPartitionCursor.SWITCH_TO_GLOBAL_LIMIT = 1_000_000
+ConcurrentPerPartitionCursor.DEFAULT_MAX_PARTITIONS_NUMBER = 1_000_000
 
 
 class SourceClockify(ConcurrentDeclarativeSource):
@@ -47,13 +59,18 @@ class SourceClockify(ConcurrentDeclarativeSource):
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
         built, self._built = self._built, None
         return built or [
-            ClockifyStream(stream, traits_of(stream.name)) for stream in super().streams(config)
+            ClockifyStream(stream, traits_of(stream.name, config))
+            for stream in super().streams(config)
         ]
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         # A check answers a person who waits: one retry instead of an hour of them.
         impatient = {**self._config, "max_request_retries": 1}
-        streams = SourceClockify(config=impatient).streams(impatient)
+        try:
+            check_start_date(impatient)
+        except AirbyteTracedException as error:
+            return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
+        streams = SourceClockify(catalog_of(CHECKED_STREAMS), impatient).streams(impatient)
         by_name = {stream.name: stream for stream in streams}
         return check_connection(logger, impatient, self.resolved_manifest, by_name)
 
@@ -64,6 +81,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
+        check_start_date(self._config)
         if self._config.get("plan") == "free":
             logger.info("Request Budget (plan) is free: the sync waits after 30 requests an hour.")
         # The same streams serve both reads: each building starts a request budget of its own.
@@ -71,8 +89,10 @@ class SourceClockify(ConcurrentDeclarativeSource):
         self._built = streams
         selected = {stream.stream.name for stream in catalog.streams}
         workspaces = read_ahead(streams, self._parents_to_read(selected))
-        for sentence in lacking(self.resolved_manifest, selected, workspaces):
-            logger.warning(sentence)
+        # Named workspaces are asked in any case, and the refusal warns.
+        if not self._config.get("workspace_ids"):
+            for sentence in lacking(self.resolved_manifest, selected, workspaces):
+                logger.warning(sentence)
         yield from super().read(logger, config, catalog, state)
 
     def _parents_to_read(self, selected: set[str]) -> list[str]:
@@ -88,3 +108,20 @@ class SourceClockify(ConcurrentDeclarativeSource):
             # They are named already, so nobody lists them.
             return [name for name in parents if name != "workspaces"]
         return parents
+
+
+def catalog_of(names: Iterable[str]) -> ConfiguredAirbyteCatalog:
+    """Return a catalog that selects these streams, so that no other is built."""
+    full_refresh = SyncMode.full_refresh
+    return ConfiguredAirbyteCatalog(
+        streams=[
+            ConfiguredAirbyteStream(
+                stream=AirbyteStream(
+                    name=name, json_schema={}, supported_sync_modes=[full_refresh]
+                ),
+                sync_mode=full_refresh,
+                destination_sync_mode=DestinationSyncMode.overwrite,
+            )
+            for name in names
+        ]
+    )

@@ -20,7 +20,7 @@ from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.types import Record
 
-from source_clockify.refusals import Notes, collecting
+from source_clockify.refusals import Notes, collecting, masking_secrets
 from source_clockify.timestamps import creation_time, format_time, parse_time
 
 logger = logging.getLogger("airbyte")
@@ -41,11 +41,12 @@ class StreamTraits:
     equal_records: bool = False
 
 
-def traits_of(stream_name: str) -> StreamTraits:
+def traits_of(stream_name: str, config: Mapping[str, Any]) -> StreamTraits:
     """Return what the wrapper has to know about the stream of this name."""
     return StreamTraits(
         overlapping_pages=stream_name == "time_entries",
-        begins_with_workspace=stream_name.endswith("_report"),
+        # A start date may well lie before the workspace: entries can be imported.
+        begins_with_workspace=stream_name.endswith("_report") and not config.get("start_date"),
         equal_records=stream_name == "audit_log",
     )
 
@@ -88,7 +89,7 @@ class ClockifyStream(AbstractStream):
 
     def generate_partitions(self) -> Iterable[Partition]:
         """Yield the partitions of all workspaces, then raise the first error of a parent."""
-        with collecting(defer_failures=True) as notes:
+        with masking_secrets(), collecting(defer_failures=True) as notes:
             for partition in self._inner.generate_partitions():
                 yield ClockifyPartition(partition, self._traits, self._refusal_log)
         self._refusal_log.warn(notes)
@@ -131,7 +132,7 @@ class ClockifyPartition(Partition):
     def read(self) -> Iterable[Record]:
         if self._traits.begins_with_workspace and ends_before_workspace(self.to_slice() or {}):
             return
-        with collecting() as notes:
+        with masking_secrets(), collecting() as notes:
             records: Iterable[Record] = self._inner.read()
             if self._traits.overlapping_pages:
                 records = without_repeats(records)

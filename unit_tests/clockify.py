@@ -431,14 +431,7 @@ def read(
     states = list(state) if state is not None else None
     source: ConcurrentDeclarativeSource
     if manifest_alone:
-        source = ConcurrentDeclarativeSource(
-            catalog=selected,
-            config=settings,
-            state=states,
-            source_config=MANIFEST,
-            custom_components_trusted=False,
-        )
-        _build_only(source, set(streams))
+        source = manifest_source(*streams, with_config=settings, selected=selected, state=states)
     else:
         source = SourceClockify(selected, settings, states)
     return entrypoint_wrapper.read(
@@ -451,14 +444,30 @@ def read(
     )
 
 
-def _build_only(source: ConcurrentDeclarativeSource, names: set[str]) -> None:
-    """Leave out the other streams: building a stream takes longer than reading it."""
+def manifest_source(
+    *streams: str,
+    with_config: Mapping[str, Any],
+    selected: ConfiguredAirbyteCatalog | None = None,
+    state: list[AirbyteStateMessage] | None = None,
+) -> ConcurrentDeclarativeSource:
+    """Return the manifest as the Connector Builder runs it, with nothing but these streams.
+
+    Building all of them takes longer than reading a few.
+    """
+    source = ConcurrentDeclarativeSource(
+        catalog=selected,
+        config=with_config,
+        state=state,
+        source_config=MANIFEST,
+        custom_components_trusted=False,
+    )
     manifest = cast(dict[str, Any], source.resolved_manifest)
     manifest["streams"] = [
         item
         for item in manifest["streams"]
-        if names & {stream["name"] for stream in item.get("streams", [item])}
+        if {*streams} & {stream["name"] for stream in item.get("streams", [item])}
     ]
+    return source
 
 
 def read_ok(*streams: str, **options: Any) -> EntrypointOutput:

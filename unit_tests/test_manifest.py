@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,11 @@ from unit_tests.clockify import (
     WORKSPACE,
     Clockify,
     addon_config,
-    catalog,
     config,
     entry,
     final_state,
     ids,
+    manifest_source,
     read_ok,
     records,
     report_row,
@@ -105,7 +106,7 @@ def properties(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str,
 # The file --------------------------------------------------------------------------------------
 
 
-def test_it_loads_without_trusted_components() -> None:
+def test_it_loads_without_trusted_or_deprecated_components() -> None:
     source = ConcurrentDeclarativeSource(
         config=config(),
         catalog=None,
@@ -115,6 +116,7 @@ def test_it_loads_without_trusted_components() -> None:
     )
 
     assert {stream.name for stream in source.streams(config())} == set(ALL_STREAMS)
+    assert source.deprecation_warnings() == []
 
 
 def test_it_names_no_python_class_and_no_schema_file() -> None:
@@ -125,29 +127,17 @@ def test_it_names_no_python_class_and_no_schema_file() -> None:
 
 
 def test_it_names_the_version_of_the_cdk_that_it_was_tested_with() -> None:
-    from importlib.metadata import version
-
     assert load_manifest()["version"] == version("airbyte-cdk")
-
-
-def test_no_cdk_component_in_it_is_deprecated() -> None:
-    source = ConcurrentDeclarativeSource(
-        config=config(), catalog=None, state=None, source_config=load_manifest()
-    )
-    source.streams(config())
-
-    assert source.deprecation_warnings() == []
 
 
 # What discover shows ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("plan", ["paid", "free"])
-def test_both_plans_show_the_same_streams(plan: str, streams: dict[str, Any]) -> None:
-    found = discovered(config(plan=plan))
+def test_both_plans_show_the_same_streams(streams: dict[str, Any]) -> None:
+    free = discovered(config(plan="free"))
 
-    assert set(found) == set(ALL_STREAMS)
-    assert {name: stream.json_schema for name, stream in found.items()} == {
+    assert set(free) == set(streams) == set(ALL_STREAMS)
+    assert {name: stream.json_schema for name, stream in free.items()} == {
         name: stream.json_schema for name, stream in streams.items()
     }
 
@@ -179,7 +169,7 @@ def test_every_property_has_a_type_that_admits_null_and_a_description(
 ) -> None:
     schema = streams[name].json_schema
 
-    jsonschema.Draft7Validator.check_schema(schema)
+    jsonschema.validate(schema, jsonschema.Draft7Validator.META_SCHEMA)
     assert schema["additionalProperties"] is True
     lacking = [
         path
@@ -325,13 +315,7 @@ def test_the_connector_continues_from_the_state_of_the_manifest_and_the_reverse(
 
 def test_it_checks_a_connection_by_itself(clockify: Clockify) -> None:
     clockify.workspaces()
-    source = ConcurrentDeclarativeSource(
-        config=config(),
-        catalog=catalog("workspaces"),
-        state=None,
-        source_config=load_manifest(),
-        custom_components_trusted=False,
-    )
+    source = manifest_source("workspaces", with_config=config())
 
     status = source.check(source.logger, config())
 
@@ -341,9 +325,7 @@ def test_it_checks_a_connection_by_itself(clockify: Clockify) -> None:
 
 def test_its_check_fails_where_no_workspace_is_visible(clockify: Clockify) -> None:
     clockify.answer("/workspaces", {"json": []})
-    source = ConcurrentDeclarativeSource(
-        config=config(), catalog=None, state=None, source_config=load_manifest()
-    )
+    source = manifest_source("workspaces", with_config=config())
 
     status = source.check(source.logger, config())
 

@@ -125,16 +125,6 @@ def test_without_the_header_a_full_page_is_followed_by_another(
     assert sent_pages(clockify, "time_entries_in_progress") == list(range(1, count // 1000 + 2))
 
 
-def test_without_the_header_time_entries_end_on_a_short_page(clockify: Clockify) -> None:
-    clockify.workspaces()
-    clockify.serve("time_entries", rows_of("time_entries", 5030), last_page="absent")
-
-    output = read_ok("time_entries")
-
-    assert len(records(output)) == len(set(ids(output))) == 5030
-    assert len(clockify.sent_for("time_entries")) == 2
-
-
 @groups_with_header
 def test_last_page_false_on_a_short_page_goes_on_and_ends_on_an_empty_page(
     clockify: Clockify, group: list[str]
