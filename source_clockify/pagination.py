@@ -1,4 +1,4 @@
-"""Paging that obeys the server (sections 3 and 6.6 of Clockify's behaviour in AGENTS.md).
+"""Paging that obeys the server (unusual behaviours 3 and 5 in AGENTS.md).
 
 The manifest alone can only stop on a short page. A server that silently clamps the page size sends
 short pages all the time, and what follows them would be lost.

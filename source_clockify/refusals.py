@@ -35,7 +35,7 @@ class Notes:
 
     Attributes:
         refusals: the ignored requests, in order.
-        failures: messages of requests to parents that failed; None where a failure is raised at
+        failures: errors of requests to parents that failed; None where a failure is raised at
             once because nothing else depends on the request.
     """
 
