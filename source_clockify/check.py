@@ -90,9 +90,11 @@ def free_plan_advice(config: Mapping[str, Any], workspaces: Sequence[Mapping[str
     )
     if users <= MANY_USERS:
         return advice
+    days = (config.get("lookback_days") or 30) + REPORT_WINDOW_DAYS
+    later = math.ceil(days / REPORT_WINDOW_DAYS) * len(workspaces)
     return (
         f"{advice} Select detailed_report instead of time_entries: all users together then take "
-        f"about {reports} requests in the first sync and 2 to 3 in a later one."
+        f"about {reports} requests in the first sync and {later} in a later one."
     )
 
 

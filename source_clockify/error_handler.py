@@ -42,6 +42,9 @@ LONGEST_WAIT_SECONDS = 2 * 60 * 60
 
 _ATTEMPTS = "_clockify_attempts"
 
+# Streams that fail at the same time wait for one listing of the visible workspaces.
+_LISTING = threading.Lock()
+
 
 @dataclass
 class ClockifyErrorHandler(DefaultErrorHandler):
@@ -186,9 +189,6 @@ def visible_workspaces(url: str, api_key: str) -> str:
     """
     with _LISTING:
         return _listed_workspaces(url, api_key)
-
-
-_LISTING = threading.Lock()
 
 
 @lru_cache(maxsize=1)

@@ -43,8 +43,8 @@ def with_python_components(
     """Return the manifest with its authenticator, error handlers and paging in Python.
 
     Only the selected streams and their parents are left, all without a selection. References are
-    resolved and the definitions left out. The CDK would propagate parameters through all of it,
-    which takes longer than the rest of a start.
+    resolved and the definitions left out, because the CDK propagates parameters through all that
+    it is given.
     """
     definitions = dict(manifest["definitions"])
     definitions["authenticator"] = {
@@ -58,9 +58,6 @@ def with_python_components(
             "class_name": "source_clockify.error_handler.ClockifyErrorHandler",
             "body": body,
         }
-    definitions["base_error_handler"] = {
-        key: value for key, value in definitions["base_error_handler"].items() if key != "type"
-    }
     for name, definition in definitions.items():
         if isinstance(definition, Mapping):
             definitions[name] = _with_obedient_paging(definition)
@@ -121,7 +118,7 @@ def _with_obedient_paging(definition: Mapping[str, Any]) -> Mapping[str, Any]:
     """Exchange the page numbers of a paginator for those that obey the server."""
     strategy = definition.get("pagination_strategy")
     if isinstance(strategy, Mapping) and strategy.get("type") == "PageIncrement":
-        return _with_strategy(definition, "ListingPagination")
+        return _with_strategy(definition, "ObedientPagination")
     return definition
 
 

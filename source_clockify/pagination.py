@@ -40,9 +40,28 @@ def is_last_page(response: requests.Response, rows: int, page_size: int | None) 
     return page_size is not None and rows < page_size
 
 
+@dataclass(frozen=True)
+class Page:
+    """A page that was read.
+
+    Attributes:
+        response: with its decoded body, see bodies.py.
+        rows: how many rows it holds.
+        kept: how many of them the stream's filter kept.
+        last_record: the last that was kept, None without one.
+        token: what the page was asked for with, None for the first if it was asked without one.
+    """
+
+    response: requests.Response
+    rows: int
+    kept: int
+    last_record: Record | None
+    token: Any | None
+
+
 @dataclass
-class ListingPagination(PageIncrement):
-    """Page numbers until the server says that the page was the last."""
+class ObedientPagination(PageIncrement):
+    """Page numbers that end when the server says so."""
 
     def next_page_token(
         self,
@@ -54,9 +73,17 @@ class ListingPagination(PageIncrement):
         stream_slice: StreamSlice | None = None,
     ) -> Any | None:
         rows = extracted_record_count(response, default=last_page_size)
-        if is_last_page(response, rows, self._page_size):
+        page = Page(response, rows, last_page_size, last_record, last_page_token_value)
+        return self.token_after(page)
+
+    def token_after(self, page: Page) -> Any | None:
+        """Return what to ask for the next page with, None after the last."""
+        if is_last_page(page.response, page.rows, self._page_size):
             return None
-        return int(last_page_token_value or self.start_from_page) + 1
+        return self.number_after(page)
+
+    def number_after(self, page: Page) -> int:
+        return int(page.token or self.start_from_page) + 1
 
 
 class CountedPage(int):
@@ -66,7 +93,7 @@ class CountedPage(int):
 
 
 @dataclass
-class CountedPagination(PageIncrement):
+class CountedPagination(ObedientPagination):
     """Page numbers until as many rows are there as the body announces.
 
     The stream's parameter `count_path` says where: keys and list positions.
@@ -76,34 +103,25 @@ class CountedPagination(PageIncrement):
         super().__post_init__(parameters)
         self._count_path: list[str | int] = list((parameters or {}).get("count_path", []))
 
-    def next_page_token(
-        self,
-        response: requests.Response,
-        last_page_size: int,
-        last_record: Record | None,
-        last_page_token_value: Any | None,
-        page_size_override: int | None = None,
-        stream_slice: StreamSlice | None = None,
-    ) -> Any | None:
-        rows = extracted_record_count(response, default=last_page_size)
-        rows_so_far = getattr(last_page_token_value, "rows_before", 0) + rows
-        announced = announced_rows(decoded_body(response), self._count_path)
+    def token_after(self, page: Page) -> Any | None:
+        rows_so_far = getattr(page.token, "rows_before", 0) + page.rows
+        announced = announced_rows(decoded_body(page.response), self._count_path)
         if announced is None:
-            if is_last_page(response, rows, self._page_size):
+            if is_last_page(page.response, page.rows, self._page_size):
                 return None
         elif rows_so_far >= announced:
             return None
-        elif rows == 0:
+        elif page.rows == 0:
             logger.warning(
                 "Clockify announces %s rows but sent %s (%s).",
                 announced,
                 rows_so_far,
-                response.url,
+                page.response.url,
             )
             return None
-        page = CountedPage(int(last_page_token_value or self.start_from_page) + 1)
-        page.rows_before = rows_so_far
-        return page
+        number = CountedPage(self.number_after(page))
+        number.rows_before = rows_so_far
+        return number
 
 
 def announced_rows(body: Any, count_path: list[str | int]) -> int | None:
@@ -117,22 +135,12 @@ def announced_rows(body: Any, count_path: list[str | int]) -> int | None:
 
 
 @dataclass
-class ApprovalRequestsPagination(ListingPagination):
+class ApprovalRequestsPagination(ObedientPagination):
     """Pages that come newest change first, until one holds a request older than the window."""
 
-    def next_page_token(
-        self,
-        response: requests.Response,
-        last_page_size: int,
-        last_record: Record | None,
-        last_page_token_value: Any | None,
-        page_size_override: int | None = None,
-        stream_slice: StreamSlice | None = None,
-    ) -> Any | None:
+    def token_after(self, page: Page) -> Any | None:
         # The stream's filter has dropped what is older.
-        if last_page_size < extracted_record_count(response, default=last_page_size):
-            return None
-        return super().next_page_token(response, last_page_size, last_record, last_page_token_value)
+        return None if page.kept < page.rows else super().token_after(page)
 
 
 class TimeToken(TypedDict):
@@ -143,7 +151,7 @@ class TimeToken(TypedDict):
 
 
 @dataclass
-class TimeEntriesPagination(PageIncrement):
+class TimeEntriesPagination(ObedientPagination):
     """Pages by time, from the newest entry to the oldest.
 
     Clockify lists the newest first. The next request ends where this page ended, so an entry that
@@ -156,22 +164,14 @@ class TimeEntriesPagination(PageIncrement):
     def initial_token(self) -> Any | None:
         return None
 
-    def next_page_token(
-        self,
-        response: requests.Response,
-        last_page_size: int,
-        last_record: Record | None,
-        last_page_token_value: Any | None,
-        page_size_override: int | None = None,
-        stream_slice: StreamSlice | None = None,
-    ) -> Any | None:
-        rows = extracted_record_count(response, default=last_page_size)
+    def token_after(self, page: Page) -> Any | None:
         # Without a record every row of this page began before the window: so did all that follow.
-        if is_last_page(response, rows, self._page_size) or last_record is None:
+        if page.last_record is None or is_last_page(page.response, page.rows, self._page_size):
             return None
-        current: TimeToken = last_page_token_value or TimeToken(end=None, page=1)
-        end = end_of_next_window(last_record.data)
-        newest = start_of(decoded_body(response)[0])
+        current: TimeToken = page.token or TimeToken(end=None, page=1)
+        end = end_of_next_window(page.last_record.data)
+        newest = start_of(decoded_body(page.response)[0])
+        # West of UTC a window ends later than asked, so the next must end earlier than this one.
         if end and newest and end < newest and end < (current["end"] or newest):
             return TimeToken(end=end, page=1)
         return TimeToken(end=current["end"], page=current["page"] + 1)

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
-
 
 @dataclass(frozen=True)
 class Refusal:
@@ -60,18 +58,6 @@ def collecting(*, defer_failures: bool = False) -> Iterator[Notes]:
         yield notes
     finally:
         _current.notes = outer
-
-
-@contextmanager
-def masking_secrets() -> Iterator[None]:
-    """Take the secrets out of an exception's text: the CDK emits it in a trace as it is."""
-    try:
-        yield
-    except Exception as error:
-        error.args = tuple(
-            filter_secrets(part) if isinstance(part, str) else part for part in error.args
-        )
-        raise
 
 
 def current_notes() -> Notes | None:

@@ -1,19 +1,15 @@
 """The source: the manifest with Python components, parents read ahead, a check that explains."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from airbyte_cdk.models import (
     AirbyteConnectionStatus,
     AirbyteMessage,
     AirbyteStateMessage,
-    AirbyteStream,
     ConfiguredAirbyteCatalog,
-    ConfiguredAirbyteStream,
-    DestinationSyncMode,
     Status,
-    SyncMode,
 )
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
     ConcurrentDeclarativeSource,
@@ -37,7 +33,11 @@ ConcurrentPerPartitionCursor.DEFAULT_MAX_PARTITIONS_NUMBER = 1_000_000
 
 
 class SourceClockify(ConcurrentDeclarativeSource):
-    """Reads a Clockify account. All arguments are optional, as for a `spec`."""
+    """Reads a Clockify account.
+
+    All arguments are optional, as for a `spec`. Only the streams of the catalog are built; without
+    one, those named by `only`, else all.
+    """
 
     def __init__(
         self,
@@ -45,8 +45,9 @@ class SourceClockify(ConcurrentDeclarativeSource):
         config: Mapping[str, Any] | None = None,
         state: list[AirbyteStateMessage] | None = None,
         config_path: str | None = None,
+        only: Collection[str] | None = None,
     ) -> None:
-        selected = {stream.stream.name for stream in catalog.streams} if catalog else None
+        selected = {stream.stream.name for stream in catalog.streams} if catalog else only
         self._built: list[AbstractStream] | None = None
         super().__init__(
             catalog=catalog,
@@ -70,7 +71,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
             check_start_date(impatient)
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
-        streams = SourceClockify(catalog_of(CHECKED_STREAMS), impatient).streams(impatient)
+        streams = SourceClockify(config=impatient, only=CHECKED_STREAMS).streams(impatient)
         by_name = {stream.name: stream for stream in streams}
         return check_connection(logger, impatient, self.resolved_manifest, by_name)
 
@@ -108,20 +109,3 @@ class SourceClockify(ConcurrentDeclarativeSource):
             # They are named already, so nobody lists them.
             return [name for name in parents if name != "workspaces"]
         return parents
-
-
-def catalog_of(names: Iterable[str]) -> ConfiguredAirbyteCatalog:
-    """Return a catalog that selects these streams, so that no other is built."""
-    full_refresh = SyncMode.full_refresh
-    return ConfiguredAirbyteCatalog(
-        streams=[
-            ConfiguredAirbyteStream(
-                stream=AirbyteStream(
-                    name=name, json_schema={}, supported_sync_modes=[full_refresh]
-                ),
-                sync_mode=full_refresh,
-                destination_sync_mode=DestinationSyncMode.overwrite,
-            )
-            for name in names
-        ]
-    )

@@ -9,6 +9,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,9 @@ from airbyte_cdk.sources.streams.concurrent.availability_strategy import StreamA
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.types import Record
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
-from source_clockify.refusals import Notes, collecting, masking_secrets
+from source_clockify.refusals import Notes, collecting
 from source_clockify.timestamps import creation_time, format_time, parse_time
 
 logger = logging.getLogger("airbyte")
@@ -89,7 +91,7 @@ class ClockifyStream(AbstractStream):
 
     def generate_partitions(self) -> Iterable[Partition]:
         """Yield the partitions of all workspaces, then raise the first error of a parent."""
-        with masking_secrets(), collecting(defer_failures=True) as notes:
+        with _masking_secrets(), collecting(defer_failures=True) as notes:
             for partition in self._inner.generate_partitions():
                 yield ClockifyPartition(partition, self._traits, self._refusal_log)
         self._refusal_log.warn(notes)
@@ -132,7 +134,7 @@ class ClockifyPartition(Partition):
     def read(self) -> Iterable[Record]:
         if self._traits.begins_with_workspace and ends_before_workspace(self.to_slice() or {}):
             return
-        with masking_secrets(), collecting() as notes:
+        with _masking_secrets(), collecting() as notes:
             records: Iterable[Record] = self._inner.read()
             if self._traits.overlapping_pages:
                 records = without_repeats(records)
@@ -158,6 +160,18 @@ def ends_before_workspace(stream_slice: Mapping[str, Any]) -> bool:
     except ValueError:
         return False
     return bool(stream_slice["end_time"] < created.to_date_string())
+
+
+@contextmanager
+def _masking_secrets() -> Iterator[None]:
+    """Take the secrets out of an exception's text: the CDK emits it in a trace as it is."""
+    try:
+        yield
+    except Exception as error:
+        error.args = tuple(
+            filter_secrets(part) if isinstance(part, str) else part for part in error.args
+        )
+        raise
 
 
 # How far apart the same entry can come twice: the overlap of two windows, and some margin.
