@@ -17,6 +17,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from integration_tests.airbyte import config_of
 from integration_tests.configure_catalog import configured_catalog
 from integration_tests.sandbox.client import Sandbox, start
 
@@ -68,7 +69,10 @@ def main() -> None:
     print(f"Starting a Clockify sandbox with {arguments.users} users ...", flush=True)
     size = {"users": arguments.users, "entries": arguments.entries, "projects": 10, "tasks": 4}
     with start(**size, plan="ENTERPRISE") as sandbox:
-        config = _write(folder / "config.json", _config(sandbox))
+        # The sandbox spreads its entries over the last 120 days.
+        start_date = datetime.now(timezone.utc) - timedelta(days=120)
+        settings = config_of(sandbox, start_date=start_date.strftime("%Y-%m-%dT00:00:00Z"))
+        config = _write(folder / "config.json", settings)
         print("\n$ source-clockify check --config config.json", flush=True)
         for message in _run("check", "--config", config):
             if message["type"] == "CONNECTION_STATUS":
@@ -97,21 +101,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--users", type=int, default=12, help="users of the workspace")
     parser.add_argument("--entries", type=int, default=60, help="time entries of each user")
     return parser.parse_args()
-
-
-def _config(sandbox: Sandbox) -> dict[str, Any]:
-    # The sandbox spreads its entries over the last 120 days.
-    start = datetime.now(timezone.utc) - timedelta(days=120)
-    return {
-        "credentials": {"auth_type": "api_key", "api_key": sandbox.api_key},
-        "server": {
-            "server_type": "custom",
-            "api_url": sandbox.api_url,
-            "reports_url": sandbox.reports_url,
-            "audit_log_url": sandbox.audit_log_url,
-        },
-        "start_date": start.strftime("%Y-%m-%dT00:00:00Z"),
-    }
 
 
 def _write(path: Path, content: dict[str, Any]) -> str:

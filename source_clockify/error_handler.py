@@ -233,10 +233,12 @@ def _note_refusal(response: requests.Response, resolution: ErrorResolution) -> N
     notes = current_notes()
     if notes is None:
         return
-    match = re.search(r"/workspaces/([^/]+)", urlsplit(response.url).path)
+    match = re.search(r"/workspaces/([^/]+)(.*)", urlsplit(response.url).path)
+    workspace_id, below = match.groups() if match else ("", "")
     notes.refusals.append(
         Refusal(
-            workspace_id=match.group(1) if match else "",
+            workspace_id=workspace_id,
+            partial=re.search(r"/[0-9a-f]{24}(/|$)", below) is not None,
             vanished=response.status_code == 400,
             message=str(resolution.error_message),
         )

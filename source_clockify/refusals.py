@@ -17,12 +17,14 @@ class Refusal:
 
     Attributes:
         workspace_id: the workspace of the request, empty if its URL names none.
+        partial: True if it was about one user, project ... of the workspace only.
         vanished: True if the entity is gone since its parent was listed, False if the plan or a
             permission is missing.
         message: a sentence for the user.
     """
 
     workspace_id: str
+    partial: bool
     vanished: bool
     message: str
 

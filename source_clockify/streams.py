@@ -67,8 +67,9 @@ class RefusalLog:
                 logger.warning("%s: %s", self._stream_name, refusal.message)
             elif self._is_first(refusal.workspace_id):
                 logger.warning(
-                    "%s: workspace %s is skipped, the others are read. %s",
+                    "%s: %sworkspace %s is skipped, the others are read. %s",
                     self._stream_name,
+                    "a part of " if refusal.partial else "",
                     refusal.workspace_id,
                     refusal.message,
                 )

@@ -266,7 +266,7 @@ def test_above_twenty_users_the_free_plan_is_recommended_the_report(
     assert "67 requests" in result.logs
     assert "3 hours" in result.logs
     assert "Select detailed_report instead of time_entries" in result.logs
-    assert "2 requests in the first sync" in result.logs
+    assert "2 requests in the first sync and 2 in a later one" in result.logs
 
 
 def test_the_paid_plan_is_told_nothing_of_this(clockify: Clockify, check: Any) -> None:

@@ -307,6 +307,14 @@ def test_a_report_without_its_host_is_a_config_error_for_the_reports_alone(
             for host, region in (("euc1", "eu"), ("use2", "us"), ("euw2", "uk"), ("apse2", "au"))
         ),
         (
+            {"api_key": KEY, "api_url": "https://Acme.clockify.me/api/v1"},
+            config(server={"server_type": "subdomain", "subdomain": "acme"}),
+        ),
+        (
+            {"api_key": KEY, "api_url": "https://api.example.com"},
+            config(server={"server_type": "custom", "api_url": "https://api.example.com/api/v1"}),
+        ),
+        (
             {"api_key": KEY, "api_url": "https://clockify.example.com"},
             config(
                 server={

@@ -23,6 +23,7 @@ from unit_tests.clockify import (
     read,
     read_ok,
     records,
+    warnings,
 )
 
 RECENT = config(start_date="2026-11-01T00:00:00Z")
@@ -118,6 +119,22 @@ def test_a_parent_that_fails_in_one_workspace_leaves_the_other_to_be_read(
 
     assert ids(output) == ["1"]
     assert failure(output, "time_entries").message
+
+
+def test_a_refused_user_is_a_part_of_the_workspace(clockify: Clockify) -> None:
+    """The key of a plain member reads his own entries and no other's."""
+    other = "640000000000000000000043"
+    clockify.workspaces()
+    clockify.users(USER, other)
+    clockify.user_entries(USER, [entry("1", "2026-11-20T08:00:00Z")])
+    path = f"/workspaces/{WORKSPACE}/user/{other}/time-entries"
+    clockify.answer(path, {"status_code": 403, "json": {"message": "Access Denied"}})
+
+    output = read_ok("time_entries", with_config=RECENT)
+
+    assert ids(output) == ["1"]
+    (warning,) = warnings(output)
+    assert warning.startswith(f"time_entries: a part of workspace {WORKSPACE} is skipped")
 
 
 @pytest.mark.parametrize("start_date", ["2100-01-01T00:00:00Z", "2024-13-45T00:00:00Z"])
