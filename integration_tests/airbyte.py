@@ -21,6 +21,7 @@ from typing import Any
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.logger import AirbyteLogFormatter
+from airbyte_cdk.models import ConfiguredAirbyteCatalog
 from airbyte_cdk.sources import Source
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
     ConcurrentDeclarativeSource,
@@ -31,11 +32,12 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
 
 from integration_tests.configure_catalog import configured_catalog
 from integration_tests.sandbox.client import JSON, Sandbox
-from integration_tests.sandbox.records import STREAMS
-from source_clockify.manifest import load_manifest
+from integration_tests.sandbox.records import ALL_STREAMS
+from source_clockify.manifest import load_manifest, streams_of
 from source_clockify.run import source_of
 
 ROOT = Path(__file__).resolve().parents[1]
+STREAMS = ALL_STREAMS
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,7 @@ class Layer:
         name: for the names of tests.
         command: the installed console script.
         arguments: what it needs on every call.
-        build: makes the source that the script would run for the sandbox's streams, from the same
-            arguments.
+        build: makes the source that the script would run, from the same arguments.
     """
 
     name: str
@@ -60,38 +61,39 @@ class Layer:
 
 
 @cache
-def _served_manifest() -> JSON:
-    """The manifest without references, and with the streams that the sandbox serves only.
-
-    The CDK spends seconds on the rest of it at every start.
-    """
+def _resolved_manifest() -> JSON:
+    """The manifest without references."""
     manifest = ManifestReferenceResolver().preprocess_manifest(load_manifest())
+    return {key: manifest[key] for key in manifest if key not in ("definitions", "schemas")}
+
+
+def _manifest_of(catalog: ConfiguredAirbyteCatalog | None) -> JSON:
+    """The manifest with the streams of a catalog only: the CDK takes seconds to build all."""
+    manifest = _resolved_manifest()
+    if catalog is None:
+        return deepcopy(manifest)
+    wanted = {stream.stream.name for stream in catalog.streams}
     streams = [
         entry
         for entry in manifest["streams"]
-        if any(stream["name"] in STREAMS for stream in entry.get("streams", [entry]))
+        if any(stream["name"] in wanted for stream in streams_of(entry))
     ]
-    kept = {key: manifest[key] for key in manifest if key not in ("definitions", "schemas")}
-    return {**kept, "streams": streams}
+    return deepcopy({**manifest, "streams": streams})
 
 
 def _manifest_source(line: list[str]) -> Source:
     """What `source-declarative-manifest` would run, without the streams that nobody asks for."""
-    entrypoint = AirbyteEntrypoint
-    config, catalog, state = (
-        read(path) if path else None
-        for read, path in (
-            (ConcurrentDeclarativeSource.read_config, entrypoint.extract_config(line)),
-            (ConcurrentDeclarativeSource.read_catalog, entrypoint.extract_catalog(line)),
-            (ConcurrentDeclarativeSource.read_state, entrypoint.extract_state(line)),
-        )
-    )
-    return ConcurrentDeclarativeSource(
+    source, entrypoint = ConcurrentDeclarativeSource, AirbyteEntrypoint
+    config_path = entrypoint.extract_config(line)
+    catalog_path = entrypoint.extract_catalog(line)
+    state_path = entrypoint.extract_state(line)
+    catalog = source.read_catalog(catalog_path) if catalog_path else None
+    return source(
         catalog=catalog,
-        config=config,
-        state=state,
-        source_config=deepcopy(_served_manifest()),
-        config_path=entrypoint.extract_config(line),
+        config=source.read_config(config_path) if config_path else None,
+        state=source.read_state(state_path) if state_path else None,
+        source_config=_manifest_of(catalog),
+        config_path=config_path,
         custom_components_trusted=False,
     )
 
@@ -250,7 +252,7 @@ def run(
             [Path(sys.executable).with_name(layer.command), *line],
             capture_output=True,
             env={**os.environ, **(environment or {})},
-            timeout=60,
+            timeout=300,
         )
     printed = process.stdout.decode()
     text = printed + process.stderr.decode()

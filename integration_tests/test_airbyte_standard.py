@@ -5,13 +5,14 @@ streams. A configuration in `secrets/config.json` is read against Clockify itsel
 """
 
 import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airbyte_cdk.test.models import ConnectorTestScenario
-from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
+from airbyte_cdk.test.standard_tests import DiscoveredCatalogWarning, SourceTestSuiteBase
 
 from integration_tests.airbyte import ROOT, catalog, config_of
 from integration_tests.sandbox.client import Sandbox, start
@@ -64,8 +65,13 @@ class StandardTests(SourceTestSuiteBase):
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with start(users=6, entries=30) as server:
+    with start(users=3, entries=20, projects=4, tasks=2, plan="ENTERPRISE") as server:
         yield server
+
+
+def test_what_airbyte_only_warns_of_fails_here() -> None:
+    with pytest.raises(DiscoveredCatalogWarning):
+        warnings.warn("a stream without a primary key", DiscoveredCatalogWarning, stacklevel=1)
 
 
 class TestAgainstSandbox(StandardTests):

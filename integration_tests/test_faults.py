@@ -9,6 +9,7 @@ import pytest
 
 from integration_tests.airbyte import (
     CONNECTOR,
+    STREAMS,
     Output,
     catalog,
     config_of,
@@ -16,7 +17,6 @@ from integration_tests.airbyte import (
     run,
 )
 from integration_tests.sandbox.client import JSON, Sandbox, start
-from integration_tests.sandbox.records import STREAMS
 from integration_tests.truth import assert_complete, assert_same, counted, expected, with_path
 
 WRONG_KEY, WRONG_TOKEN, MALFORMED = "refused-api-key", "refused-addon-token", "refused key"

@@ -6,22 +6,205 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
-from integration_tests.airbyte import CONNECTOR, Output, config_of, read, run
+from integration_tests.airbyte import CONNECTOR, STREAMS, Output, config_of, read, run
 from integration_tests.sandbox.client import JSON, Sandbox, start
-from integration_tests.sandbox.records import STREAMS
+from integration_tests.sandbox.timetext import parse_instant, utc_text
 from integration_tests.truth import (
+    EVENT_DAYS,
     REPORT_DAYS,
     assert_complete,
     counted,
+    expected,
+    monday_of,
     report_windows,
     today,
     with_path,
 )
 
 USERS, ENTRIES, PROJECTS, TASKS = 60, 60, 50, 4
-REPORT_PAGE = 1000
-# Where the reports of an account whose oldest workspace is not known begin.
+DAY = 86_400
+# Where the reports of an account begin that names neither its workspaces nor a start date.
 REPORTS_BEGIN = date(2017, 1, 1)
+
+# The largest page that Clockify documents; 50, its default, where it documents none, and 200 for
+# the attendance report, of which larger pages were seen to be cut.
+LARGEST_PAGE = {
+    "/workspaces/*/users": 5000,
+    "/workspaces/*/user-groups": 5000,
+    "/workspaces/*/clients": 5000,
+    "/workspaces/*/projects": 5000,
+    "/workspaces/*/projects/*/tasks": 5000,
+    "/workspaces/*/tags": 5000,
+    "/workspaces/*/user/*/time-entries": 5000,
+    "/workspaces/*/time-entries/status/in-progress": 1000,
+    "/workspaces/*/expenses": 5000,
+    "/workspaces/*/expenses/categories": 5000,
+    "/workspaces/*/invoices": 5000,
+    "/workspaces/*/invoices/*/payments": 5000,
+    "/workspaces/*/time-off/policies": 200,
+    "/workspaces/*/time-off/requests": 200,
+    "/workspaces/*/time-off/balance/policy/*": 200,
+    "/workspaces/*/scheduling/assignments/all": 5000,
+    "/workspaces/*/approval-requests": 5000,
+    "/workspaces/*/shared-reports": 50,
+    "/workspaces/*/webhooks/*/logs": 50,
+    "/workspaces/*/audit-log": 50,
+    "/workspaces/*/entities/created": 50,
+    "/workspaces/*/entities/updated": 50,
+    "/workspaces/*/entities/deleted": 50,
+    "/workspaces/*/reports/detailed": 1000,
+    "/workspaces/*/reports/attendance": 200,
+    "/workspaces/*/reports/expenses/detailed": 1000,
+}
+# What comes whole.
+UNPAGED = {
+    "/workspaces",
+    "/workspaces/*/member-profile/*",
+    "/workspaces/*/custom-fields",
+    "/workspaces/*/invoices/*",
+    "/workspaces/*/invoices/settings",
+    "/workspaces/*/holidays",
+    "/workspaces/*/webhooks",
+    "/workspaces/*/reports/summary",
+    "/workspaces/*/reports/weekly",
+}
+# Neither a header nor a count tells the end of these, so a full page is followed by another.
+UNTOLD = {
+    "/workspaces/*/webhooks/*/logs",
+    "/workspaces/*/audit-log",
+    "/workspaces/*/entities/created",
+    "/workspaces/*/entities/updated",
+    "/workspaces/*/entities/deleted",
+    "/workspaces/*/reports/attendance",
+}
+# The longest window of an event feed that is sure to be answered.
+EVENT_WINDOW = 30 * DAY
+
+
+def pages(path: str, rows: int) -> int:
+    """The fewest requests that read so many rows of a path."""
+    size = LARGEST_PAGE[path]
+    return rows // size + 1 if path in UNTOLD else max(1, -(-rows // size))
+
+
+def fewest(sandbox: Sandbox, requests: list[JSON], first_day: date | None = None) -> Counter[str]:
+    """The fewest requests that read the whole account, by path.
+
+    A listing takes one for each page, children take one for each parent and page, a report or a
+    feed takes one for each window and page. Reports begin with `first_day`; without one their
+    windows are those of all accounts, less those that end before the workspace was made.
+    `requests` are those of the sync, which say at which second the event feeds begin and end.
+    """
+    found = Counter({"/workspaces": 1})
+    for workspace in (each["id"] for each in sandbox.workspaces):
+        found += _fewest_listings(sandbox, workspace)
+        found += _fewest_reports(sandbox, workspace, first_day)
+        found += _fewest_events(sandbox, workspace, requests)
+    return found
+
+
+LISTINGS = {
+    "users": "/users",
+    "user_groups": "/user-groups",
+    "clients": "/clients",
+    "projects": "/projects",
+    "tags": "/tags",
+    "time_entries_in_progress": "/time-entries/status/in-progress",
+    "expenses": "/expenses",
+    "invoices": "/invoices",
+    "time_off_policies": "/time-off/policies",
+    "time_off_requests": "/time-off/requests",
+    "scheduling_assignments": "/scheduling/assignments/all",
+    "approval_requests": "/approval-requests",
+    "shared_reports": "/shared-reports",
+}
+# A stream, its parent, the parent's id in the path, and the path.
+CHILDREN = (
+    ("tasks", "projects", "projectId", "/projects/*/tasks"),
+    ("time_entries", "users", "userId", "/user/*/time-entries"),
+    ("invoice_payments", "invoices", "invoiceId", "/invoices/*/payments"),
+    ("time_off_balances", "time_off_policies", "policyId", "/time-off/balance/policy/*"),
+    ("webhook_logs", "webhooks", "webhookId", "/webhooks/*/logs"),
+)
+
+
+def _fewest_listings(sandbox: Sandbox, workspace: str) -> Counter[str]:
+    below = "/workspaces/*"
+    rows = {stream: sandbox.records(stream, workspaceId=workspace) for stream in STREAMS}
+    found = Counter(
+        {below + path: pages(below + path, len(rows[stream])) for stream, path in LISTINGS.items()}
+    )
+    for stream, parent, name, path in CHILDREN:
+        held = Counter(each["path"][name] for each in rows[stream])
+        found[below + path] = sum(
+            pages(below + path, held[each["row"]["id"]]) for each in rows[parent]
+        )
+    archived = Counter(each["row"]["archived"] for each in rows["expense_categories"])
+    path = f"{below}/expenses/categories"
+    found[path] = sum(pages(path, archived[kind]) for kind in (False, True))
+    found[f"{below}/member-profile/*"] = len(rows["users"])
+    found[f"{below}/invoices/*"] = len(rows["invoices"])
+    for path in ("custom-fields", "invoices/settings", "holidays", "webhooks"):
+        found[f"{below}/{path}"] = 1
+    return found
+
+
+def _fewest_reports(sandbox: Sandbox, workspace: str, first_day: date | None) -> Counter[str]:
+    needed = first_day or creation_day(workspace)
+    weeks = (monday_of(today()) - monday_of(needed)).days // 7 + 1
+    found = Counter({"/workspaces/*/reports/weekly": weeks})
+    for stream, name, last_day in (
+        ("detailed_report", "detailed", today() + timedelta(days=31)),
+        ("summary_report", "summary", today()),
+        ("attendance_report", "attendance", today()),
+        ("expense_report", "expenses/detailed", today()),
+    ):
+        path = f"/workspaces/*/reports/{name}"
+        records = expected(sandbox, stream, [workspace])
+        days = [(each.get("date") or each["start"])[:10] for each in records]
+        for first, last in report_windows(first_day or REPORTS_BEGIN, last_day):
+            if last >= needed:
+                rows = sum(1 for day in days if first.isoformat() <= day <= last.isoformat())
+                found[path] += 1 if path in UNPAGED else pages(path, rows)
+    return found
+
+
+def creation_day(workspace: str) -> date:
+    return datetime.fromtimestamp(int(workspace[:8], 16), timezone.utc).date()
+
+
+def _fewest_events(sandbox: Sandbox, workspace: str, requests: list[JSON]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for stream, name in (
+        ("audit_log", "audit-log"),
+        ("entity_changes_created", "entities/created"),
+        ("entity_changes_updated", "entities/updated"),
+        ("entity_changes_deleted", "entities/deleted"),
+    ):
+        asked = [_span(each) for each in with_path(requests, f"/workspaces/{workspace}/{name}")]
+        if not asked:
+            assert not sandbox.records(stream, workspaceId=workspace)
+            continue
+        path = f"/workspaces/*/{name}"
+        first, end = min(asked)[0], max(last for _, last in asked)
+        # Both ends are now, but need not be computed in the same second.
+        assert 0 <= end - first - EVENT_DAYS * DAY <= 5
+        while first < end:
+            last = min(first + EVENT_WINDOW, end)
+            window = {"start": utc_text(int(first)), "end": utc_text(int(last))}
+            rows = sandbox.rows(stream, workspaceId=workspace, **window)
+            if stream == "audit_log":
+                moments = [parse_instant(row["timestamp"]) for row in rows]
+                rows = [row for row, at in zip(rows, moments, strict=True) if first <= at <= last]
+            found[path] += pages(path, len(rows))
+            first = last
+    return found
+
+
+def _span(request: JSON) -> tuple[float, float]:
+    """The window of a request to an event feed, in epoch seconds."""
+    asked = request["body"] or {name: request["query"][name][0] for name in ("start", "end")}
+    return parse_instant(asked["start"]), parse_instant(asked["end"])
 
 
 @pytest.fixture(scope="module")
@@ -44,24 +227,17 @@ def test_every_record_of_sixty_users_and_fifty_projects_comes_once(
     assert_complete(full_sync[0], sandbox, STREAMS)
 
 
-def test_every_listing_is_fetched_exactly_once(full_sync: tuple[Output, list[JSON]]) -> None:
-    counts = counted(full_sync[1])
-    reports = counts.pop("/workspaces/*/reports/detailed")
-    assert reports > 0
-    assert counts == {
-        "/workspaces": 1,
-        "/workspaces/*/users": 1,
-        "/workspaces/*/member-profile/*": USERS,
-        "/workspaces/*/user-groups": 1,
-        "/workspaces/*/clients": 1,
-        "/workspaces/*/projects": 1,
-        "/workspaces/*/projects/*/tasks": PROJECTS,
-        "/workspaces/*/tags": 1,
-        "/workspaces/*/custom-fields": 1,
-        "/workspaces/*/user/*/time-entries": USERS,
-        "/workspaces/*/time-entries/status/in-progress": 1,
-    }
-    assert {request["status"] for request in full_sync[1]} == {200}
+def test_every_page_of_every_listing_is_fetched_exactly_once(
+    full_sync: tuple[Output, list[JSON]], sandbox: Sandbox
+) -> None:
+    requests = full_sync[1]
+    wanted = fewest(sandbox, requests)
+    assert counted(requests) == wanted
+    assert wanted["/workspaces/*/users"] == wanted["/workspaces/*/projects"] == 1
+    assert wanted["/workspaces/*/member-profile/*"] == USERS
+    assert wanted["/workspaces/*/user/*/time-entries"] == USERS
+    assert wanted["/workspaces/*/projects/*/tasks"] == PROJECTS
+    assert {request["status"] for request in requests} == {200}
 
 
 def test_the_detailed_report_takes_one_request_per_window_and_page(
@@ -73,13 +249,13 @@ def test_the_detailed_report_takes_one_request_per_window_and_page(
     assert last_day - today() in (timedelta(days=REPORT_DAYS - 1), timedelta(days=REPORT_DAYS))
 
     workspace_id = sandbox.workspaces[0]["id"]
-    created = datetime.fromtimestamp(int(workspace_id[:8], 16), timezone.utc).date()
+    created = creation_day(workspace_id)
     days = [row["timeInterval"]["start"][:10] for row in sandbox.rows("detailed_report")]
     wanted: Counter[tuple[date, date]] = Counter()
     for first, last in report_windows(REPORTS_BEGIN, last_day):
         if last >= created:
             entries = sum(1 for day in days if first.isoformat() <= day <= last.isoformat())
-            wanted[first, last] = max(1, -(-entries // REPORT_PAGE))
+            wanted[first, last] = pages("/workspaces/*/reports/detailed", entries)
     assert Counter(asked) == wanted
 
 
@@ -93,28 +269,60 @@ def _window(request: JSON) -> tuple[date, date]:
     return date.fromisoformat(first), date.fromisoformat(last)
 
 
-def test_the_largest_documented_page_is_asked_for(full_sync: tuple[Output, list[JSON]]) -> None:
-    sizes: dict[str, set[str]] = defaultdict(set)
-    for request in full_sync[1]:
+# Two workspaces with all features and ten users
+
+
+# Older than all but a few plans.
+FIRST_DAY = today() - timedelta(days=400)
+START_DATE = f"{FIRST_DAY}T00:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Sandbox]:
+    with start(users=10, entries=30, projects=5, tasks=2, plan="PRO,ENTERPRISE") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def account_sync(account: Sandbox) -> tuple[Output, list[JSON]]:
+    account.clear_requests()
+    config = config_of(account, num_workers=8, start_date=START_DATE)
+    output = read(CONNECTOR, config, in_process=True)
+    return output, account.requests()
+
+
+def test_the_whole_account_takes_no_more_requests_than_its_pages_and_windows(
+    account_sync: tuple[Output, list[JSON]], account: Sandbox
+) -> None:
+    output, requests = account_sync
+    assert_complete(output, account, STREAMS, start_date=START_DATE)
+    wanted = fewest(account, requests, FIRST_DAY)
+    assert set(wanted) == LARGEST_PAGE.keys() | UNPAGED
+    assert counted(requests) == wanted
+    assert len(requests) == wanted.total()
+
+
+def test_the_largest_documented_page_is_asked_for(
+    account_sync: tuple[Output, list[JSON]],
+) -> None:
+    sizes: dict[str, set[int]] = defaultdict(set)
+    for request in account_sync[1]:
         (path,) = counted([request])
-        if request["body"]:
-            sizes[path].add(str(request["body"]["detailedFilter"]["pageSize"]))
-        else:
-            sizes[path].update(request["query"].get("page-size", ["none"]))
+        sizes[path] |= page_sizes(request)
     assert sizes == {
-        "/workspaces": {"none"},
-        "/workspaces/*/users": {"5000"},
-        "/workspaces/*/member-profile/*": {"none"},
-        "/workspaces/*/user-groups": {"5000"},
-        "/workspaces/*/clients": {"5000"},
-        "/workspaces/*/projects": {"5000"},
-        "/workspaces/*/projects/*/tasks": {"5000"},
-        "/workspaces/*/tags": {"5000"},
-        "/workspaces/*/custom-fields": {"none"},
-        "/workspaces/*/user/*/time-entries": {"5000"},
-        "/workspaces/*/time-entries/status/in-progress": {"1000"},
-        "/workspaces/*/reports/detailed": {"1000"},
+        **{path: {size} for path, size in LARGEST_PAGE.items()},
+        **{path: set() for path in UNPAGED},
     }
+
+
+def page_sizes(request: JSON) -> set[int]:
+    """The page sizes that a request names, in whichever spelling."""
+    body = request["body"] or {}
+    fields = {name: values[0] for name, values in request["query"].items()} | body
+    for name in ("detailedFilter", "attendanceFilter"):
+        fields |= body.get(name, {})
+    names = ("page-size", "pageSize", "size", "limit")
+    return {int(fields[name]) for name in names if name in fields}
 
 
 def test_the_free_plan_reads_all_tasks_with_one_request_of_its_own(sandbox: Sandbox) -> None:

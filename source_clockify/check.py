@@ -45,8 +45,8 @@ def check_connection(
     except AirbyteTracedException as error:
         return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
     names = {stream.get("name", "") for stream in manifest["streams"]}
-    for sentence in lacking(manifest, names, workspaces):
-        logger.warning(sentence)
+    for gap in lacking(manifest, names, workspaces):
+        logger.warning(gap.sentence)
     _try(logger, "report streams", streams["detailed_report"])
     if any("AUDIT_LOG" in (workspace.get("features") or []) for workspace in workspaces):
         _try(logger, "audit log", streams["audit_log"])

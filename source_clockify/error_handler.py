@@ -40,6 +40,9 @@ SERVER_RETRIES = 7
 # Longer than the hour of the free plan, for servers that name their wait in Retry-After.
 LONGEST_WAIT_SECONDS = 2 * 60 * 60
 
+# The code with which Clockify says, with status 400, that there is no such entity.
+GONE = 501
+
 _ATTEMPTS = "_clockify_attempts"
 
 # Streams that fail at the same time wait for one listing of the visible workspaces.
@@ -95,6 +98,8 @@ class ClockifyErrorHandler(DefaultErrorHandler):
             _note_refusal(response, resolution)
         if resolution.response_action is ResponseAction.RATE_LIMITED and self._is_check:
             return _failure(str(resolution.error_message), FailureType.transient_error)
+        if resolution.response_action is ResponseAction.RATE_LIMITED:
+            _let_out_what_is_due()
         if response.status_code == 404 and not response.content:
             resolution = replace(
                 resolution,
@@ -239,10 +244,22 @@ def _note_refusal(response: requests.Response, resolution: ErrorResolution) -> N
         Refusal(
             workspace_id=workspace_id,
             partial=re.search(r"/[0-9a-f]{24}(/|$)", below) is not None,
-            vanished=response.status_code == 400,
+            vanished=response.status_code == 400 and _code_of(response) == GONE,
             message=str(resolution.error_message),
         )
     )
+
+
+def _let_out_what_is_due() -> None:
+    """Let the state out before a wait that may last an hour."""
+    notes = current_notes()
+    if notes is not None and notes.on_wait is not None:
+        notes.on_wait()
+
+
+def _code_of(response: requests.Response) -> Any:
+    body = decoded_body(response)
+    return body.get("code") if isinstance(body, dict) else None
 
 
 def _deferred(resolution: ErrorResolution) -> ErrorResolution:

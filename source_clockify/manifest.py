@@ -1,8 +1,9 @@
 """The manifest as the Python layer runs it.
 
-`manifest.yaml` works by itself. Here the four parts are exchanged that YAML cannot express: an
+`manifest.yaml` works by itself. Here the parts are exchanged that YAML cannot express: an
 authenticator that sends no key along a redirect, error handlers that read the whole body and
-remember what was refused, paging that obeys the server, and time entries paged by time.
+remember what was refused, paging that obeys the server, time entries paged by time; and those that
+YAML makes slow, see records.py.
 """
 
 import pkgutil
@@ -14,6 +15,8 @@ import yaml
 from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import (
     ManifestReferenceResolver,
 )
+
+from source_clockify.change_tracking.lookups import lookup_streams
 
 # The kind of body that each error handler of the manifest expects; see error_handler.py.
 BODIES = {
@@ -38,19 +41,20 @@ def load_manifest() -> dict[str, Any]:
 
 
 def with_python_components(
-    manifest: Mapping[str, Any], selected: Collection[str] | None = None
+    manifest: Mapping[str, Any],
+    selected: Collection[str] | None = None,
+    tracked: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the manifest with its authenticator, error handlers and paging in Python.
 
-    Only the selected streams and their parents are left, all without a selection. References are
-    resolved and the definitions left out, because the CDK propagates parameters through all that
-    it is given.
+    Only the selected streams and their parents are left, all without a selection. The tracked ones
+    choose their windows themselves, and get streams beside that look up what is missing. References
+    are resolved and definitions left out: the CDK propagates parameters through all it is given.
     """
     definitions = dict(manifest["definitions"])
-    definitions["authenticator"] = {
-        "type": "CustomAuthenticator",
-        "class_name": "source_clockify.authenticator.ClockifyAuthenticator",
-    }
+    definitions["authenticator"] = _component(
+        "CustomAuthenticator", "authenticator.ClockifyAuthenticator"
+    )
     for name, body in BODIES.items():
         definitions[name] = {
             **definitions[name],
@@ -64,12 +68,24 @@ def with_python_components(
     definitions["counted_strategy"] = _strategy(
         manifest["definitions"]["counted_strategy"], "CountedPagination"
     )
+    definitions["base_retriever"] = {
+        **definitions["base_retriever"],
+        "decoder": _component("CustomDecoder", "records.OnceDecoder"),
+    }
+    # A lazily read parent admits no decoder but the CDK's.
+    definitions["tasks_of_hydrated_projects_stream"] = _with_plain_decoder(
+        definitions["tasks_of_hydrated_projects_stream"]
+    )
+    definitions["start_and_cursor"] = {
+        **definitions["start_and_cursor"],
+        **_component("CustomTransformation", "records.StartAndCursor"),
+    }
     listing = manifest["definitions"]["listing_paginator"]
     definitions["approval_requests_paginator"] = _with_strategy(
         listing, "ApprovalRequestsPagination"
     )
     definitions["time_entries_paginator"] = _paged_by_time(listing)
-    definitions["time_entries_stream"] = _with_time_parameters(definitions["time_entries_stream"])
+    definitions["time_entries_stream"] = _for_many_entries(definitions["time_entries_stream"])
     # The resolver works in place.
     resolved = ManifestReferenceResolver().preprocess_manifest(
         deepcopy({**manifest, "definitions": definitions})
@@ -81,7 +97,19 @@ def with_python_components(
             for entry in resolved["streams"]
             if any(stream["name"] in needed for stream in streams_of(entry))
         ]
+    if tracked:
+        resolved["streams"] = [
+            _tracked(entry, tracked) for entry in resolved["streams"]
+        ] + lookup_streams(resolved, tracked)
     return {key: value for key, value in resolved.items() if key not in ("definitions", "schemas")}
+
+
+def _tracked(entry: Mapping[str, Any], tracked: Collection[str]) -> Mapping[str, Any]:
+    """Take the lookback out of a tracked stream's cursor: its state says where to begin."""
+    if entry.get("name") not in tracked or "incremental_sync" not in entry:
+        return entry
+    cursor = {**entry["incremental_sync"], "lookback_window": "P0D"}
+    return {**entry, "incremental_sync": cursor}
 
 
 def streams_of(entry: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -141,8 +169,9 @@ def _paged_by_time(listing_paginator: Mapping[str, Any]) -> dict[str, Any]:
     return paginator
 
 
-def _with_time_parameters(stream: Mapping[str, Any]) -> dict[str, Any]:
-    """Send both halves of a time token (see `TimeEntriesPagination`), which one option cannot."""
+def _for_many_entries(stream: Mapping[str, Any]) -> dict[str, Any]:
+    """Send both halves of a time token (see `TimeEntriesPagination`), which one option cannot, and
+    filter without a template."""
     retriever = stream["retriever"]
     requester = retriever["requester"]
     parameters = {
@@ -150,5 +179,20 @@ def _with_time_parameters(stream: Mapping[str, Any]) -> dict[str, Any]:
         "page": "{{ next_page_token['next_page_token']['page'] if next_page_token else 1 }}",
         "end": "{{ next_page_token['next_page_token']['end'] or '' if next_page_token }}",
     }
-    requester = {**requester, "request_parameters": parameters}
-    return {**stream, "retriever": {**retriever, "requester": requester}}
+    retriever = {
+        **retriever,
+        "requester": {**requester, "request_parameters": parameters},
+        "record_selector": {
+            **retriever["record_selector"],
+            "record_filter": _component("CustomRecordFilter", "records.StartsInWindow"),
+        },
+    }
+    return {**stream, "retriever": retriever}
+
+
+def _with_plain_decoder(stream: Mapping[str, Any]) -> dict[str, Any]:
+    return {**stream, "retriever": {**stream["retriever"], "decoder": {"type": "JsonDecoder"}}}
+
+
+def _component(kind: str, name: str) -> dict[str, str]:
+    return {"type": kind, "class_name": f"source_clockify.{name}"}

@@ -18,6 +18,8 @@ from airbyte_cdk.sources.declarative.requesters.paginators.strategies.page_incre
 from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_clockify.bodies import decoded_body
+from source_clockify.records import start_of
+from source_clockify.refusals import current_notes
 from source_clockify.timestamps import format_time, parse_time
 
 logger = logging.getLogger("airbyte")
@@ -118,6 +120,9 @@ class CountedPagination(ObedientPagination):
                 rows_so_far,
                 page.response.url,
             )
+            notes = current_notes()
+            if notes is not None:
+                notes.short = True
             return None
         number = CountedPage(self.number_after(page))
         number.rows_before = rows_so_far
@@ -181,10 +186,3 @@ def end_of_next_window(oldest: Mapping[str, Any]) -> str | None:
     """Return the end of the window that holds all older entries, None if it has no start."""
     start = start_of(oldest)
     return format_time(parse_time(start) + OVERLAP) if start else None
-
-
-def start_of(entry: Mapping[str, Any]) -> str | None:
-    """Return the start of a time entry as Clockify writes it, None if it has none."""
-    interval = entry.get("timeInterval") or {}
-    start: str | None = interval.get("start")
-    return start

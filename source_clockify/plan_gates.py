@@ -5,15 +5,31 @@ says so. Both go by the stream's parameters `feature` and `plans_without`.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stream that the plan of a workspace lacks.
+
+    Attributes:
+        stream: its name.
+        workspace_id: the workspace.
+        sentence: says so to the user.
+    """
+
+    stream: str
+    workspace_id: str
+    sentence: str
 
 
 def lacking(
     manifest: Mapping[str, Any],
     stream_names: Collection[str],
     workspaces: Sequence[Mapping[str, Any]],
-) -> Iterator[str]:
-    """Yield a sentence for each of the streams and workspaces where the plan lacks the stream.
+) -> Iterator[Gap]:
+    """Yield the streams and workspaces where the plan lacks the stream.
 
     `manifest` has its references resolved; `workspaces` are rows of the stream of that name.
     """
@@ -23,12 +39,13 @@ def lacking(
             continue
         for workspace in workspaces:
             if lacks(workspace, parameters["feature"], parameters["plans_without"]):
-                yield (
+                sentence = (
                     f"{definition['name']}: workspace {workspace['id']} ({workspace.get('name')}) "
                     "is skipped, the others are read. Its plan "
                     f"{workspace['featureSubscriptionType']} lacks {parameters['feature']}. "
                     f"{parameters['needs']}"
                 )
+                yield Gap(definition["name"], workspace["id"], sentence)
 
 
 def lacks(workspace: Mapping[str, Any], feature: str, plans_without: Collection[str]) -> bool:

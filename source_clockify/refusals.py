@@ -6,7 +6,7 @@ the notes are the thread's own.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ class Refusal:
     Attributes:
         workspace_id: the workspace of the request, empty if its URL names none.
         partial: True if it was about one user, project ... of the workspace only.
-        vanished: True if the entity is gone since its parent was listed, False if the plan or a
+        vanished: True if the entity is gone (400 with code 501), False if the plan or a
             permission is missing.
         message: a sentence for the user.
     """
@@ -37,23 +37,29 @@ class Notes:
         refusals: the ignored requests, in order.
         failures: errors of requests to parents that failed; None where a failure is raised at
             once because nothing else depends on the request.
+        short: fewer rows came than the body announced.
+        on_wait: called before this thread waits because Clockify's request limit is reached.
     """
 
     refusals: list[Refusal] = field(default_factory=list)
     failures: list[Exception] | None = None
+    short: bool = False
+    on_wait: Callable[[], None] | None = None
 
 
 _current = threading.local()
 
 
 @contextmanager
-def collecting(*, defer_failures: bool = False) -> Iterator[Notes]:
+def collecting(
+    *, defer_failures: bool = False, on_wait: Callable[[], None] | None = None
+) -> Iterator[Notes]:
     """Collect what the error handler notes in this thread.
 
     With `defer_failures` a failed request is noted and taken for an empty answer, so that an error
     in one workspace does not keep the others from being read; the caller raises it afterwards.
     """
-    notes = Notes(failures=[] if defer_failures else None)
+    notes = Notes(failures=[] if defer_failures else None, on_wait=on_wait)
     outer = getattr(_current, "notes", None)
     _current.notes = notes
     try:

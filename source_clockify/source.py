@@ -1,7 +1,8 @@
 """The source: the manifest with Python components, parents read ahead, a check that explains."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -10,6 +11,7 @@ from airbyte_cdk.models import (
     AirbyteStateMessage,
     ConfiguredAirbyteCatalog,
     Status,
+    SyncMode,
 )
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
     ConcurrentDeclarativeSource,
@@ -19,17 +21,33 @@ from airbyte_cdk.sources.declarative.interpolation import InterpolatedBoolean
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_clockify.change_tracking.deletions import decide
+from source_clockify.change_tracking.kinds import tracking_of
+from source_clockify.change_tracking.lookups import Lookups, is_lookup
+from source_clockify.change_tracking.stream import Allowance, StampedStream, Sync, TrackedStream
+from source_clockify.change_tracking.viewer import Viewers
+from source_clockify.change_tracking.windows import horizon_of
 from source_clockify.check import CHECKED_STREAMS, check_connection, check_start_date
-from source_clockify.manifest import load_manifest, parents_of, with_python_components
+from source_clockify.manifest import (
+    load_manifest,
+    parents_of,
+    streams_of,
+    with_python_components,
+)
 from source_clockify.plan_gates import lacking
 from source_clockify.read_ahead import read_ahead
-from source_clockify.state import usable_state
+from source_clockify.state import states_of_the_manifest, tracked_states, usable_state
 from source_clockify.streams import ClockifyStream, traits_of
 
 # Above its limit the CDK keeps one cursor for all partitions, and a workspace that failed or a user
 # that is new would start where the others are.
 ConcurrentPerPartitionCursor.SWITCH_TO_GLOBAL_LIMIT = 1_000_000
 ConcurrentPerPartitionCursor.DEFAULT_MAX_PARTITIONS_NUMBER = 1_000_000
+
+
+# How many records a sync asks for one by one, so that it ends; the rest waits for the next.
+SINGLE_READS = 500
+FREE_SINGLE_READS = 10
 
 
 class SourceClockify(ConcurrentDeclarativeSource):
@@ -49,20 +67,50 @@ class SourceClockify(ConcurrentDeclarativeSource):
     ) -> None:
         selected = {stream.stream.name for stream in catalog.streams} if catalog else only
         self._built: list[AbstractStream] | None = None
+        self._now = time.time()
+        self._horizon = horizon_of(config or {}, int(self._now))
+        tracking_on = (config or {}).get("track_changes", True) is not False
+        incremental = _incremental_streams(catalog)
+        manifest = with_python_components(
+            load_manifest(), selected, frozenset(incremental if tracking_on else ())
+        )
+        self._trackings = {
+            stream["name"]: tracking_of(stream)
+            for entry in manifest["streams"]
+            for stream in streams_of(entry)
+            if stream["name"] in incremental
+        }
+        self._lookups = sum(1 for entry in manifest["streams"] if is_lookup(entry))
+        known = usable_state(state, catalog)
+        self._tracked = tracked_states(known, self._trackings, warn=tracking_on)
         super().__init__(
             catalog=catalog,
             config=config,
-            state=usable_state(state, catalog),
-            source_config=with_python_components(load_manifest(), selected),
+            state=states_of_the_manifest(
+                known,
+                self._tracked,
+                self._trackings,
+                _cursor_fields(manifest),
+                self._horizon,
+                tracking_on=tracking_on,
+            ),
+            source_config=manifest,
             config_path=config_path,
         )
+        if not tracking_on:
+            self._trackings = {}
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
         built, self._built = self._built, None
-        return built or [
-            ClockifyStream(stream, traits_of(stream.name, config))
-            for stream in super().streams(config)
-        ]
+        return built or list(self._all_streams()[0])
+
+    def _all_streams(self) -> tuple[list[ClockifyStream], list[AbstractStream]]:
+        """Return the streams of the manifest, and those beside that look up what is missing."""
+        built = super().streams(self._config)
+        beside = self._lookups
+        main = built[: len(built) - beside]
+        wrapped = [ClockifyStream(stream, traits_of(stream.name, self._config)) for stream in main]
+        return wrapped, built[len(main) :]
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         # A check answers a person who waits: one retry instead of an hour of them.
@@ -86,15 +134,51 @@ class SourceClockify(ConcurrentDeclarativeSource):
         if self._config.get("plan") == "free":
             logger.info("Request Budget (plan) is free: the sync waits after 30 requests an hour.")
         # The same streams serve both reads: each building starts a request budget of its own.
-        streams = self.streams(self._config)
-        self._built = streams
+        streams, beside = self._all_streams()
         selected = {stream.stream.name for stream in catalog.streams}
         workspaces = read_ahead(streams, self._parents_to_read(selected))
+        gaps: set[tuple[str, str]] = set()
         # Named workspaces are asked in any case, and the refusal warns.
         if not self._config.get("workspace_ids"):
-            for sentence in lacking(self.resolved_manifest, selected, workspaces):
-                logger.warning(sentence)
+            for gap in lacking(self.resolved_manifest, selected, workspaces):
+                gaps.add((gap.stream, gap.workspace_id))
+                logger.warning(gap.sentence)
+        self._built = self._tracking(streams, beside, workspaces, gaps)
         yield from super().read(logger, config, catalog, state)
+
+    def _tracking(
+        self,
+        streams: list[ClockifyStream],
+        beside: list[AbstractStream],
+        workspaces: Sequence[Mapping[str, Any]],
+        gaps: Collection[tuple[str, str]],
+    ) -> list[AbstractStream]:
+        """Return the streams with tracking around those that are incremental."""
+        if self._config.get("track_changes", True) is False:
+            return list(streams)
+        named = self._config.get("workspace_ids") or [row["id"] for row in workspaces]
+        lookups = Lookups({stream.name: stream for stream in beside})
+        is_free = self._config.get("plan") == "free"
+        resend = self._config.get("resend_changes")
+        sync = Sync(
+            horizon=self._horizon,
+            began=int(self._now * 1000),
+            resend=1 if resend is None else resend,
+            lookups=lookups,
+            viewers=Viewers(lookups),
+            allowance=Allowance(FREE_SINGLE_READS if is_free else SINGLE_READS),
+            emit=self._message_repository.emit_message,
+        )
+        found: list[AbstractStream] = []
+        for stream in streams:
+            tracking = self._trackings.get(stream.name)
+            if tracking is None:
+                found.append(StampedStream(stream, sync.began))
+                continue
+            visible = frozenset(each for each in named if (stream.name, each) not in gaps)
+            known = self._tracked.get(stream.name)
+            found.append(TrackedStream(stream, tracking, known, sync, visible, decide))
+        return found
 
     def _parents_to_read(self, selected: set[str]) -> list[str]:
         active = [
@@ -109,3 +193,19 @@ class SourceClockify(ConcurrentDeclarativeSource):
             # They are named already, so nobody lists them.
             return [name for name in parents if name != "workspaces"]
         return parents
+
+
+def _incremental_streams(catalog: ConfiguredAirbyteCatalog | None) -> set[str]:
+    return {
+        configured.stream.name
+        for configured in (catalog.streams if catalog else ())
+        if configured.sync_mode == SyncMode.incremental
+    }
+
+
+def _cursor_fields(manifest: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        entry["name"]: entry["incremental_sync"]["cursor_field"]
+        for entry in manifest["streams"]
+        if "incremental_sync" in entry
+    }

@@ -1,13 +1,26 @@
-"""The state that the streams of the manifest may continue from."""
+"""The state that the streams of the manifest start from."""
 
+import logging
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from airbyte_cdk.models import (
     AirbyteStateBlob,
     AirbyteStateMessage,
+    AirbyteStateType,
+    AirbyteStreamState,
     ConfiguredAirbyteCatalog,
+    StreamDescriptor,
     SyncMode,
 )
+
+from source_clockify.change_tracking.kinds import Kind, Tracking
+from source_clockify.change_tracking.state import StreamState, decode, is_tracked
+from source_clockify.change_tracking.stream import partition_of
+from source_clockify.change_tracking.windows import Horizon, cursor_text, window_start
+
+logger = logging.getLogger("airbyte")
 
 
 def usable_state(
@@ -29,6 +42,73 @@ def usable_state(
         for message in state or []
         if message.stream is None or message.stream.stream_descriptor.name not in refreshed
     ]
+
+
+def tracked_states(
+    state: list[AirbyteStateMessage], trackings: Mapping[str, Tracking], *, warn: bool
+) -> dict[str, StreamState]:
+    """Return what change tracking knows, by stream.
+
+    A state of the manifest alone knows nothing of single records: with `warn` the log says that the
+    stream is read from the beginning.
+
+    Raises:
+        AirbyteTracedException: config_error, for a damaged state or one of another version.
+    """
+    found: dict[str, StreamState] = {}
+    for message in state:
+        name, blob = _content(message)
+        if name not in trackings or not blob:
+            continue
+        if is_tracked(blob):
+            dated = trackings[name].date_column is not None
+            found[name] = decode(name, blob, dated=dated)
+        elif warn and ("states" in blob or "state" in blob):
+            logger.warning(
+                "%s: its state comes from a sync without change tracking, so the stream is read "
+                "from the beginning, and every record is sent.",
+                name,
+            )
+    return found
+
+
+def states_of_the_manifest(
+    state: list[AirbyteStateMessage],
+    tracked: Mapping[str, StreamState],
+    trackings: Mapping[str, Tracking],
+    cursor_fields: Mapping[str, str],
+    horizon: Horizon,
+    *,
+    tracking_on: bool,
+) -> list[AirbyteStateMessage]:
+    """Return states from which the manifest's cursors read what they should.
+
+    A tracked stream chooses its windows itself. Without change tracking, the manifest goes on from
+    the last read and takes its lookback off.
+    """
+    found = (
+        [] if tracking_on else [message for message in state if _content(message)[0] not in tracked]
+    )
+    for name, known in tracked.items():
+        tracking = trackings[name]
+        if name not in cursor_fields or tracking.traits.kind is Kind.LISTING:
+            continue
+        states: list[Mapping[str, Any]] = []
+        for ids, partition in known.partitions.items():
+            start = window_start(tracking, partition, horizon) if tracking_on else partition.read_at
+            if start is not None:
+                cursor = {cursor_fields[name]: cursor_text(tracking, start)}
+                states.append({"partition": partition_of(known.fields, ids), "cursor": cursor})
+        blob = AirbyteStateBlob({"use_global_cursor": False, "states": states})
+        stream = AirbyteStreamState(StreamDescriptor(name=name), stream_state=blob)
+        found.append(AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream))
+    return found
+
+
+def _content(message: AirbyteStateMessage) -> tuple[str, Mapping[str, Any]]:
+    if message.stream is None or message.stream.stream_state is None:
+        return "", {}
+    return message.stream.stream_descriptor.name, vars(message.stream.stream_state)
 
 
 def _without_common_cursor(message: AirbyteStateMessage) -> AirbyteStateMessage:

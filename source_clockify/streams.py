@@ -8,7 +8,7 @@ workspace existed.
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partitio
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
+from source_clockify.change_tracking.messages import with_columns
 from source_clockify.refusals import Notes, collecting
 from source_clockify.timestamps import creation_time, format_time, parse_time
 
@@ -36,11 +37,13 @@ class StreamTraits:
         overlapping_pages: its pages may repeat records.
         begins_with_workspace: no window before the workspace's creation holds a record.
         equal_records: records may be equal in everything, so their id needs an ordinal.
+        tracked: its description has the columns of change tracking.
     """
 
     overlapping_pages: bool = False
     begins_with_workspace: bool = False
     equal_records: bool = False
+    tracked: bool = False
 
 
 def traits_of(stream_name: str, config: Mapping[str, Any]) -> StreamTraits:
@@ -50,22 +53,32 @@ def traits_of(stream_name: str, config: Mapping[str, Any]) -> StreamTraits:
         # A start date may well lie before the workspace: entries can be imported.
         begins_with_workspace=stream_name.endswith("_report") and not config.get("start_date"),
         equal_records=stream_name == "audit_log",
+        tracked=config.get("track_changes", True) is not False,
     )
 
 
 class RefusalLog:
-    """Warns once per workspace of a stream."""
+    """Warns once per workspace of a stream, and knows which were refused as a whole."""
 
     def __init__(self, stream_name: str) -> None:
         self._stream_name = stream_name
         self._warned: set[str] = set()
+        self._refused: set[str] = set()
         self._lock = threading.Lock()
+
+    def is_refused(self, workspace_id: str) -> bool:
+        with self._lock:
+            return workspace_id in self._refused
 
     def warn(self, notes: Notes) -> None:
         for refusal in notes.refusals:
             if refusal.vanished:
                 logger.warning("%s: %s", self._stream_name, refusal.message)
-            elif self._is_first(refusal.workspace_id):
+                continue
+            if not refusal.partial:
+                with self._lock:
+                    self._refused.add(refusal.workspace_id)
+            if self._is_first(refusal.workspace_id):
                 logger.warning(
                     "%s: %sworkspace %s is skipped, the others are read. %s",
                     self._stream_name,
@@ -83,19 +96,27 @@ class RefusalLog:
 
 
 class ClockifyStream(AbstractStream):
-    """A stream of the manifest and what the Python layer does around it."""
+    """A stream of the manifest and what the Python layer does around it.
+
+    Attributes:
+        refused_workspaces: whose parents were refused, known once the partitions were generated.
+        on_wait: called before a thread waits because Clockify's request limit is reached.
+    """
 
     def __init__(self, inner: AbstractStream, traits: StreamTraits) -> None:
         self._inner = inner
         self._traits = traits
         self._refusal_log = RefusalLog(inner.name)
+        self.refused_workspaces: frozenset[str] = frozenset()
+        self.on_wait: Callable[[], None] | None = None
 
     def generate_partitions(self) -> Iterable[Partition]:
         """Yield the partitions of all workspaces, then raise the first error of a parent."""
-        with _masking_secrets(), collecting(defer_failures=True) as notes:
+        with _masking_secrets(), collecting(defer_failures=True, on_wait=self.on_wait) as notes:
             for partition in self._inner.generate_partitions():
-                yield ClockifyPartition(partition, self._traits, self._refusal_log)
+                yield ClockifyPartition(partition, self._traits, self._refusal_log, self.on_wait)
         self._refusal_log.warn(notes)
+        self.refused_workspaces = frozenset(refusal.workspace_id for refusal in notes.refusals)
         if notes.failures:
             raise notes.failures[0]
 
@@ -115,7 +136,8 @@ class ClockifyStream(AbstractStream):
         return self._inner.get_json_schema()
 
     def as_airbyte_stream(self) -> AirbyteStream:
-        return self._inner.as_airbyte_stream()
+        described = self._inner.as_airbyte_stream()
+        return with_columns(described) if self._traits.tracked else described
 
     def log_stream_sync_configuration(self) -> None:
         self._inner.log_stream_sync_configuration()
@@ -125,24 +147,45 @@ class ClockifyStream(AbstractStream):
 
 
 class ClockifyPartition(Partition):
-    """A partition of the manifest, read with the stream's traits."""
+    """A partition of the manifest, read with the stream's traits.
 
-    def __init__(self, inner: Partition, traits: StreamTraits, refusal_log: RefusalLog) -> None:
+    Attributes:
+        refused: whether something of it did not come, known once it was read.
+    """
+
+    def __init__(
+        self,
+        inner: Partition,
+        traits: StreamTraits,
+        refusal_log: RefusalLog,
+        on_wait: Callable[[], None] | None,
+    ) -> None:
         self._inner = inner
+        self._on_wait = on_wait
         self._traits = traits
         self._refusal_log = refusal_log
+        self.refused = False
 
     def read(self) -> Iterable[Record]:
+        if self._is_window_of_refused_workspace():
+            self.refused = True
+            return
         if self._traits.begins_with_workspace and ends_before_workspace(self.to_slice() or {}):
             return
-        with _masking_secrets(), collecting() as notes:
+        with _masking_secrets(), collecting(on_wait=self._on_wait) as notes:
             records: Iterable[Record] = self._inner.read()
             if self._traits.overlapping_pages:
                 records = without_repeats(records)
             if self._traits.equal_records:
                 records = with_ordinals(records)
             yield from records
+        self.refused = notes.short or bool(notes.refusals)
         self._refusal_log.warn(notes)
+
+    def _is_window_of_refused_workspace(self) -> bool:
+        """Tell whether an earlier window was refused: the next would be too."""
+        found = self.to_slice() or {}
+        return "start_time" in found and self._refusal_log.is_refused(found.get("workspace_id", ""))
 
     def to_slice(self) -> Mapping[str, Any] | None:
         return self._inner.to_slice()

@@ -1,5 +1,6 @@
 """A Clockify account in memory, and how the tests read it."""
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
 from airbyte_cdk.test import entrypoint_wrapper
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 from airbyte_cdk.test.models.scenario import ExpectedOutcome
+from freezegun.api import FrozenDateTimeFactory
 
 from source_clockify import SourceClockify
 from source_clockify.manifest import load_manifest
@@ -172,6 +174,7 @@ class Clockify:
             for account in accounts or (WORKSPACE,)
         ]
         self.answer("/workspaces", {"json": shown})
+        self.answer("/user", {"json": {"id": USER}})
         for account in shown:
             self.answer(f"/workspaces/{account['id']}", {"json": account})
 
@@ -335,6 +338,29 @@ class Clockify:
         url = re.compile(re.escape(f"{host or self.api}{path}") + r"(\?|$)")
         self.mocker.register_uri(method, url, listed)
 
+    def by_id(self, resource: str, *served: Mapping[str, Any], of: str = WORKSPACE) -> None:
+        """Serve these records one by one, and time entries also many at once; no other exists."""
+        known = {row["id"]: row for row in served}
+        url = re.escape(f"{self.api}/workspaces/{of}/{resource}/") + r"[^/?]+$"
+
+        def missing(context: Any) -> dict[str, Any]:
+            context.status_code = 400
+            return error_body(501, "It doesn't belong to the workspace")
+
+        def one(request: Any, context: Any) -> Mapping[str, Any]:
+            # requests-mock lowers the path of `request.path`.
+            found = known.get(urlsplit(request.url).path.rsplit("/", 1)[1])
+            return missing(context) if found is None else found
+
+        def many(request: Any, context: Any) -> Any:
+            asked = request.json()["timeEntryIds"]
+            return [known[each] for each in asked] if {*asked} <= {*known} else missing(context)
+
+        self.mocker.register_uri("GET", re.compile(url), [{"json": one}])
+        if resource == "time-entries":
+            path = f"/workspaces/{of}/time-entries/batch"
+            self.answer(path, {"json": many}, method="POST")
+
     def serve_everything(self) -> None:
         """Serve two workspaces in which every stream has records."""
         self.workspaces(WORKSPACE, OTHER_WORKSPACE)
@@ -426,7 +452,10 @@ def read(
     debug: bool = False,
 ) -> EntrypointOutput:
     """Read streams with the connector, or with its manifest as the Connector Builder runs it."""
-    settings = config() if with_config is None else with_config
+    settings = config() if with_config is None else dict(with_config)
+    if incremental:
+        # The manifest's own cursors; test_change_tracking.py has the other incremental.
+        settings.setdefault("track_changes", False)
     selected = catalog(*streams, incremental=incremental)
     states = list(state) if state is not None else None
     source: ConcurrentDeclarativeSource
@@ -478,6 +507,15 @@ def read_ok(*streams: str, **options: Any) -> EntrypointOutput:
 
 
 def records(output: EntrypointOutput, stream: str | None = None) -> list[dict[str, Any]]:
+    """Return the records without the columns of change tracking."""
+    return [
+        {name: value for name, value in data.items() if not name.startswith("_ab_cdc_")}
+        for data in messages(output, stream)
+    ]
+
+
+def messages(output: EntrypointOutput, stream: str | None = None) -> list[dict[str, Any]]:
+    """Return the records with the columns of change tracking, and the tombstones."""
     return [
         message.record.data for message in output.records if stream in (None, message.record.stream)
     ]
@@ -520,3 +558,83 @@ def state_of(stream: str, value: Mapping[str, Any]) -> AirbyteStateMessage:
             stream_state=AirbyteStateBlob(value),
         ),
     )
+
+
+# Change tracking ------------------------------------------------------------------------------
+
+
+class Connection:
+    """Syncs with change tracking that go on from each other's state, as Airbyte runs them.
+
+    The first runs at `NOW`, each later one a day after the one before unless it says otherwise.
+
+    Attributes:
+        states: the last state of each stream, None before the first sync.
+    """
+
+    def __init__(self, clock: FrozenDateTimeFactory, *streams: str, **settings: Any) -> None:
+        self._clock = clock
+        self._streams = streams
+        self._settings = settings
+        self._now = datetime.fromisoformat(NOW.replace("Z", "+00:00"))
+        self.states: list[AirbyteStateMessage] | None = None
+
+    def sync(self, *, hours: float = 24, fails: bool = False, **settings: Any) -> EntrypointOutput:
+        """Run one sync, `hours` after the one before; `settings` replace those of the connection.
+
+        With `fails` errors are allowed.
+        """
+        self._settings = {**self._settings, **settings}
+        if self.states is not None:
+            self._now += timedelta(hours=hours)
+        # Waits have moved the clock.
+        self._clock.move_to(self._now)
+        output = self._read()
+        if not fails:
+            assert [error.trace.error.message for error in output.errors] == []
+        known = {state.stream.stream_descriptor.name: state for state in self.states or []}
+        for message in output.state_messages:
+            name = message.state.stream.stream_descriptor.name
+            known[name] = state_of(name, blob_of(message.state))
+        self.states = list(known.values())
+        return output
+
+    def _read(self) -> EntrypointOutput:
+        return read(
+            *self._streams,
+            with_config=config(**{"track_changes": True, **self._settings}),
+            incremental=True,
+            state=self.states,
+        )
+
+
+def blob_of(state: AirbyteStateMessage) -> dict[str, Any]:
+    """Return the content of a state after it was text, as Airbyte stores it."""
+    return cast(dict[str, Any], json.loads(json.dumps(vars(state.stream.stream_state))))
+
+
+def changes(output: EntrypointOutput, stream: str | None = None, key: str = "id") -> list[str]:
+    """Return the keys of what a sync sent, sorted: `+key` for a record, `-key` for a tombstone."""
+    return sorted(
+        f"{'-' if '_ab_cdc_deleted_at' in message else '+'}{message[key]}"
+        for message in messages(output, stream)
+    )
+
+
+def message_of(output: EntrypointOutput, identifier: str, key: str = "id") -> dict[str, Any]:
+    """Return the one message that a sync sent for this key."""
+    (found,) = [message for message in messages(output) if message[key] == identifier]
+    return found
+
+
+def gone() -> dict[str, Any]:
+    """Return the answer for an entity that does not exist."""
+    return {"status_code": 400, "json": error_body(501, "It doesn't belong to the workspace")}
+
+
+def single_reads(clockify: Clockify, resource: str, of: str = WORKSPACE) -> list[str]:
+    """Return the ids that were asked for one by one, in order."""
+    prefix = f"/workspaces/{of}/{resource}/"
+    paths = [urlsplit(request.url).path for request in clockify.sent(method="GET")]
+    found = [path.split(prefix)[1] for path in paths if prefix in path]
+    return [identifier for identifier in found if "/" not in identifier]

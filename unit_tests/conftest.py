@@ -48,11 +48,11 @@ def _manifest_resolved_once() -> Iterator[None]:
         return dict(resolved[id(streams)][1])
 
     @functools.cache
-    def with_components(selected: frozenset[str] | None) -> dict[str, Any]:
-        return with_python_components(loaded, selected)
+    def with_components(selected: frozenset[str] | None, tracked: frozenset[str]) -> dict[str, Any]:
+        return with_python_components(loaded, selected, tracked)
 
-    def cached_components(manifest: Any, selected: Any = None) -> dict[str, Any]:
-        return with_components(None if selected is None else frozenset(selected))
+    def cached_components(manifest: Any, selected: Any, tracked: Any) -> dict[str, Any]:
+        return with_components(None if selected is None else frozenset(selected), tracked)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConcurrentDeclarativeSource, "_pre_process_manifest", cached_resolve)

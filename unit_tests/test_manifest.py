@@ -1,5 +1,6 @@
 """manifest.yaml by itself, as the Connector Builder of Airbyte Cloud runs it."""
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -100,7 +101,9 @@ def properties(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str,
     for name, field in schema.get("properties", {}).items():
         yield f"{path}.{name}".lstrip("."), field
         yield from properties(field, f"{path}.{name}")
-        yield from properties(field.get("items", {}), f"{path}.{name}[]")
+    for within in (schema.get("items"), schema.get("additionalProperties")):
+        if isinstance(within, Mapping):
+            yield from properties(within, f"{path}[]")
 
 
 # The file --------------------------------------------------------------------------------------
@@ -137,6 +140,7 @@ def test_both_plans_show_the_same_streams(streams: dict[str, Any]) -> None:
     free = discovered(config(plan="free"))
 
     assert set(free) == set(streams) == set(ALL_STREAMS)
+    assert len(ALL_STREAMS) == 35
     assert {name: stream.json_schema for name, stream in free.items()} == {
         name: stream.json_schema for name, stream in streams.items()
     }
@@ -150,17 +154,32 @@ def test_the_primary_key_is_in_the_schema(streams: dict[str, Any], name: str) ->
     assert set(key) <= set(streams[name].json_schema["properties"])
 
 
+def test_without_change_tracking_the_cursors_are_the_manifests() -> None:
+    source = SourceClockify(config=config(track_changes=False))
+    catalog = source.discover(logging.getLogger("airbyte"), config(track_changes=False))
+
+    for stream in catalog.streams:
+        _, incremental = ALL_STREAMS[stream.name]
+        assert (SyncMode.incremental in stream.supported_sync_modes) == incremental
+        assert SyncMode.full_refresh in stream.supported_sync_modes
+        assert "_ab_cdc_updated_at" not in stream.json_schema["properties"]
+        if incremental:
+            assert stream.source_defined_cursor
+            (field,) = stream.default_cursor_field
+            assert stream.json_schema["properties"][field]["format"] in ("date-time", "date")
+
+
 @pytest.mark.parametrize("name", ALL_STREAMS)
-def test_the_cursor_is_in_the_schema(streams: dict[str, Any], name: str) -> None:
-    _, incremental = ALL_STREAMS[name]
+def test_with_change_tracking_every_stream_is_incremental(
+    streams: dict[str, Any], name: str
+) -> None:
     stream = streams[name]
 
-    assert (SyncMode.incremental in stream.supported_sync_modes) == incremental
-    assert SyncMode.full_refresh in stream.supported_sync_modes
-    if incremental:
-        assert stream.source_defined_cursor
-        (field,) = stream.default_cursor_field
-        assert stream.json_schema["properties"][field]["format"] in ("date-time", "date")
+    assert stream.supported_sync_modes == [SyncMode.full_refresh, SyncMode.incremental]
+    assert stream.source_defined_cursor
+    assert stream.default_cursor_field == ["_ab_cdc_updated_at"]
+    for column in ("_ab_cdc_updated_at", "_ab_cdc_deleted_at", "_ab_cdc_baseline_at"):
+        assert stream.json_schema["properties"][column]["format"] == "date-time"
 
 
 @pytest.mark.parametrize("name", ALL_STREAMS)
@@ -181,6 +200,21 @@ def test_every_property_has_a_type_that_admits_null_and_a_description(
         or "enum" in field
     ]
     assert lacking == []
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("time_entries", "timeInterval.start"),
+        ("users", "memberships[].hourlyRate.amount"),
+        ("approval_requests", "approvalRequest.status.updatedAt"),
+        ("summary_report", "children[].children[].duration"),
+    ],
+)
+def test_properties_within_objects_and_lists_are_looked_at_too(
+    streams: dict[str, Any], name: str, path: str
+) -> None:
+    assert path in dict(properties(streams[name].json_schema))
 
 
 @pytest.mark.parametrize("name", ALL_STREAMS)

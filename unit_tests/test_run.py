@@ -78,14 +78,16 @@ def test_discover_sends_no_request(clockify: Clockify, command: Any) -> None:
 
 def test_read_continues_from_a_state_file(clockify: Clockify, command: Any) -> None:
     clockify.workspaces()
-    clockify.serve("time_entries", [entry("new", hours_ago(1)), entry("old", hours_ago(2000))])
+    entries = [entry("new", hours_ago(1)), entry("old", hours_ago(2000), hours_ago(1999))]
+    clockify.serve("time_entries", entries)
     selected = catalog_of("time_entries", incremental=True)
     first = command("read", config=config(), catalog=selected)
     state = [message["state"] for message in first if message["type"] == "STATE"][-1:]
+    clockify.serve("time_entries", [entry("newest", hours_ago(0)), *entries])
 
     second = command("read", config=config(), catalog=selected, state=state)
 
-    for messages, expected in ((first, {"new", "old"}), (second, {"new"})):
+    for messages, expected in ((first, {"new", "old"}), (second, {"newest"})):
         found = {m["record"]["data"]["id"] for m in messages if m["type"] == "RECORD"}
         assert found == expected
 

@@ -373,7 +373,7 @@ class Maker:
         for number in range(self.users):
             self._member(number)
         for number in range(DELETED_USERS if self.users else 0):
-            account = account_of(self.world, 100 + number, own_to=self.index)
+            account = account_of(self.world, 100_000 + number, own_to=self.index)
             account |= {"name": f"Gone {number}", "status": "DELETED"}
             self.deleted_users.append(account["id"])
 

@@ -117,6 +117,4 @@ _STREAMS: dict[str, Callable[[State, Workspace, Query], Pairs]] = {
     "time_entries_in_progress": _running,
     "detailed_report": _detailed_report,
 }
-# The streams of the core, and all.
-STREAMS = tuple(_STREAMS)
-ALL_STREAMS = (*STREAMS, *more_records.STREAMS)
+ALL_STREAMS = (*_STREAMS, *more_records.STREAMS)

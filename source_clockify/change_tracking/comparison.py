@@ -1,0 +1,226 @@
+"""What of a partition is new, changed, due again, and missing.
+
+A partition of the stream is all that one workspace (user, project ...) holds; the manifest may read
+it in several slices, by several threads. Each compares on its own; what they saw is put together
+when the last of them has ended.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from source_clockify.change_tracking.fingerprint import is_running
+from source_clockify.change_tracking.kinds import Kind, Tracking
+from source_clockify.change_tracking.rows import (
+    Pending,
+    Row,
+    Rows,
+    is_due,
+    sent_again,
+)
+from source_clockify.change_tracking.state import PartitionState
+from source_clockify.change_tracking.windows import (
+    Horizon,
+    Unknown,
+    Window,
+    cursor_text,
+    kept_from,
+    read_at,
+    start_of,
+)
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What this sync stamps on what it sends.
+
+    Attributes:
+        current: the version of this sync, in milliseconds since 1970.
+        resend: in how many later syncs a change is sent again.
+        now: when this sync began, in seconds since 1970.
+    """
+
+    current: int
+    resend: int
+    now: int
+
+    def pending(self) -> Pending | None:
+        """Return what is to be sent again of a change that this sync finds."""
+        return Pending(self.current, self.resend, self.now) if self.resend else None
+
+    def is_due(self, pending: Pending | None) -> bool:
+        return self.resend > 0 and is_due(pending, self.now)
+
+
+@dataclass
+class Comparison:
+    """Compares the records of one slice with what is known of their partition.
+
+    Attributes:
+        known: the rows of the partition; empty in a baseline.
+        elsewhere: returns what is known of a record in another partition.
+        claim: takes note that a record is sent, or returns with which fingerprint it was already.
+        unknown: tells what a record is that `known` lacks.
+        kept: the start before which a record of a baseline need not be remembered.
+        seen: the rows of the records that came.
+        counts: how many were `sent`, and how many `again`.
+    """
+
+    tracking: Tracking
+    versions: Versions
+    key: Callable[[Mapping[str, Any]], str]
+    fingerprint: Callable[[Mapping[str, Any]], int]
+    known: Mapping[str, Row]
+    elsewhere: Callable[[str], Row | None]
+    claim: Callable[[str, Row], int | None]
+    unknown: Unknown
+    kept: int
+    seen: Rows = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def version_of(self, record: Mapping[str, Any]) -> int | None:
+        """Return the version with which a record is to be sent, None if it is not."""
+        version = self._version_of(record)
+        if version is not None:
+            self.counts["sent" if version == self.versions.current else "again"] += 1
+        return version
+
+    def __post_init__(self) -> None:
+        self._column = self.tracking.traits.start
+        self._has_timers = self.tracking.traits.kind is Kind.WINDOW
+        # Most of a new partition is older than what is remembered, and told by its text alone.
+        self._kept_text = cursor_text(self.tracking, self.kept) if self.unknown.is_new else ""
+
+    def _version_of(self, record: Mapping[str, Any]) -> int | None:
+        text = record.get(self._column) if self._column else None
+        running = self._has_timers and is_running(record)
+        if (
+            type(text) is str
+            and len(text) == len(self._kept_text)
+            and text < self._kept_text
+            and not running
+        ):
+            return self.versions.current
+        key = self.key(record)
+        if key in self.seen:
+            return None
+        start = start_of(text)
+        known = self.known.get(key) or self.elsewhere(key)
+        sent_once = False
+        if known is None:
+            if self.unknown.was_sent(start):
+                return None
+            sent_once = self.unknown.is_sent_once(start)
+            is_old = start is not None and start < self.kept and not running
+            if is_old and (sent_once or self.unknown.is_new):
+                return self.versions.current
+        found = Row(self.fingerprint(record), start, running=running)
+        version, row = judged(known, found, self.versions)
+        if sent_once:
+            row.pending = None
+        sent = None if version is None else self.claim(key, row)
+        if sent is not None:
+            version = None
+            # Sent with other content, it counts as changed in the next sync.
+            row.fingerprint = row.fingerprint if sent == row.fingerprint else 0
+        self.seen[key] = row
+        return version
+
+
+def judged(known: Row | None, found: Row, versions: Versions) -> tuple[int | None, Row]:
+    """Return with which version a record that was found is sent, and what is known of it then."""
+    if known is None or known.deleted or known.fingerprint != found.fingerprint:
+        return versions.current, replace(found, pending=versions.pending())
+    if known.pending is None or not versions.resend:
+        return None, found
+    if versions.is_due(known.pending):
+        left = sent_again(known.pending, versions.now)
+        return known.pending.updated_at, replace(found, pending=left)
+    return None, replace(found, pending=known.pending)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a partition looks like after it was read.
+
+    Attributes:
+        state: what is known of it now; None if it is still to be read from the beginning.
+        missing: the keys that a complete read did not bring although it should have.
+        asked: the keys that no window reads but that are to be looked at.
+        expected: how many records it should have brought.
+        hidden: how many it did not bring because it was read with other rights than before.
+    """
+
+    state: PartitionState | None
+    missing: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    expected: int = 0
+    hidden: int = 0
+
+
+def incomplete(known: PartitionState | None, rows: Mapping[str, Row], seen: Rows) -> Outcome:
+    """Return the outcome of a read that failed or was refused: it tells of what came, only."""
+    if known is None:
+        return Outcome(None)
+    return Outcome(known.with_rows({**rows, **seen}))
+
+
+def outcome(
+    tracking: Tracking,
+    horizon: Horizon,
+    versions: Versions,
+    window: Window,
+    known: PartitionState | None,
+    known_rows: Mapping[str, Row],
+    seen: Rows,
+    covers: int | None,
+    viewer: str,
+) -> Outcome:
+    """Return the outcome of a complete read."""
+    began = read_at(known, horizon)
+    kept = kept_from(tracking, seen, began, horizon)
+    rows = {key: row for key, row in seen.items() if _stays(row, kept)}
+    missing: list[str] = []
+    asked: list[str] = []
+    expected = hidden = 0
+    former = known.former_viewer if known else ""
+    returned = former == viewer
+    other_rights = bool(known and known.viewer and known.viewer != viewer) and not returned
+    for key, row in known_rows.items():
+        due = window.holds(row) or row.missing
+        expected += due and not row.deleted
+        if key in seen:
+            continue
+        if row.deleted:
+            rows[key] = row
+        elif not tracking.traits.deletions or (row.hidden and not returned):
+            if _stays(row, kept):
+                rows[key] = row
+        elif other_rights and (due or row.running or row.pending):
+            rows[key] = replace(row, missing=False, hidden=True)
+            hidden += 1
+        elif due:
+            rows[key] = replace(row, missing=True, hidden=False)
+            missing.append(key)
+        elif row.start is not None and window.end is not None and row.start > window.end:
+            rows[key] = row
+        elif tracking.traits.by_id and (row.running or versions.is_due(row.pending)):
+            rows[key] = row
+            asked.append(key)
+        elif row.pending and versions.resend:
+            rows[key] = row
+    state = PartitionState(
+        read_at=began,
+        covers=covers,
+        kept=kept,
+        viewer=viewer,
+        former_viewer="" if returned else former or (known.viewer if known and hidden else ""),
+        dated=tracking.date_column is not None,
+    )
+    return Outcome(state.with_rows(rows), tuple(missing), tuple(asked), expected, hidden)
+
+
+def _stays(row: Row, kept: int) -> bool:
+    """Tell whether a record stays in the state after it was read."""
+    return row.start is None or row.start >= kept or row.running or row.pending is not None

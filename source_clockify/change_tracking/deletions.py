@@ -1,0 +1,379 @@
+"""Which of the missing records are gone.
+
+What a complete read did not bring is missing. It becomes a tombstone only if Clockify says that it
+is gone; whatever stays undecided is asked again in the next sync.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pendulum
+
+from source_clockify.change_tracking.comparison import judged
+from source_clockify.change_tracking.fingerprint import is_running
+from source_clockify.change_tracking.kinds import Kind
+from source_clockify.change_tracking.lookups import Answer
+from source_clockify.change_tracking.messages import tombstone
+from source_clockify.change_tracking.rows import Row, Rows, parts_of, sent_again
+from source_clockify.change_tracking.state import Partition, PartitionState
+from source_clockify.change_tracking.stream import PartitionRead, TrackedStream
+from source_clockify.change_tracking.windows import cursor_text, lookback_from, start_of
+
+logger = logging.getLogger("airbyte")
+
+Message = tuple[Partition, dict[str, Any]]
+
+# From so many on, and if they are over half of a partition, the next sync must miss them too.
+MANY_MISSING = 100
+
+# Stands for the fingerprint of a tombstone.
+GONE = 0
+
+# How many time entries are asked for at once.
+BATCH = 100
+
+
+def decide(stream: TrackedStream) -> Iterator[Message]:
+    """Yield what the end of a stream brings: tombstones, records read by id, what is sent again."""
+    moved = _moved(stream)
+    for ids, state in sorted(stream.partitions().items()):
+        yield from _Decision(stream, ids, state).messages(moved)
+
+
+def _moved(stream: TrackedStream) -> set[str]:
+    """Return the keys that are missing in one partition and were seen in another."""
+    missing = {
+        key: read.ids
+        for read in stream.reads.values()
+        if read.outcome is not None
+        for key in read.outcome.missing
+    }
+    if not any(stream.tracking.may_move(read.names) for read in stream.reads.values()):
+        return set()
+    found: set[str] = set()
+    if not missing:
+        return found
+    for ids, state in stream.partitions().items():
+        if ids in stream.reads:
+            found |= {
+                key
+                for key, row in state.rows().items()
+                if key in missing and missing[key] != ids and not row.missing and not row.deleted
+            }
+    return found
+
+
+class _Decision:
+    """The decision on one partition."""
+
+    def __init__(self, stream: TrackedStream, ids: Partition, state: PartitionState) -> None:
+        self._stream = stream
+        self._traits = stream.tracking.traits
+        self._ids = ids
+        self._names = dict(zip(stream.fields, ids, strict=True))
+        self._state = state
+        self._read = stream.reads.get(ids)
+        self._rows: Rows = {}
+
+    def messages(self, moved: Collection[str]) -> Iterator[Message]:
+        read = self._read
+        is_orphan = read is None and self._is_orphan()
+        outcome = read.outcome if read else None
+        wanted = bool(outcome and (outcome.missing or outcome.asked))
+        if not (wanted or is_orphan or "pending" in self._state.packed):
+            return
+        self._rows = self._state.rows()
+        yield from self._tombstones_again()
+        if wanted and read is not None and outcome is not None:
+            missing = [key for key in outcome.missing if key not in moved]
+            for key in set(outcome.missing) & set(moved):
+                del self._rows[key]
+            missing = self._confirmed(read, missing, outcome.expected)
+            yield from self._settle([*missing, *outcome.asked])
+        elif is_orphan:
+            yield from self._orphan()
+        self._store()
+
+    # Which are looked at ------------------------------------------------------------------------
+
+    def _is_orphan(self) -> bool:
+        """Tell whether the parent of this partition is no longer listed."""
+        if len(self._ids) < 2 or self._stream.generation_failed:
+            return False
+        workspace = self._ids[0]
+        return (
+            workspace in self._stream.workspaces
+            and workspace not in self._stream.inner.refused_workspaces
+        )
+
+    def _confirmed(self, read: PartitionRead, missing: list[str], expected: int) -> list[str]:
+        """Leave out what the next sync must miss too: so much is missing that it may be a fault."""
+        known = read.known.rows() if read.known else {}
+        new = [key for key in missing if not (key in known and known[key].missing)]
+        # Without a way to ask for one record, a listing that turned empty is suspicious.
+        emptied = self._traits.by_id is None and len(missing) == expected
+        many = len(missing) > MANY_MISSING and 2 * len(missing) > expected
+        if not new or not (many or emptied):
+            return missing
+        logger.warning(
+            "%s: %s of %s records of %s are missing. The next sync tells whether they are gone.",
+            self._stream.name,
+            len(missing),
+            expected,
+            "/".join(self._ids),
+        )
+        waiting = set(new)
+        return [key for key in missing if key not in waiting]
+
+    # How they are settled -----------------------------------------------------------------------
+
+    def _settle(self, keys: Sequence[str]) -> Iterator[Message]:
+        if not keys:
+            return
+        if self._traits.by_id is None:
+            yield from self._read_again(keys)
+        elif self._traits.by_id.startswith("time-entries/"):
+            yield from self._entries(keys)
+        else:
+            yield from self._by_id(keys)
+
+    def _entries(self, keys: Sequence[str]) -> Iterator[Message]:
+        """Settle records that are time entries, many at once where none is gone."""
+        lookups = self._stream.sync.lookups
+        for first in range(0, len(keys), BATCH):
+            batch = list(keys[first : first + BATCH])
+            found: Mapping[str, dict[str, Any]] = {}
+            if len(batch) > 1:
+                found = lookups.entries(self._ids[0], [parts_of(key)[-1] for key in batch]) or {}
+            moved: dict[str, dict[str, Any]] = {}
+            for key in batch:
+                record, answer = found.get(parts_of(key)[-1]), Answer.THERE
+                if record is None:
+                    record, answer = self._one(key)
+                yield from self._settle_entry(key, record, answer, moved)
+            yield from self._rows_of_days(moved)
+
+    def _settle_entry(
+        self,
+        key: str,
+        record: dict[str, Any] | None,
+        answer: Answer,
+        moved: dict[str, dict[str, Any]],
+    ) -> Iterator[Message]:
+        if answer is Answer.GONE:
+            yield from self._gone(key)
+        elif answer is not Answer.THERE or record is None:
+            return
+        elif self._traits.kind is Kind.MEMBERSHIP:
+            if is_running(record):
+                self._rows[key].missing = False
+            else:
+                yield from self._gone(key)
+        elif self._stream.name == "time_entries":
+            yield from self._there(key, record)
+        else:
+            moved[key] = record
+
+    def _by_id(self, keys: Sequence[str]) -> Iterator[Message]:
+        """Settle records one by one; those that are there come with the listing's next read."""
+        moved: dict[str, dict[str, Any]] = {}
+        for key in keys:
+            record, answer = self._one(key)
+            if answer is Answer.GONE:
+                yield from self._gone(key)
+            elif answer is Answer.THERE and record is not None:
+                if self._traits.kind is Kind.WINDOW:
+                    moved[key] = record
+                else:
+                    self._rows[key].missing = False
+        yield from self._rows_of_days(moved)
+
+    def _one(self, key: str) -> tuple[dict[str, Any] | None, Answer]:
+        if not self._stream.sync.allowance.take():
+            return None, Answer.FAILED
+        path = str(self._traits.by_id).format(**self._names, id=(parts_of(key) or [""])[-1])
+        return self._stream.sync.lookups.row(f"workspaces/{self._ids[0]}/{path}")
+
+    def _rows_of_days(self, moved: Mapping[str, dict[str, Any]]) -> Iterator[Message]:
+        """Settle records of a report that are there: the rows of the day they lie on now."""
+        days: dict[str, list[str]] = defaultdict(list)
+        for key, record in moved.items():
+            start = start_of(record.get("start") or record.get("date"))
+            if start is not None:
+                days[cursor_text(self._stream.tracking, start)].append(key)
+        for day, keys in sorted(days.items()):
+            if not self._stream.sync.allowance.take():
+                return
+            rows = self._again({"start_time": day, "end_time": day})
+            for key in keys:
+                if rows is not None and key in rows:
+                    yield from self._there(key, rows[key])
+
+    def _read_again(self, missing: Sequence[str]) -> Iterator[Message]:
+        """Settle records of a listing: only what a second read lacks too is gone."""
+        found: dict[str, dict[str, Any]] = {}
+        for window in self._windows_again(missing):
+            rows = self._again(window)
+            if rows is None:
+                return
+            found |= rows
+        for key in missing:
+            if key in found:
+                yield from self._there(key, found[key])
+            else:
+                yield from self._gone(key)
+
+    def _windows_again(self, missing: Sequence[str]) -> list[Mapping[str, Any]]:
+        if self._traits.kind is Kind.AGGREGATE and self._read is not None:
+            starts = [self._rows[key].start or 0 for key in missing]
+            return [
+                window
+                for window in self._read.slices
+                if any(_holds(window, start) for start in starts)
+            ]
+        # The widest there is: a record that was moved must be found.
+        now = pendulum.from_timestamp(self._stream.sync.horizon.now)
+        return [
+            {
+                "start_time": "2010-01-01T00:00:00Z",
+                "end_time": now.add(years=10).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+        ]
+
+    def _again(self, window: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
+        if self._read is None:
+            return None
+        records = self._stream.sync.lookups.again(self._stream.name, self._read.partition, window)
+        if records is None:
+            return None
+        key = self._stream.keyer(self._names)
+        return {key(record): record for record in records}
+
+    def _orphan(self) -> Iterator[Message]:
+        """Settle a partition whose parent is no longer listed."""
+        live = [key for key, row in self._rows.items() if not row.deleted and not row.hidden]
+        if not live:
+            return
+        viewer = self._stream.sync.viewers.of(self._ids[0])
+        if viewer is None:
+            return
+        if self._state.viewer and viewer != self._state.viewer:
+            if self._stream.is_first_warning(self._ids[0]):
+                logger.warning(
+                    "%s: a part of workspace %s is no longer listed, and the key's user or his "
+                    "roles are not those of the last sync. It is not taken for deleted.",
+                    self._stream.name,
+                    self._ids[0],
+                )
+            for key in live:
+                self._rows[key].hidden = True
+            self._state = replace(self._state, viewer=viewer, former_viewer=self._state.viewer)
+            return
+        if self._traits.parent is not None:
+            if not self._stream.sync.allowance.take():
+                return
+            path = self._traits.parent.format(**self._names)
+            _, answer = self._stream.sync.lookups.row(f"workspaces/{self._ids[0]}/{path}")
+            if answer is Answer.GONE:
+                for key in live:
+                    yield from self._gone(key)
+        elif self._traits.by_id is not None and self._traits.kind is Kind.WINDOW:
+            # The records of a user who is no longer listed live on. What is new of him does not
+            # show, so the partition is still to be read from its last read on.
+            self._state = replace(self._state, kept=self._kept_of_orphan())
+            keys = [key for key in live if self._is_looked_at(self._rows[key])]
+            for key in keys:
+                self._rows[key].missing = True
+            yield from self._settle(keys)
+
+    def _kept_of_orphan(self) -> int:
+        horizon = self._stream.sync.horizon
+        return lookback_from(
+            self._stream.tracking, replace(self._state, read_at=horizon.now), horizon
+        )
+
+    def _is_looked_at(self, row: Row) -> bool:
+        kept = self._kept_of_orphan()
+        return (
+            row.start is None
+            or row.start >= kept
+            or row.missing
+            or row.running
+            or self._stream.versions.is_due(row.pending)
+        )
+
+    # What comes of it ---------------------------------------------------------------------------
+
+    def _gone(self, key: str) -> Iterator[Message]:
+        row = self._rows[key]
+        version = self._stream.versions.current
+        if self._stream.claim(self._names, key, GONE) is not None:
+            # It was sent from another partition in the meantime: it moved there.
+            del self._rows[key]
+            return
+        row.deleted, row.missing = True, False
+        row.pending = self._stream.versions.pending()
+        self._stream.count({"deleted": 1})
+        yield self._ids, self._tombstone(key, row, version)
+        if row.pending is None:
+            del self._rows[key]
+
+    def _there(self, key: str, record: dict[str, Any]) -> Iterator[Message]:
+        """Settle a record that was found elsewhere, in its listing's shape."""
+        stream = self._stream
+        column = self._traits.start
+        start = start_of(record.get(column)) if column else None
+        running = self._traits.kind is Kind.WINDOW and is_running(record)
+        found = Row(stream.fingerprint(record), start, running=running)
+        version, row = judged(self._rows[key], found, stream.versions)
+        if version is not None and stream.claim(self._names, key, row.fingerprint) is not None:
+            return
+        self._rows[key] = row
+        if version is not None:
+            stream.count({"sent" if version == stream.versions.current else "again": 1})
+            yield self._ids, {**record, **stream.stamp(version).columns()}
+
+    def _tombstones_again(self) -> Iterator[Message]:
+        versions = self._stream.versions
+        for key, row in list(self._rows.items()):
+            if not row.deleted:
+                continue
+            if row.pending is None or not versions.resend:
+                del self._rows[key]
+            elif versions.is_due(row.pending):
+                if self._stream.claim(self._names, key, GONE) is not None:
+                    continue
+                yield self._ids, self._tombstone(key, row, row.pending.updated_at)
+                self._stream.count({"again": 1})
+                row.pending = sent_again(row.pending, versions.now)
+                if row.pending is None:
+                    del self._rows[key]
+
+    def _tombstone(self, key: str, row: Row, version: int) -> dict[str, Any]:
+        stream = self._stream
+        return tombstone(stream.tracking, self._names, key, row, stream.stamp(version))
+
+    def _store(self) -> None:
+        """Keep what is still of use, and forget a partition of which nothing is."""
+        kept = self._state.kept
+        rows = {
+            key: row
+            for key, row in self._rows.items()
+            if row.start is None
+            or kept is None
+            or row.start >= kept
+            or row.running
+            or row.missing
+            or row.deleted
+            or row.pending
+        }
+        forgotten = not rows and self._traits.parent and self._read is None and self._is_orphan()
+        self._stream.put(self._ids, None if forgotten else self._state.with_rows(rows))
+
+
+def _holds(window: Mapping[str, Any], start: int) -> bool:
+    first, last = start_of(window.get("start_time")), start_of(window.get("end_time"))
+    return first is not None and last is not None and first <= start <= last

@@ -1,0 +1,221 @@
+"""Requests beside the listing: one record by id, several at once, a listing once more.
+
+They go through streams of their own, built from the definitions of the manifest, so that they have
+its authenticator, error handlers and request budget. What they ask for is said by the thread that
+reads them.
+"""
+
+import logging
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import InitVar, dataclass
+from enum import Enum
+from typing import Any
+
+import requests
+from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.sources.types import StreamSlice, StreamState
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_clockify.change_tracking.kinds import TRACKED, Kind, Traits
+from source_clockify.refusals import collecting
+
+logger = logging.getLogger("airbyte")
+
+# Names of the streams beside; those of the manifest have no blanks.
+BY_ID = "one record"
+ENTRIES_BY_ID = "time entries by id"
+AGAIN = "again"
+ROLES = "users"
+
+_MARK = "beside"
+
+_asked = threading.local()
+
+
+def is_lookup(entry: Mapping[str, Any]) -> bool:
+    """Tell whether an entry of the list `streams` is one of `lookup_streams`."""
+    return bool((entry.get("$parameters") or {}).get(_MARK))
+
+
+@dataclass
+class AskedSlices(PartitionRouter):
+    """The partitions that this thread asks for, see `asking`."""
+
+    parameters: InitVar[Mapping[str, Any]]
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None: ...
+
+    def stream_slices(self) -> Iterable[StreamSlice]:
+        yield from getattr(_asked, "slices", ())
+
+    def get_stream_state(self) -> Mapping[str, StreamState] | None:
+        return None
+
+    def get_request_params(self, **_: Any) -> Mapping[str, Any]:
+        return {}
+
+    def get_request_headers(self, **_: Any) -> Mapping[str, Any]:
+        return {}
+
+    def get_request_body_data(self, **_: Any) -> Mapping[str, Any]:
+        return {}
+
+    def get_request_body_json(self, **_: Any) -> Mapping[str, Any]:
+        return {}
+
+
+@contextmanager
+def asking(slices: Sequence[StreamSlice]) -> Iterator[None]:
+    """Let `AskedSlices` yield these in this thread."""
+    _asked.slices = slices
+    try:
+        yield
+    finally:
+        _asked.slices = ()
+
+
+class Answer(Enum):
+    """What Clockify says of a record: it is there, it is gone, not to be told, or nothing."""
+
+    THERE = "there"
+    GONE = "gone"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+def lookup_streams(manifest: Mapping[str, Any], tracked: Collection[str]) -> list[dict[str, Any]]:
+    """Return the definitions of the streams beside.
+
+    `manifest` has its references resolved, with its definitions; `tracked` are the names of the
+    streams that are tracked.
+    """
+    definitions = manifest["definitions"]
+    users, entries = definitions["users_stream"], definitions["time_entries_stream"]
+    api = "{{ config['hosts']['api'] }}"
+    workspace = "{{ stream_partition['workspace_id'] }}"
+    one_record = {
+        **_plain(entries, BY_ID),
+        "retriever": _retriever(
+            {**definitions["child_requester"], "url": f"{api}/{{{{ stream_partition['path'] }}}}"}
+        ),
+    }
+    some_entries = {
+        **_plain(entries, ENTRIES_BY_ID),
+        "retriever": _retriever(
+            {
+                **definitions["child_listing_requester"],
+                "http_method": "POST",
+                "url": f"{api}/workspaces/{workspace}/time-entries/batch",
+                "request_body": {
+                    "type": "RequestBodyJsonObject",
+                    "value": {"timeEntryIds": "{{ stream_partition['ids'] }}"},
+                },
+            }
+        ),
+    }
+    # The same name and the same request as the stream itself: the CDK's cache knows the answer.
+    roles = {**users, "retriever": {**users["retriever"], "partition_router": _ASKED}}
+    found = [one_record, some_entries, roles, *_read_again(manifest["streams"], tracked)]
+    return [{**each, "$parameters": {**each.get("$parameters", {}), _MARK: True}} for each in found]
+
+
+_ASKED = {
+    "type": "CustomPartitionRouter",
+    "class_name": "source_clockify.change_tracking.lookups.AskedSlices",
+}
+
+
+def _plain(entries: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {
+        "type": "DeclarativeStream",
+        "name": name,
+        "schema_loader": entries["schema_loader"],
+        # They do nothing to what is no time entry.
+        "transformations": entries["transformations"],
+    }
+
+
+def _retriever(requester: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "SimpleRetriever",
+        "record_selector": {
+            "type": "RecordSelector",
+            "extractor": {"type": "DpathExtractor", "field_path": []},
+        },
+        "partition_router": _ASKED,
+        "requester": requester,
+    }
+
+
+def _read_again(
+    streams: Sequence[Mapping[str, Any]], tracked: Collection[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield a second stream for each of which single records cannot be asked for."""
+    for stream in streams:
+        traits = TRACKED.get(stream.get("name", ""), Traits())
+        needed = traits.deletions and (traits.by_id is None or traits.kind is Kind.WINDOW)
+        if needed and stream.get("name") in tracked:
+            yield _again(stream)
+
+
+def _again(stream: Mapping[str, Any]) -> dict[str, Any]:
+    retriever = stream["retriever"]
+    requester = {**retriever["requester"], "use_cache": False}
+    return {
+        **{name: part for name, part in stream.items() if name != "incremental_sync"},
+        "name": f"{stream['name']} {AGAIN}",
+        "retriever": {**retriever, "requester": requester, "partition_router": _ASKED},
+    }
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """Asks Clockify beside the listings.
+
+    Attributes:
+        streams: the streams beside, by name.
+    """
+
+    streams: Mapping[str, AbstractStream]
+
+    def row(self, path: str) -> tuple[dict[str, Any] | None, Answer]:
+        """Return the record at a path below the API, in one request."""
+        rows, answer = self._read(BY_ID, {"path": path})
+        return (rows[0] if rows else None), answer
+
+    def entries(self, workspace_id: str, ids: Sequence[str]) -> dict[str, dict[str, Any]] | None:
+        """Return time entries by id, in one request; None if one of them is gone or it failed."""
+        rows, answer = self._read(ENTRIES_BY_ID, {"workspace_id": workspace_id, "ids": list(ids)})
+        return {row["id"]: row for row in rows} if answer is Answer.THERE else None
+
+    def again(
+        self, stream: str, partition: Mapping[str, Any], window: Mapping[str, Any]
+    ) -> list[dict[str, Any]] | None:
+        """Return the records of a partition, read once more; None if that failed or was refused."""
+        rows, answer = self._read(f"{stream} {AGAIN}", partition, window)
+        return rows if answer is Answer.THERE else None
+
+    def users(self, workspace_id: str) -> tuple[list[dict[str, Any]], Answer]:
+        """Return the users of a workspace, from the request cache if they were read before."""
+        return self._read(ROLES, {"workspace_id": workspace_id})
+
+    def _read(
+        self, name: str, partition: Mapping[str, Any], window: Mapping[str, Any] | None = None
+    ) -> tuple[list[dict[str, Any]], Answer]:
+        asked = StreamSlice(partition=partition, cursor_slice=window or {})
+        rows: list[dict[str, Any]] = []
+        with asking([asked]), collecting() as notes:
+            try:
+                for part in self.streams[name].generate_partitions():
+                    rows += [dict(record.data) for record in part.read()]
+            except (AirbyteTracedException, requests.RequestException) as error:
+                logger.warning("What is missing stays undecided: %s", filter_secrets(str(error)))
+                return [], Answer.FAILED
+        if notes.refusals:
+            gone = all(refusal.vanished for refusal in notes.refusals)
+            return [], Answer.GONE if gone else Answer.REFUSED
+        return rows, Answer.FAILED if notes.short else Answer.THERE
