@@ -1,7 +1,8 @@
-"""`bin/demo`: a whole Clockify workspace comes out of the connector as Airbyte records.
+"""`bin/demo`: a Clockify workspace comes out of the connector, and then what changes in it.
 
-Starts the sandbox, runs the installed `source-clockify` against it as Airbyte would, and prints
-what came out of each stream and how many requests it took.
+Starts the sandbox and runs the connector against it as Airbyte would: once with every stream, then
+four times with the state of the sync before, while somebody works in Clockify. The demo sets the
+clock of both, since a change is sent again an hour later.
 """
 
 import argparse
@@ -12,7 +13,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,19 @@ from integration_tests.configure_catalog import configured_catalog
 from integration_tests.sandbox.client import Sandbox, start
 
 COMMAND = Path(sys.executable).with_name("source-clockify")
+
+# What the command `source-clockify` runs, with the clock set to the first argument.
+CLOCKED_COMMAND = """
+import sys
+from freezegun import freeze_time
+from source_clockify.run import run
+freeze_time(sys.argv.pop(1), tick=True).start()
+run()
+"""
+
+NOW = datetime(2026, 11, 24, 9, tzinfo=timezone.utc)
+LONG_ENOUGH = timedelta(minutes=90)
+CHANGING_STREAMS = ("projects", "tasks", "time_entries", "time_entries_in_progress")
 
 # The request that each stream sends, by the end of its path.
 PATHS = {
@@ -68,32 +83,12 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="source-clockify-demo-"))
     print(f"Starting a Clockify sandbox with {arguments.users} users ...", flush=True)
     size = {"users": arguments.users, "entries": arguments.entries, "projects": 10, "tasks": 4}
-    with start(**size, plan="ENTERPRISE") as sandbox:
-        # The sandbox spreads its entries over the last 120 days.
-        start_date = datetime.now(timezone.utc) - timedelta(days=120)
-        settings = config_of(sandbox, start_date=start_date.strftime("%Y-%m-%dT00:00:00Z"))
-        config = _write(folder / "config.json", settings)
-        print("\n$ source-clockify check --config config.json", flush=True)
-        for message in _run("check", "--config", config):
-            if message["type"] == "CONNECTION_STATUS":
-                print(message["connectionStatus"]["status"])
-
-        print("\n$ source-clockify discover --config config.json", flush=True)
-        discovered = [json.dumps(message) for message in _run("discover", "--config", config)]
-        catalog = configured_catalog(discovered)
-        print(f"{len(catalog['streams'])} streams")
-        catalog_file = _write(folder / "catalog.json", catalog)
-
-        print("\n$ source-clockify read --config config.json --catalog catalog.json", flush=True)
-        sandbox.clear_requests()
-        began = time.monotonic()
-        messages = list(_run("read", "--config", config, "--catalog", catalog_file))
-        seconds = time.monotonic() - began
-        _print_streams(messages, sandbox)
-        print(f"{seconds:.1f} seconds")
-    output = folder / "messages.jsonl"
-    output.write_text("".join(json.dumps(message) + "\n" for message in messages))
-    print(f"\nThe configuration, the catalog and all messages are in {folder}")
+    with start(**size, plan="ENTERPRISE", now=f"{NOW:%Y-%m-%dT%H:%M:%SZ}") as sandbox:
+        demo = Demo(sandbox, folder)
+        catalog = demo.check_and_discover()
+        demo.read_everything(catalog)
+        demo.track_changes(catalog)
+    print(f"\nThe configuration, the catalogs and all messages are in {folder}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -103,34 +98,188 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _write(path: Path, content: dict[str, Any]) -> str:
-    path.write_text(json.dumps(content, indent=2))
-    return str(path)
+@dataclass
+class Demo:
+    """What the demo shows, in a folder that keeps its files."""
+
+    sandbox: Sandbox
+    folder: Path
+
+    def check_and_discover(self) -> list[dict[str, Any]]:
+        """Write the configuration; answers the streams that there are, incremental."""
+        # The sandbox spreads its entries over the last 120 days.
+        start_date = f"{NOW - timedelta(days=120):%Y-%m-%dT00:00:00Z}"
+        self._write("config.json", config_of(self.sandbox, start_date=start_date))
+        print("\n$ source-clockify check --config config.json", flush=True)
+        for message in self._run([COMMAND], "check"):
+            if message["type"] == "CONNECTION_STATUS":
+                print(message["connectionStatus"]["status"])
+
+        print("\n$ source-clockify discover --config config.json", flush=True)
+        discovered = [json.dumps(message) for message in self._run([COMMAND], "discover")]
+        streams: list[dict[str, Any]] = configured_catalog(discovered)["streams"]
+        print(f"{len(streams)} streams")
+        return streams
+
+    def read_everything(self, streams: list[dict[str, Any]]) -> None:
+        print("\n$ source-clockify read --config config.json --catalog catalog.json", flush=True)
+        self._write("catalog.json", {"streams": streams})
+        self.sandbox.clear_requests()
+        began = time.monotonic()
+        messages = self._read(NOW, "catalog.json", None, "messages.jsonl")
+        seconds = time.monotonic() - began
+        requests = [request["path"] for request in self.sandbox.requests()]
+        _print_streams(_records(messages), requests)
+        print(f"{seconds:.1f} seconds")
+
+    def track_changes(self, streams: list[dict[str, Any]]) -> None:
+        selected = [each for each in streams if each["stream"]["name"] in CHANGING_STREAMS]
+        self._write("some.json", {"streams": selected})
+        print("\nFour syncs of four streams, each with the state of the one before.")
+        consumer = Topic()
+
+        first = self._sync(1, NOW, None)
+        consumer.lines(_records(first))
+        for stream, count in sorted(Counter(row["stream"] for row in _records(first)).items()):
+            print(f"{stream:<26}{count:>5} records")
+
+        print("\nMeanwhile, in Clockify:")
+        for sentence in work(self.sandbox):
+            print(f"  {sentence}")
+
+        moment, state = NOW, _state(first)
+        for number in (2, 3, 4):
+            moment += LONG_ENOUGH
+            messages = self._sync(number, moment, state)
+            for line in consumer.lines(_records(messages)) or ["nothing"]:
+                print(line)
+            state = _state(messages)
+
+    def _sync(
+        self, number: int, moment: datetime, state: list[dict[str, Any]] | None
+    ) -> list[dict[str, Any]]:
+        print(f"\nSync {number}, at {moment:%H:%M}:", flush=True)
+        self.sandbox.set_now(f"{moment:%Y-%m-%dT%H:%M:%SZ}")
+        if state is not None:
+            self._write("state.json", state)
+        return self._read(
+            moment, "some.json", None if state is None else "state.json", f"sync-{number}.jsonl"
+        )
+
+    def _read(
+        self, moment: datetime, catalog: str, state: str | None, output: str
+    ) -> list[dict[str, Any]]:
+        line: list[str | Path] = ["--catalog", self.folder / catalog]
+        if state is not None:
+            line += ["--state", self.folder / state]
+        command = [sys.executable, "-c", CLOCKED_COMMAND, f"{moment:%Y-%m-%dT%H:%M:%SZ}"]
+        messages = list(self._run(command, "read", *line))
+        text = "".join(json.dumps(message) + "\n" for message in messages)
+        (self.folder / output).write_text(text)
+        return messages
+
+    def _run(
+        self, command: Sequence[str | Path], task: str, *arguments: str | Path
+    ) -> Iterator[dict[str, Any]]:
+        """Run the connector and yield its messages; ends the demo if it fails."""
+        line = [*command, task, "--config", self.folder / "config.json", *arguments]
+        process = subprocess.run(line, capture_output=True, text=True)
+        if process.returncode != 0:
+            end = (process.stdout + process.stderr)[-2000:]
+            sys.exit(f"source-clockify {task} failed. The end of its output:\n{end}")
+        # Not splitlines: a record may hold other line separators.
+        for printed in process.stdout.split("\n"):
+            if printed:
+                yield json.loads(printed)
+
+    def _write(self, name: str, content: Any) -> None:
+        (self.folder / name).write_text(json.dumps(content, indent=2))
 
 
-def _run(*arguments: str) -> Iterator[dict[str, Any]]:
-    """Run the command and yield its messages; ends the demo if the command fails."""
-    process = subprocess.run([COMMAND, *arguments], capture_output=True, text=True)
-    if process.returncode != 0:
-        end = (process.stdout + process.stderr)[-2000:]
-        sys.exit(f"source-clockify {arguments[0]} failed. The end of its output:\n{end}")
-    # Not splitlines: a record may hold other line separators.
-    for line in process.stdout.split("\n"):
-        if line:
-            yield json.loads(line)
+class Topic:
+    """All messages so far, as a reader of them tells what each of them says."""
+
+    def __init__(self) -> None:
+        self._versions: dict[tuple[str, str], set[str]] = {}
+
+    def lines(self, records: Collection[dict[str, Any]]) -> list[str]:
+        """Append records; answers a line for each: stream, what happened, key, version."""
+        return sorted(self._line(record["stream"], record["data"]) for record in records)
+
+    def _line(self, stream: str, data: dict[str, Any]) -> str:
+        versions = self._versions.setdefault((stream, data["id"]), set())
+        version = data["_ab_cdc_updated_at"]
+        happened = "changed" if versions - {version} else "new"
+        if "_ab_cdc_deleted_at" in data:
+            happened = "deleted"
+        if version in versions:
+            happened += ", again"
+        versions.add(version)
+        return f"{stream:<26}{happened:<16}{data['id']}  {version}"
 
 
-def _print_streams(messages: list[dict[str, Any]], sandbox: Sandbox) -> None:
-    records = [message["record"] for message in messages if message["type"] == "RECORD"]
+def work(sandbox: Sandbox) -> Iterator[str]:
+    """Change six things in the workspace, and say what each was."""
+    workspace = sandbox.workspaces[0]["id"]
+    entries = sorted(
+        (row for row in sandbox.rows("time_entries") if row["timeInterval"]["end"]),
+        key=lambda row: (row["timeInterval"]["start"], row["id"]),
+    )
+    # The one that is moved leaves the 30 days in which a sync looks for changes.
+    edited, deleted = (row["id"] for row in _began_before(entries, timedelta(days=2))[-2:])
+    moved = _began_before(entries, timedelta(days=10))[-1]
+    start = datetime.strptime(moved["timeInterval"]["start"], "%Y-%m-%dT%H:%M:%SZ")
+    project, task = sandbox.rows("projects")[0]["id"], sandbox.rows("tasks")[0]["id"]
+    user = sandbox.rows("users")[0]["id"]
+
+    sandbox.update(workspace, "time-entries", edited, {"description": "Call with the customer"})
+    yield f"time entry {edited} gets another description"
+    earlier = f"{start - timedelta(weeks=3):%Y-%m-%dT%H:%M:%SZ}"
+    sandbox.update(workspace, "time-entries", moved["id"], {"timeInterval": {"start": earlier}})
+    yield f"time entry {moved['id']} is moved three weeks earlier, to {earlier[:10]}"
+    sandbox.delete(workspace, "time-entries", deleted)
+    yield f"time entry {deleted} is deleted"
+    sandbox.update(workspace, "projects", project, {"name": "Website, second half"})
+    yield f"project {project} is renamed"
+    sandbox.delete(workspace, "tasks", task)
+    yield f"task {task} is deleted"
+    timer = {
+        "userId": user,
+        "description": "Bug hunt",
+        "timeInterval": {"start": f"{NOW + timedelta(minutes=15):%Y-%m-%dT%H:%M:%SZ}", "end": None},
+    }
+    started = sandbox.create(workspace, "time-entries", timer)["id"]
+    yield f"timer {started} is started: a time entry, and one in progress"
+
+
+def _began_before(entries: list[dict[str, Any]], ago: timedelta) -> list[dict[str, Any]]:
+    latest = f"{NOW - ago:%Y-%m-%dT%H:%M:%SZ}"
+    return [row for row in entries if row["timeInterval"]["start"] <= latest]
+
+
+def _records(messages: Collection[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [message["record"] for message in messages if message["type"] == "RECORD"]
+
+
+def _state(messages: Collection[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last state of each stream, as Airbyte keeps it."""
+    states = [message["state"] for message in messages if message["type"] == "STATE"]
+    last = {state["stream"]["stream_descriptor"]["name"]: state for state in states}
+    return list(last.values())
+
+
+def _print_streams(records: list[dict[str, Any]], requests: list[str]) -> None:
     counts = Counter(record["stream"] for record in records)
-    examples = {record["stream"]: record["data"] for record in records}
-    requests = [request["path"] for request in sandbox.requests()]
-    print(f"\n{'stream':<26}{'records':>8}{'requests':>10}  one of them")
+    cells = []
     for stream, path in PATHS.items():
         sent = sum(1 for request in requests if re.fullmatch(f".*{path}", request))
-        example = json.dumps(examples.get(stream, {}), ensure_ascii=False)
-        print(f"{stream:<26}{counts[stream]:>8}{sent:>10}  {example[:60]}")
-    print(f"{'together':<26}{len(records):>8}{len(requests):>10}")
+        cells.append(f"{stream:<26}{counts[stream]:>8}{sent:>10}")
+    head = f"{'stream':<26}{'records':>8}{'requests':>10}"
+    print(f"\n{head}     {head}")
+    half = (len(cells) + 1) // 2
+    together = f"{'together':<26}{len(records):>8}{len(requests):>10}"
+    for left, right in zip(cells[:half], [*cells[half:], together], strict=True):
+        print(f"{left}     {right}")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,8 @@ ConcurrentPerPartitionCursor.SWITCH_TO_GLOBAL_LIMIT = 1_000_000
 ConcurrentPerPartitionCursor.DEFAULT_MAX_PARTITIONS_NUMBER = 1_000_000
 
 
+logger = logging.getLogger("airbyte")
+
 # How many records a sync asks for one by one, so that it ends; the rest waits for the next.
 SINGLE_READS = 500
 FREE_SINGLE_READS = 10
@@ -157,6 +159,8 @@ class SourceClockify(ConcurrentDeclarativeSource):
         if self._config.get("track_changes", True) is False:
             return list(streams)
         named = self._config.get("workspace_ids") or [row["id"] for row in workspaces]
+        if workspaces and not self._config.get("workspace_ids"):
+            self._warn_of_lost_workspaces(named)
         lookups = Lookups({stream.name: stream for stream in beside})
         is_free = self._config.get("plan") == "free"
         resend = self._config.get("resend_changes")
@@ -179,6 +183,18 @@ class SourceClockify(ConcurrentDeclarativeSource):
             known = self._tracked.get(stream.name)
             found.append(TrackedStream(stream, tracking, known, sync, visible, decide))
         return found
+
+    def _warn_of_lost_workspaces(self, visible: Collection[str]) -> None:
+        known = {
+            dict(zip(state.fields, ids, strict=True)).get("workspace_id")
+            for state in self._tracked.values()
+            for ids in state.partitions
+        }
+        for workspace_id in sorted(each for each in known if each and each not in visible):
+            logger.warning(
+                "This key no longer sees workspace %s. Nothing of it is taken for deleted.",
+                workspace_id,
+            )
 
     def _parents_to_read(self, selected: set[str]) -> list[str]:
         active = [

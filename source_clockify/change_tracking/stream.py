@@ -44,11 +44,14 @@ from source_clockify.change_tracking.state import (
 )
 from source_clockify.change_tracking.viewer import Viewers
 from source_clockify.change_tracking.windows import (
+    CLOCK_TOLERANCE,
     DAY,
     Horizon,
     Window,
     covers,
+    cursor_text,
     kept_from,
+    known_from,
     read_at,
     start_of,
     unknown_of,
@@ -193,6 +196,7 @@ class TrackedStream(AbstractStream):
         self._is_dirty = False
         self._counts: Counter[str] = Counter()
         self._warned: set[str] = set()
+        self._said_longer = False
 
     # Partitions ---------------------------------------------------------------------------------
 
@@ -231,8 +235,22 @@ class TrackedStream(AbstractStream):
             if read is None:
                 known = self.known.get(ids)
                 rows = known.rows() if known else {}
+                self._say_if_lookback_is_longer(known)
                 read = self.reads[ids] = PartitionRead(ids, names, partition, known, rows)
         return read
+
+    def _say_if_lookback_is_longer(self, known: PartitionState | None) -> None:
+        if known is None or known.kept is None or self._said_longer:
+            return
+        since = known_from(self.tracking, known, self.sync.horizon)
+        if since < known.kept - CLOCK_TOLERANCE:
+            self._said_longer = True
+            logger.info(
+                "%s: it looks back further than the last sync. What began from %s on is sent once "
+                "more.",
+                self.name,
+                cursor_text(self.tracking, since),
+            )
 
     def _all_generated(self, read: PartitionRead, *, complete: bool = True) -> None:
         with self._lock:

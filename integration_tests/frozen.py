@@ -1,0 +1,137 @@
+"""The connector within the test's process, under a clock that stands still between two syncs.
+
+Sleeping moves the clock and takes no time. What the CDK makes anew for every command, though it is
+always the same, is made once, so that a sync of a small account takes a tenth of a second.
+"""
+
+import functools
+import logging
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+import orjson
+import pytest
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
+from airbyte_cdk.models import (
+    AirbyteStateMessageSerializer,
+    ConfiguredAirbyteCatalogSerializer,
+)
+from airbyte_cdk.sources.declarative import concurrent_declarative_source
+from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
+    ConcurrentDeclarativeSource,
+)
+from freezegun import freeze_time
+from freezegun.api import FrozenDateTimeFactory
+from jsonschema import Draft7Validator  # type: ignore[import-untyped]
+
+from integration_tests.airbyte import Output, catalog, discovered
+from integration_tests.sandbox.client import JSON
+from source_clockify import source
+from source_clockify.manifest import load_manifest, with_python_components
+from source_clockify.source import SourceClockify
+
+
+class Read(Protocol):
+    """Reads streams incrementally at the clock's present; `state` as `Output.state` has it."""
+
+    def __call__(
+        self, config: JSON, streams: Collection[str], state: Sequence[JSON] | None
+    ) -> Output: ...
+
+
+@dataclass
+class Clock:
+    """The frozen clock of this process."""
+
+    _frozen: FrozenDateTimeFactory
+
+    def now(self) -> datetime:
+        return datetime.now(timezone.utc)
+
+    def set(self, moment: datetime) -> None:
+        self._frozen.move_to(moment.astimezone(timezone.utc).replace(tzinfo=None))
+
+
+@contextmanager
+def frozen_clock() -> Iterator[Clock]:
+    """Stop the clock of this process; pytest goes on measuring how long the tests take."""
+    real_sleep = time.sleep
+    discovered()
+    with (
+        freeze_time("2026-11-01", ignore=["_pytest"]) as frozen,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+
+        def sleep(seconds: float) -> None:
+            # A little longer than asked for, as every sleep.
+            frozen.tick(seconds + 0.001)
+            real_sleep(0.0005)
+
+        patch.setattr(time, "sleep", sleep)
+        _make_once(patch)
+        assert isinstance(frozen, FrozenDateTimeFactory)
+        yield Clock(frozen)
+
+
+def _make_once(patch: pytest.MonkeyPatch) -> None:
+    """Load, resolve and validate each manifest once instead of for every command."""
+    resolve = ConcurrentDeclarativeSource._pre_process_manifest
+    resolved: dict[int, tuple[Any, dict[str, Any]]] = {}
+    loaded = load_manifest()
+
+    def cached_resolve(self: Any, manifest: dict[str, Any]) -> dict[str, Any]:
+        # The list is kept, so no other gets its place.
+        streams = manifest["streams"]
+        if id(streams) in resolved:
+            self._validate_source = lambda: None
+        else:
+            resolved[id(streams)] = streams, resolve(self, manifest)
+        return dict(resolved[id(streams)][1])
+
+    built: dict[str, dict[str, Any]] = {}
+
+    def cached_components(manifest: Any, *more: Any, **options: Any) -> dict[str, Any]:
+        key = repr([sorted(each) if isinstance(each, (set, frozenset)) else each for each in more])
+        key += repr(sorted(options.items()))
+        if key not in built:
+            built[key] = with_python_components(loaded, *more, **options)
+        return built[key]
+
+    patch.setattr(ConcurrentDeclarativeSource, "_pre_process_manifest", cached_resolve)
+    patch.setattr(
+        concurrent_declarative_source,
+        "get_declarative_component_schema",
+        functools.cache(concurrent_declarative_source.get_declarative_component_schema),
+    )
+    patch.setattr(Draft7Validator, "check_schema", lambda *_, **__: None)
+    patch.setattr(source, "load_manifest", lambda: loaded)
+    patch.setattr(source, "with_python_components", cached_components)
+
+
+def read_incrementally(
+    config: JSON, streams: Collection[str], state: Sequence[JSON] | None
+) -> Output:
+    """Read streams as the command would, in incremental mode."""
+    configured = ConfiguredAirbyteCatalogSerializer.load(catalog(streams, "incremental"))
+    states = [AirbyteStateMessageSerializer.load(each) for each in state or []]
+    printed: list[str] = []
+    text, returncode = "", 0
+    with tempfile.TemporaryDirectory() as cache, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUEST_CACHE_PATH", cache)
+        try:
+            connector = SourceClockify(catalog=configured, config=config, state=states)
+            entrypoint = AirbyteEntrypoint(connector)
+            specification = connector.spec(logging.getLogger("airbyte"))
+            for message in entrypoint.read(
+                specification, connector.configure(config, cache), configured, states
+            ):
+                printed.append(AirbyteEntrypoint.airbyte_message_to_string(message))
+        except Exception as error:
+            # As in a process of its own: what was printed before counts, the exit code tells.
+            text, returncode = f"{type(error).__name__}: {error}", 1
+    return Output([orjson.loads(each) for each in printed], returncode, text)

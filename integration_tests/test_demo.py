@@ -1,0 +1,68 @@
+"""The demo shows what the README says that it shows."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from integration_tests.airbyte import ROOT, STREAMS
+
+
+@pytest.fixture(scope="module")
+def shown() -> str:
+    """What a demo of a small workspace prints."""
+    demo = [sys.executable, "-m", "integration_tests.demo", "--users", "3", "--entries", "20"]
+    process = subprocess.run(demo, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
+
+
+@pytest.mark.slow
+def test_the_demo_shows_records_and_requests_of_every_stream(shown: str) -> None:
+    assert "\nSUCCEEDED\n" in shown
+    assert f"\n{len(STREAMS)} streams\n" in shown
+    counted = re.findall(r"(\w+) +(\d+) +(\d+)(?= {5}|\n)", shown)
+    numbers = {name: (int(records), int(requests)) for name, records, requests in counted}
+    assert numbers.keys() == {*STREAMS, "together"}
+    assert all(records > 0 and requests > 0 for records, requests in numbers.values()), numbers
+    totals = [sum(each) for each in zip(*(numbers[name] for name in STREAMS), strict=True)]
+    assert totals[0] == numbers["together"][0]
+
+
+@pytest.mark.slow
+def test_the_demo_shows_each_change_twice_and_nothing_else(shown: str) -> None:
+    syncs = [part.strip().split("\n") for part in re.split(r"\nSync \d, at \d\d:\d\d:\n", shown)]
+    baseline = dict(re.findall(r"(\w+) +(\d+) records", "\n".join(syncs[1])))
+    assert baseline.keys() == {"projects", "tasks", "time_entries", "time_entries_in_progress"}
+
+    done = "\n".join(syncs[1])
+    (edited,) = re.findall(r"time entry (\w+) gets another description", done)
+    (moved,) = re.findall(r"time entry (\w+) is moved three weeks earlier", done)
+    (deleted,) = re.findall(r"time entry (\w+) is deleted", done)
+    (project,) = re.findall(r"project (\w+) is renamed", done)
+    (task,) = re.findall(r"task (\w+) is deleted", done)
+    (timer,) = re.findall(r"timer (\w+) is started", done)
+    expected = {
+        ("time_entries", "changed", edited),
+        ("time_entries", "changed", moved),
+        ("time_entries", "deleted", deleted),
+        ("projects", "changed", project),
+        ("tasks", "deleted", task),
+        ("time_entries", "new", timer),
+        ("time_entries_in_progress", "new", timer),
+    }
+    changes = [_message(line) for line in syncs[2]]
+    assert len(changes) == len(expected)
+    assert {change[:3] for change in changes} == expected
+    assert len({version for *_, version in changes}) == 1
+
+    again = [(stream, f"{what}, again", key, version) for stream, what, key, version in changes]
+    assert sorted(_message(line) for line in syncs[3]) == sorted(again)
+    assert syncs[4][0] == "nothing"
+
+
+def _message(line: str) -> tuple[str, str, str, str]:
+    """Stream, what happened, key and version of a line."""
+    stream, happened, key, version = re.split(r" {2,}", re.sub(r"(?<=again) ", "  ", line))
+    return stream, happened, key, version
