@@ -22,9 +22,10 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.change_tracking.deletions import decide
+from source_clockify.change_tracking.full_refresh import StampedStream
 from source_clockify.change_tracking.kinds import tracking_of
 from source_clockify.change_tracking.lookups import Lookups, is_lookup
-from source_clockify.change_tracking.stream import Allowance, StampedStream, Sync, TrackedStream
+from source_clockify.change_tracking.stream import Allowance, Sync, TrackedStream
 from source_clockify.change_tracking.viewer import Viewers
 from source_clockify.change_tracking.windows import horizon_of
 from source_clockify.check import CHECKED_STREAMS, check_connection, check_start_date

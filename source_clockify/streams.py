@@ -95,30 +95,11 @@ class RefusalLog:
             return True
 
 
-class ClockifyStream(AbstractStream):
-    """A stream of the manifest and what the Python layer does around it.
+class WrappedStream(AbstractStream):
+    """A stream that is another one in all but how it is read."""
 
-    Attributes:
-        refused_workspaces: whose parents were refused, known once the partitions were generated.
-        on_wait: called before a thread waits because Clockify's request limit is reached.
-    """
-
-    def __init__(self, inner: AbstractStream, traits: StreamTraits) -> None:
+    def __init__(self, inner: AbstractStream) -> None:
         self._inner = inner
-        self._traits = traits
-        self._refusal_log = RefusalLog(inner.name)
-        self.refused_workspaces: frozenset[str] = frozenset()
-        self.on_wait: Callable[[], None] | None = None
-
-    def generate_partitions(self) -> Iterable[Partition]:
-        """Yield the partitions of all workspaces, then raise the first error of a parent."""
-        with _masking_secrets(), collecting(defer_failures=True, on_wait=self.on_wait) as notes:
-            for partition in self._inner.generate_partitions():
-                yield ClockifyPartition(partition, self._traits, self._refusal_log, self.on_wait)
-        self._refusal_log.warn(notes)
-        self.refused_workspaces = frozenset(refusal.workspace_id for refusal in notes.refusals)
-        if notes.failures:
-            raise notes.failures[0]
 
     @property
     def name(self) -> str:
@@ -136,8 +117,7 @@ class ClockifyStream(AbstractStream):
         return self._inner.get_json_schema()
 
     def as_airbyte_stream(self) -> AirbyteStream:
-        described = self._inner.as_airbyte_stream()
-        return with_columns(described) if self._traits.tracked else described
+        return self._inner.as_airbyte_stream()
 
     def log_stream_sync_configuration(self) -> None:
         self._inner.log_stream_sync_configuration()
@@ -146,7 +126,53 @@ class ClockifyStream(AbstractStream):
         return self._inner.check_availability()
 
 
-class ClockifyPartition(Partition):
+class WrappedPartition(Partition):
+    """A partition that is another one in all but how it is read."""
+
+    def __init__(self, inner: Partition) -> None:
+        self._inner = inner
+
+    def to_slice(self) -> Mapping[str, Any] | None:
+        return self._inner.to_slice()
+
+    def stream_name(self) -> str:
+        return self._inner.stream_name()
+
+    def __hash__(self) -> int:
+        return hash(self._inner)
+
+
+class ClockifyStream(WrappedStream):
+    """A stream of the manifest and what the Python layer does around it.
+
+    Attributes:
+        refused_workspaces: whose parents were refused, known once the partitions were generated.
+        on_wait: called before a thread waits because Clockify's request limit is reached.
+    """
+
+    def __init__(self, inner: AbstractStream, traits: StreamTraits) -> None:
+        super().__init__(inner)
+        self._traits = traits
+        self._refusal_log = RefusalLog(inner.name)
+        self.refused_workspaces: frozenset[str] = frozenset()
+        self.on_wait: Callable[[], None] | None = None
+
+    def generate_partitions(self) -> Iterable["ClockifyPartition"]:
+        """Yield the partitions of all workspaces, then raise the first error of a parent."""
+        with _masking_secrets(), collecting(defer_failures=True, on_wait=self.on_wait) as notes:
+            for partition in self._inner.generate_partitions():
+                yield ClockifyPartition(partition, self._traits, self._refusal_log, self.on_wait)
+        self._refusal_log.warn(notes)
+        self.refused_workspaces = frozenset(refusal.workspace_id for refusal in notes.refusals)
+        if notes.failures:
+            raise notes.failures[0]
+
+    def as_airbyte_stream(self) -> AirbyteStream:
+        described = super().as_airbyte_stream()
+        return with_columns(described) if self._traits.tracked else described
+
+
+class ClockifyPartition(WrappedPartition):
     """A partition of the manifest, read with the stream's traits.
 
     Attributes:
@@ -160,7 +186,7 @@ class ClockifyPartition(Partition):
         refusal_log: RefusalLog,
         on_wait: Callable[[], None] | None,
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._on_wait = on_wait
         self._traits = traits
         self._refusal_log = refusal_log
@@ -186,15 +212,6 @@ class ClockifyPartition(Partition):
         """Tell whether an earlier window was refused: the next would be too."""
         found = self.to_slice() or {}
         return "start_time" in found and self._refusal_log.is_refused(found.get("workspace_id", ""))
-
-    def to_slice(self) -> Mapping[str, Any] | None:
-        return self._inner.to_slice()
-
-    def stream_name(self) -> str:
-        return self._inner.stream_name()
-
-    def __hash__(self) -> int:
-        return hash(self._inner)
 
 
 def ends_before_workspace(stream_slice: Mapping[str, Any]) -> bool:

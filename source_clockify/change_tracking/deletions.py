@@ -39,7 +39,7 @@ BATCH = 100
 def decide(stream: TrackedStream) -> Iterator[Message]:
     """Yield what the end of a stream brings: tombstones, records read by id, what is sent again."""
     moved = _moved(stream)
-    for ids, state in sorted(stream.partitions().items()):
+    for ids, state in sorted(stream.ledger.partitions().items()):
         yield from _Decision(stream, ids, state).messages(moved)
 
 
@@ -56,7 +56,7 @@ def _moved(stream: TrackedStream) -> set[str]:
     found: set[str] = set()
     if not missing:
         return found
-    for ids, state in stream.partitions().items():
+    for ids, state in stream.ledger.partitions().items():
         if ids in stream.reads:
             found |= {
                 key
@@ -73,7 +73,7 @@ class _Decision:
         self._stream = stream
         self._traits = stream.tracking.traits
         self._ids = ids
-        self._names = dict(zip(stream.fields, ids, strict=True))
+        self._names = dict(zip(stream.ledger.fields, ids, strict=True))
         self._state = state
         self._read = stream.reads.get(ids)
         self._rows: Rows = {}
@@ -371,7 +371,7 @@ class _Decision:
             or row.pending
         }
         forgotten = not rows and self._traits.parent and self._read is None and self._is_orphan()
-        self._stream.put(self._ids, None if forgotten else self._state.with_rows(rows))
+        self._stream.ledger.put(self._ids, None if forgotten else self._state.with_rows(rows))
 
 
 def _holds(window: Mapping[str, Any], start: int) -> bool:

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -10,16 +9,7 @@ from typing import Any, cast
 
 from airbyte_cdk.models import (
     AirbyteMessage,
-    AirbyteStateBlob,
-    AirbyteStateMessage,
-    AirbyteStateType,
-    AirbyteStream,
-    AirbyteStreamState,
-    StreamDescriptor,
 )
-from airbyte_cdk.models import Type as MessageType
-from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
-from airbyte_cdk.sources.streams.concurrent.availability_strategy import StreamAvailability
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition as CdkPartition
 from airbyte_cdk.sources.types import Record, StreamSlice
@@ -33,6 +23,7 @@ from source_clockify.change_tracking.comparison import (
 )
 from source_clockify.change_tracking.fingerprint import fingerprinter
 from source_clockify.change_tracking.kinds import Kind, Span, Tracking
+from source_clockify.change_tracking.ledger import Ledger
 from source_clockify.change_tracking.lookups import Lookups
 from source_clockify.change_tracking.messages import Stamp
 from source_clockify.change_tracking.rows import Row, Rows, hashed_key, key_of
@@ -58,15 +49,14 @@ from source_clockify.change_tracking.windows import (
     window_of,
     window_start,
 )
-from source_clockify.streams import ClockifyStream
+from source_clockify.streams import (
+    ClockifyPartition,
+    ClockifyStream,
+    WrappedPartition,
+    WrappedStream,
+)
 
 logger = logging.getLogger("airbyte")
-
-# A state message is sent at most so often while a stream is read ...
-CHECKPOINT_SECONDS = 60
-# ... and no more often than this for each megabyte of it.
-CHECKPOINT_SECONDS_PER_MEGABYTE = 10
-_LARGE_STATE = 16 * 1024 * 1024
 
 
 def _nowhere(key: str) -> None:
@@ -120,7 +110,7 @@ class PartitionRead:
         names: its ids by the names of their fields.
         partition: as the manifest's templates see it.
         known: what the state knows of it, None in a baseline.
-        rows: likewise, its rows.
+        rows: likewise, its rows; None while nobody needs them.
         slices: the windows in which it is read.
         open: how many slices have not ended.
         generated: whether all its slices are known.
@@ -133,7 +123,7 @@ class PartitionRead:
     names: Mapping[str, str]
     partition: Mapping[str, Any]
     known: PartitionState | None
-    rows: Rows
+    rows: Rows | None = None
     slices: list[Mapping[str, Any]] = field(default_factory=list)
     open: int = 0
     generated: bool = False
@@ -142,7 +132,7 @@ class PartitionRead:
     outcome: Outcome | None = None
 
 
-class TrackedStream(AbstractStream):
+class TrackedStream(WrappedStream):
     """A stream that emits what changed since the state.
 
     Args:
@@ -163,37 +153,30 @@ class TrackedStream(AbstractStream):
         workspaces: frozenset[str],
         decide: "Callable[[TrackedStream], Iterator[tuple[Partition, dict[str, Any]]]]",
     ) -> None:
-        self._inner = inner
-        self._inner.on_wait = self._checkpoint
+        super().__init__(inner)
+        self.inner = inner
         self._decide = decide
         self.tracking = tracking
         self.sync = sync
         self.workspaces = workspaces
         version = max(sync.began, state.updated_at + 1 if state else 0)
         self.versions = Versions(version, sync.resend, sync.horizon.now)
-        self.baseline_at = state.baseline_at if state else version
+        self.ledger = Ledger(inner.name, state, version, sync.emit)
+        inner.on_wait = self.ledger.checkpoint
         self.known = dict(state.partitions) if state else {}
         # An interrupted baseline goes on with the partitions that are not done.
         self.is_baseline = state is None or not state.is_done
-        self._is_done = not self.is_baseline
         self._failed = False
         self.fingerprint = fingerprinter(
             tracking.added | tracking.traits.volatile, tracking.traits.volatile_while_running
         )
         self.reads: dict[Partition, PartitionRead] = {}
         self.generation_failed = False
-        self.fields = state.fields if state else ()
-        self._partitions = dict(self.known)
         self._sent: dict[str, int] = {}
         self._index: dict[str, Row] | None = None
         self._lock = threading.Lock()
-        # A state must not be overtaken by an older one.
-        self._emitting = threading.Lock()
         self._open = 1
         self._cursor = TrackedCursor(self)
-        self._last_checkpoint = time.monotonic()
-        self._checkpoint_bytes = 0
-        self._is_dirty = False
         self._counts: Counter[str] = Counter()
         self._warned: set[str] = set()
         self._said_longer = False
@@ -204,7 +187,7 @@ class TrackedStream(AbstractStream):
         failure: Exception | None = None
         current: PartitionRead | None = None
         try:
-            for inner in self._inner.generate_partitions():
+            for inner in self.inner.generate_partitions():
                 read = self._read_of(inner)
                 if current is not None and current is not read:
                     self._all_generated(current)
@@ -229,14 +212,14 @@ class TrackedStream(AbstractStream):
         partition = _partition_in(inner)
         names = partition_names(partition)
         ids = tuple(names.values())
-        with self._lock:
-            self.fields = tuple(names)
-            read = self.reads.get(ids)
-            if read is None:
-                known = self.known.get(ids)
-                rows = known.rows() if known else {}
-                self._say_if_lookback_is_longer(known)
-                read = self.reads[ids] = PartitionRead(ids, names, partition, known, rows)
+        read = self.reads.get(ids)
+        if read is None:
+            self.ledger.name_fields(tuple(names))
+            known = self.known.get(ids)
+            self._say_if_lookback_is_longer(known)
+            read = PartitionRead(ids, names, partition, known)
+            with self._lock:
+                self.reads[ids] = read
         return read
 
     def _say_if_lookback_is_longer(self, known: PartitionState | None) -> None:
@@ -273,13 +256,20 @@ class TrackedStream(AbstractStream):
             versions=self.versions,
             key=self.keyer(read.names),
             fingerprint=(lambda record: 1) if is_event else self.fingerprint,
-            known=read.rows,
+            known=self._rows_of(read),
             elsewhere=self._elsewhere if self._may_know(read) else _nowhere,
             claim=lambda key, row: self.claim(read.names, key, row.fingerprint),
             unknown=unknown_of(self.tracking, known, horizon, is_baseline=self.is_baseline),
             # Which events are the last is known at the end.
             kept=began - 400 * DAY if is_event else kept,
         )
+
+    def _rows_of(self, read: PartitionRead) -> Rows:
+        """Return the rows that the state knows of a partition, unpacked when they are needed."""
+        with self._lock:
+            if read.rows is None:
+                read.rows = read.known.rows() if read.known else {}
+            return read.rows
 
     def claim(self, names: Mapping[str, str], key: str, fingerprint: int) -> int | None:
         """Take note that a record is sent, or return the fingerprint with which it was already.
@@ -310,7 +300,7 @@ class TrackedStream(AbstractStream):
         return lambda record: key_of([str(record.get(name)) for name in columns])
 
     def stamp(self, version: int) -> Stamp:
-        return Stamp(version, self.baseline_at)
+        return Stamp(version, self.ledger.baseline_at)
 
     def _may_know(self, read: PartitionRead) -> bool:
         return bool(self.known) and self.tracking.may_move(read.names)
@@ -345,10 +335,9 @@ class TrackedStream(AbstractStream):
         found = self._outcome(read)
         with self._lock:
             read.outcome = found
-            read.seen, read.rows = {}, {}
-            if found.state is not None:
-                self._partitions[read.ids] = found.state
-                self._is_dirty = True
+            read.seen, read.rows = {}, None
+        if found.state is not None:
+            self.ledger.put(read.ids, found.state)
         if found.hidden and self.is_first_warning(read.ids[0]):
             logger.warning(
                 "%s: records of workspace %s are no longer visible, and the key's user or his "
@@ -356,11 +345,12 @@ class TrackedStream(AbstractStream):
                 self.name,
                 read.ids[0],
             )
-        self._checkpoint()
+        self.ledger.checkpoint()
 
     def _outcome(self, read: PartitionRead) -> Outcome:
+        rows = self._rows_of(read)
         if not read.complete:
-            return incomplete(read.known, read.rows, read.seen)
+            return incomplete(read.known, rows, read.seen)
         tracking, horizon = self.tracking, self.sync.horizon
         start = covers(tracking, horizon)
         if read.known is not None:
@@ -368,10 +358,10 @@ class TrackedStream(AbstractStream):
         ends = [window.get("end_time") for window in read.slices]
         window = window_of(tracking, start, _last_second(tracking, ends), horizon)
         viewer = read.known.viewer if read.known else ""
-        if tracking.traits.deletions and _depends_on_viewer(read, window):
+        if tracking.traits.deletions and _depends_on_viewer(rows, read.seen, window):
             current = self.sync.viewers.of(read.ids[0])
             if current is None:
-                return incomplete(read.known, read.rows, read.seen)
+                return incomplete(read.known, rows, read.seen)
             viewer = current
         covered = covers(tracking, horizon)
         if read.known is not None:
@@ -383,7 +373,7 @@ class TrackedStream(AbstractStream):
             self.versions,
             window,
             read.known,
-            read.rows,
+            rows,
             read.seen,
             covered,
             viewer,
@@ -399,10 +389,11 @@ class TrackedStream(AbstractStream):
 
     def decide(self) -> Iterator[Record]:
         """Yield what is known at the end only: tombstones, and what was read by id."""
-        self._is_done = self._is_done or not self._failed
+        if not self._failed:
+            self.ledger.baseline_is_done()
         try:
             for ids, data in self._decide(self):
-                partition = dict(zip(self.fields, ids, strict=True))
+                partition = dict(zip(self.ledger.fields, ids, strict=True))
                 yield Record(
                     data=data,
                     stream_name=self.name,
@@ -429,163 +420,21 @@ class TrackedStream(AbstractStream):
             self._counts["again"],
         )
 
-    # State --------------------------------------------------------------------------------------
-
-    def partitions(self) -> dict[Partition, PartitionState]:
-        with self._lock:
-            return dict(self._partitions)
-
-    def put(self, ids: Partition, state: PartitionState | None) -> None:
-        """Replace what is known of a partition; None forgets it."""
-        with self._lock:
-            if state is None:
-                self._partitions.pop(ids, None)
-            else:
-                self._partitions[ids] = state
-
-    def state(self) -> StreamState:
-        with self._lock:
-            return StreamState(
-                self.versions.current,
-                self.baseline_at,
-                self._is_done,
-                self.fields,
-                dict(self._partitions),
-            )
-
-    def _checkpoint(self) -> None:
-        """Send the state if something was read since, and if it is time."""
-        wait = max(
-            CHECKPOINT_SECONDS,
-            CHECKPOINT_SECONDS_PER_MEGABYTE * self._checkpoint_bytes / 1_000_000,
-        )
-        with self._lock:
-            due = self._is_dirty and time.monotonic() - self._last_checkpoint >= wait
-        if due:
-            self.emit_state()
-
-    def emit_state(self) -> None:
-        """Send the state; what it tells of was sent before."""
-        with self._emitting:
-            self._emit_state()
-
-    def _emit_state(self) -> None:
-        blob = encode(self.state())
-        size = sum(len(part.get("rows", "")) + 100 for part in blob["partitions"])
-        with self._lock:
-            self._checkpoint_bytes = size
-            self._is_dirty = False
-            self._last_checkpoint = time.monotonic()
-        if size > _LARGE_STATE:
-            logger.warning(
-                "%s: its state has %s MB. Shorten Lookback Days (lookback_days).",
-                self.name,
-                size // 1_000_000,
-            )
-        state = AirbyteStreamState(
-            stream_descriptor=StreamDescriptor(name=self.name), stream_state=AirbyteStateBlob(blob)
-        )
-        self.sync.emit(
-            AirbyteMessage(
-                type=MessageType.STATE,
-                state=AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=state),
-            )
-        )
-
-    # What the CDK asks --------------------------------------------------------------------------
-
-    @property
-    def inner(self) -> ClockifyStream:
-        return self._inner
-
-    @property
-    def name(self) -> str:
-        return self._inner.name
-
-    @property
-    def cursor_field(self) -> str | None:
-        return self._inner.cursor_field
-
     @property
     def cursor(self) -> Cursor:
         return self._cursor
 
-    def get_json_schema(self) -> Mapping[str, Any]:
-        return self._inner.get_json_schema()
 
-    def as_airbyte_stream(self) -> AirbyteStream:
-        return self._inner.as_airbyte_stream()
-
-    def log_stream_sync_configuration(self) -> None:
-        self._inner.log_stream_sync_configuration()
-
-    def check_availability(self) -> StreamAvailability:
-        return self._inner.check_availability()
-
-
-class StampedStream(AbstractStream):
-    """A stream in full refresh: every record, with the columns of change tracking."""
-
-    def __init__(self, inner: ClockifyStream, version: int) -> None:
-        self._inner = inner
-        self._columns = Stamp(version, version).columns()
-
-    def generate_partitions(self) -> Iterable[CdkPartition]:
-        for partition in self._inner.generate_partitions():
-            yield StampedPartition(partition, self._columns)
-
-    @property
-    def name(self) -> str:
-        return self._inner.name
-
-    @property
-    def cursor_field(self) -> str | None:
-        return self._inner.cursor_field
-
-    @property
-    def cursor(self) -> Cursor:
-        return self._inner.cursor
-
-    def get_json_schema(self) -> Mapping[str, Any]:
-        return self._inner.get_json_schema()
-
-    def as_airbyte_stream(self) -> AirbyteStream:
-        return self._inner.as_airbyte_stream()
-
-    def log_stream_sync_configuration(self) -> None:
-        self._inner.log_stream_sync_configuration()
-
-    def check_availability(self) -> StreamAvailability:
-        return self._inner.check_availability()
-
-
-class StampedPartition(CdkPartition):
-    def __init__(self, inner: CdkPartition, columns: Mapping[str, str]) -> None:
-        self._inner = inner
-        self._columns = columns
-
-    def read(self) -> Iterable[Record]:
-        for record in self._inner.read():
-            cast(dict[str, Any], record.data).update(self._columns)
-            yield record
-
-    def to_slice(self) -> Mapping[str, Any] | None:
-        return self._inner.to_slice()
-
-    def stream_name(self) -> str:
-        return self._inner.stream_name()
-
-    def __hash__(self) -> int:
-        return hash(self._inner)
-
-
-class TrackedPartition(CdkPartition):
+class TrackedPartition(WrappedPartition):
     """One slice of a partition: yields what of it is to be sent."""
 
-    def __init__(self, stream: TrackedStream, read: PartitionRead, inner: CdkPartition) -> None:
+    def __init__(
+        self, stream: TrackedStream, read: PartitionRead, inner: ClockifyPartition
+    ) -> None:
+        super().__init__(inner)
         self._stream = stream
         self._read = read
-        self._inner = inner
+        self._slice = inner
 
     def read(self) -> Iterable[Record]:
         stream, read = self._stream, self._read
@@ -593,7 +442,7 @@ class TrackedPartition(CdkPartition):
         columns: dict[int, dict[str, str]] = {}
         failure: Exception | None = None
         try:
-            for record in self._inner.read():
+            for record in self._slice.read():
                 version = comparison.version_of(record.data)
                 if version is None:
                     continue
@@ -606,20 +455,11 @@ class TrackedPartition(CdkPartition):
         stream.count(comparison.counts)
         if failure is not None:
             stream.note_failure()
-        complete = failure is None and not getattr(self._inner, "refused", False)
+        complete = failure is None and not self._slice.refused
         if stream.slice_ended(read, comparison.seen, complete=complete):
             yield from stream.decide()
         if failure is not None:
             raise failure
-
-    def to_slice(self) -> Mapping[str, Any] | None:
-        return self._inner.to_slice()
-
-    def stream_name(self) -> str:
-        return self._stream.name
-
-    def __hash__(self) -> int:
-        return hash(self._inner)
 
 
 class ClosingPartition(CdkPartition):
@@ -650,14 +490,14 @@ class TrackedCursor(Cursor):
 
     @property
     def state(self) -> MutableMapping[str, Any]:
-        return encode(self._stream.state())
+        return encode(self._stream.ledger.state())
 
     def observe(self, record: Record) -> None: ...
 
     def close_partition(self, partition: CdkPartition) -> None: ...
 
     def ensure_at_least_one_state_emitted(self) -> None:
-        self._stream.emit_state()
+        self._stream.ledger.send()
 
     def should_be_synced(self, record: Record) -> bool:
         return True
@@ -691,11 +531,11 @@ def _window_in(stream_slice: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: stream_slice[name] for name in ("start_time", "end_time") if name in stream_slice}
 
 
-def _depends_on_viewer(read: PartitionRead, window: Window) -> bool:
+def _depends_on_viewer(rows: Rows, seen: Rows, window: Window) -> bool:
     """Tell whether a partition shows more or less than it did: that may be for other rights."""
-    return any(key not in read.rows for key in read.seen) or any(
-        key not in read.seen and (row.missing or row.hidden or window.holds(row))
-        for key, row in read.rows.items()
+    return any(key not in rows for key in seen) or any(
+        key not in seen and (row.missing or row.hidden or window.holds(row))
+        for key, row in rows.items()
     )
 
 
