@@ -170,7 +170,7 @@ def unpack(packed: Mapping[str, Any], *, dated: bool = False) -> Rows:
 
 
 def _row(fingerprint: int, start: int | None, flags: int, pending: Pending | None) -> Row:
-    if not flags:
+    if not flags and pending is None:
         return Row(fingerprint, start)
     return Row(
         fingerprint,
