@@ -85,7 +85,7 @@ def _own_log_level() -> Iterator[None]:
 @pytest.fixture(scope="module", autouse=True)
 def _frozen() -> Iterator[FrozenDateTimeFactory]:
     """Stop the clock once for a module; pytest goes on measuring how long the tests take."""
-    with freeze_time(NOW, ignore=["_pytest"]) as frozen:
+    with freeze_time(NOW, ignore=["_pytest.timing", "_pytest.runner"]) as frozen:
         yield frozen
 
 

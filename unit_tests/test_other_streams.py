@@ -1,18 +1,23 @@
 """Money, time off, planning, administration, aggregated reports: what is asked, what comes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
+from freezegun.api import FrozenDateTimeFactory
 
 from unit_tests.clockify import (
     API,
+    NOW,
     REPORTS,
     WORKSPACE,
     Clockify,
     config,
     failure,
     final_state,
+    ids,
     query,
     read,
     read_ok,
@@ -242,27 +247,15 @@ def windows(clockify: Clockify) -> list[tuple[str, str]]:
     return sorted((body["dateRangeStart"], body["dateRangeEnd"]) for body in bodies)
 
 
-def test_the_summary_report_has_one_record_a_day(clockify: Clockify) -> None:
-    clockify.workspaces()
-    group = {"_id": "2026-11-02", "name": "2 November", "duration": 60, "children": []}
-    report(clockify, "summary", {"groupOne": [group]})
-
-    output = read_ok("summary_report", with_config=config(**SETTINGS), incremental=True)
-
-    assert records(output) == [{**group, "workspaceId": WORKSPACE, "date": "2026-11-02"}]
-    assert windows(clockify) == [("2026-11-01T00:00:00.000Z", "2026-11-24T23:59:59.999Z")]
-
-
-def test_the_weekly_report_is_asked_for_whole_weeks_with_the_one_that_runs(
-    clockify: Clockify,
-) -> None:
+def test_the_weekly_report_is_asked_for_whole_weeks(clockify: Clockify) -> None:
     clockify.workspaces()
     report(clockify, "weekly", {"groupOne": [{"_id": "1"}, {"_id": None}]})
 
     output = read_ok("weekly_report", with_config=config(**SETTINGS), incremental=True)
 
-    mondays = ["2026-10-26", "2026-11-02", "2026-11-09", "2026-11-16", "2026-11-23"]
-    sundays = ["2026-11-01", "2026-11-08", "2026-11-15", "2026-11-22", "2026-11-29"]
+    # 31 days ahead is a Friday: its week ends later.
+    mondays = [f"{date(2026, 10, 26) + timedelta(weeks=number)}" for number in range(8)]
+    sundays = [f"{date(2026, 11, 1) + timedelta(weeks=number)}" for number in range(8)]
     assert windows(clockify) == [
         (f"{monday}T00:00:00.000Z", f"{sunday}T23:59:59.999Z")
         for monday, sunday in zip(mondays, sundays, strict=True)
@@ -273,30 +266,186 @@ def test_the_weekly_report_is_asked_for_whole_weeks_with_the_one_that_runs(
 
 
 @pytest.mark.parametrize(
-    ("stream", "path", "body"),
-    [
-        ("attendance_report", "attendance", {"entities": [{"userId": "1", "date": "2026-11-02"}]}),
-        (
-            "expense_report",
-            "expenses/detailed",
-            {
-                "totals": {"expensesCount": 1},
-                "expenses": [{"id": "1", "date": "2026-11-02T00:00:00Z"}],
-            },
-        ),
-    ],
+    ("now", "last_day"), [("2026-11-25", "2026-12-20"), ("2026-11-26", "2026-12-27")]
 )
-def test_the_cursor_of_a_report_is_the_day_of_its_newest_row(
-    clockify: Clockify, stream: str, path: str, body: Any
+def test_the_last_week_is_the_last_one_that_ends_within_31_days(
+    clockify: Clockify, clock: FrozenDateTimeFactory, now: str, last_day: str
 ) -> None:
+    clock.move_to(now)
     clockify.workspaces()
-    report(clockify, path, body)
+    report(clockify, "weekly", {"groupOne": []})
 
-    output = read_ok(stream, with_config=config(**SETTINGS), incremental=True)
+    read_ok("weekly_report", with_config=config(**SETTINGS))
+
+    assert windows(clockify)[-1][1] == f"{last_day}T23:59:59.999Z"
+
+
+def test_the_attendance_report_ends_today(clockify: Clockify) -> None:
+    clockify.workspaces()
+    report(clockify, "attendance", {"entities": [{"userId": "1", "date": "2026-11-02"}]})
+
+    output = read_ok("attendance_report", with_config=config(**SETTINGS), incremental=True)
 
     assert len(records(output)) == 1
-    state = final_state(output, stream).stream.stream_state
+    assert windows(clockify) == [("2026-11-01T00:00:00.000Z", "2026-11-24T23:59:59.999Z")]
+    state = final_state(output, "attendance_report").stream.stream_state
     assert [each["cursor"]["date"] for each in state.states] == ["2026-11-02"]
+
+
+PAST, TODAY, AHEAD = "2026-11-02", NOW[:10], "2026-12-18"
+MONDAY = "2026-11-23"
+
+
+def summary_of(days: list[str]) -> Any:
+    return {"groupOne": [{"_id": day, "name": f"Day {day}", "duration": 60} for day in days]}
+
+
+def week_of(days: list[str]) -> Any:
+    return {"groupOne": [{"_id": day, "duration": 60} for day in days]}
+
+
+def expenses_of(days: list[str]) -> Any:
+    dates = {day: day if day == TODAY else f"{day}T08:00:00Z" for day in days}
+    rows = [{"id": day, "date": written} for day, written in dates.items()]
+    return {"totals": {"expensesCount": len(rows)}, "expenses": rows}
+
+
+# The reports of what is planned: path, body, last day, and the cursors of the three days.
+PLANNED: dict[str, tuple[str, Callable[[list[str]], Any], str, list[str]]] = {
+    "summary_report": ("summary", summary_of, "2026-12-25", [PAST, TODAY, TODAY]),
+    "weekly_report": ("weekly", week_of, "2026-12-20", [PAST, MONDAY, MONDAY]),
+    "expense_report": ("expenses/detailed", expenses_of, "2026-12-25", [PAST, TODAY, TODAY]),
+}
+each_planned = pytest.mark.parametrize("stream", PLANNED)
+each_layer = pytest.mark.parametrize("alone", [False, True], ids=["connector", "manifest alone"])
+
+
+def serve_days(clockify: Clockify, stream: str, *days: str) -> None:
+    """Serve a report that holds these days: of a window those that lie in it."""
+    path, body_of, *_ = PLANNED[stream]
+
+    def answer(request: Any, context: Any) -> Any:
+        asked = request.json()
+        first, last = asked["dateRangeStart"][:10], asked["dateRangeEnd"][:10]
+        return body_of([day for day in days if first <= day <= last])
+
+    report(clockify, path, answer)
+
+
+def cursors_of(output: EntrypointOutput, stream: str) -> list[str]:
+    state = final_state(output, stream).stream.stream_state
+    return [each["cursor"]["cursor"] for each in state.states]
+
+
+@each_layer
+@each_planned
+def test_what_is_planned_is_read_but_no_cursor_passes_the_present(
+    clockify: Clockify, stream: str, alone: bool
+) -> None:
+    clockify.workspaces()
+    serve_days(clockify, stream, PAST, TODAY, AHEAD)
+    *_, last_day, cursors = PLANNED[stream]
+
+    output = read_ok(stream, with_config=config(**SETTINGS), incremental=True, manifest_alone=alone)
+
+    assert ids(output) == [PAST, TODAY, AHEAD]
+    assert sorted(record["cursor"] for record in records(output)) == cursors
+    assert cursors_of(output, stream) == cursors[-1:]
+    assert windows(clockify)[-1][1] == f"{last_day}T23:59:59.999Z"
+
+
+def test_a_day_of_the_summary_report_is_one_record(clockify: Clockify) -> None:
+    clockify.workspaces()
+    serve_days(clockify, "summary_report", PAST)
+
+    output = read_ok("summary_report", with_config=config(**SETTINGS))
+
+    (group,) = summary_of([PAST])["groupOne"]
+    assert records(output) == [{**group, "workspaceId": WORKSPACE, "date": PAST, "cursor": PAST}]
+    assert windows(clockify) == [
+        ("2026-11-01T00:00:00.000Z", "2026-12-01T23:59:59.999Z"),
+        ("2026-12-02T00:00:00.000Z", "2026-12-25T23:59:59.999Z"),
+    ]
+
+
+def test_an_expense_without_a_date_has_no_cursor(clockify: Clockify) -> None:
+    clockify.workspaces()
+    body = {"totals": {"expensesCount": 1}, "expenses": [{"id": "1", "date": None}]}
+    report(clockify, "expenses/detailed", body)
+
+    (record, *_) = records(read_ok("expense_report", with_config=config(**SETTINGS)))
+
+    assert record == {"id": "1", "workspaceId": WORKSPACE}
+
+
+# The lookback, and the first day that is read with it: of days, and of weeks.
+LOOKBACKS = [
+    (1, "2026-11-23", "2026-11-16"),
+    (7, "2026-11-17", "2026-11-16"),
+    (30, "2026-10-25", "2026-10-19"),
+]
+
+
+@each_layer
+@each_planned
+@pytest.mark.parametrize(("lookback", "day", "week"), LOOKBACKS)
+def test_a_later_sync_of_what_is_planned_begins_the_lookback_before_the_present(
+    clockify: Clockify, stream: str, lookback: int, day: str, week: str, alone: bool
+) -> None:
+    clockify.workspaces()
+    serve_days(clockify, stream, TODAY, AHEAD)
+    settings = config(start_date="2026-09-01T00:00:00Z", lookback_days=lookback)
+    options: dict[str, Any] = {"with_config": settings, "manifest_alone": alone}
+    first = read_ok(stream, incremental=True, **options)
+    begin = week if stream == "weekly_report" else day
+    before = f"{date.fromisoformat(begin) - timedelta(days=1)}"
+    late = "2026-11-30"
+    serve_days(clockify, stream, before, begin, TODAY, late, AHEAD)
+    clockify.mocker.reset_mock()
+
+    second = read_ok(stream, incremental=True, state=[final_state(first, stream)], **options)
+
+    assert ids(second) == sorted({begin, TODAY, late, AHEAD})
+    assert windows(clockify)[0][0] == f"{begin}T00:00:00.000Z"
+    assert cursors_of(second, stream) == cursors_of(first, stream)
+
+
+@each_layer
+def test_the_weekly_report_goes_on_from_a_day_that_is_no_monday(
+    clockify: Clockify, alone: bool
+) -> None:
+    """Were the first window to begin after the cursor, it would stay there for ever."""
+    clockify.workspaces()
+    serve_days(clockify, "weekly_report", "2026-11-16", TODAY)
+    settings = config(start_date="2026-09-01T00:00:00Z", lookback_days=1)
+    options: dict[str, Any] = {"with_config": settings, "manifest_alone": alone}
+    first = read_ok("weekly_report", incremental=True, **options)
+    state = final_state(first, "weekly_report")
+    state.stream.stream_state.states[0]["cursor"]["cursor"] = "2026-11-19"
+
+    output = read_ok("weekly_report", incremental=True, state=[state], **options)
+
+    assert ids(output) == ["2026-11-16", TODAY]
+    assert cursors_of(output, "weekly_report") == [MONDAY]
+
+
+@each_planned
+def test_without_change_tracking_it_goes_on_from_the_last_read_of_a_tracked_sync(
+    clockify: Clockify, stream: str
+) -> None:
+    clockify.workspaces()
+    clockify.answer("/user", {"json": {"id": "1"}})
+    clockify.users("1")
+    serve_days(clockify, stream, "2026-11-15", "2026-11-17", AHEAD)
+    settings = config(start_date="2026-09-01T00:00:00Z", lookback_days=7)
+    tracked = {**settings, "track_changes": True}
+    first = read_ok(stream, with_config=tracked, incremental=True)
+
+    state = [final_state(first, stream)]
+    second = read_ok(stream, with_config=settings, incremental=True, state=state)
+
+    assert ids(first) == ["2026-11-15", "2026-11-17", AHEAD]
+    assert ids(second) == ["2026-11-17", AHEAD]
 
 
 def test_a_stream_that_plan_and_features_lack_costs_no_request_and_is_said(

@@ -38,32 +38,34 @@ BATCH = 100
 
 def decide(stream: TrackedStream) -> Iterator[Message]:
     """Yield what the end of a stream brings: tombstones, records read by id, what is sent again."""
-    moved = _moved(stream)
+    moved = _found_elsewhere(stream)
     for ids, state in sorted(stream.ledger.partitions().items()):
         yield from _Decision(stream, ids, state).messages(moved)
 
 
-def _moved(stream: TrackedStream) -> set[str]:
-    """Return the keys that are missing in one partition and were seen in another."""
-    missing = {
-        key: read.ids
-        for read in stream.reads.values()
-        if read.outcome is not None
-        for key in read.outcome.missing
-    }
+def _found_elsewhere(stream: TrackedStream) -> set[tuple[Partition, str]]:
+    """Return which records are missing or deleted in a partition, but were seen in another."""
     if not any(stream.tracking.may_move(read.names) for read in stream.reads.values()):
         return set()
-    found: set[str] = set()
-    if not missing:
-        return found
-    for ids, state in stream.ledger.partitions().items():
-        if ids in stream.reads:
-            found |= {
-                key
-                for key, row in state.rows().items()
-                if key in missing and missing[key] != ids and not row.missing and not row.deleted
-            }
-    return found
+    partitions = stream.ledger.partitions()
+    lost = {
+        key: ids
+        for ids, state in partitions.items()
+        if "pending" in state.packed
+        for key, row in state.rows().items()
+        if row.deleted
+    }
+    for read in stream.reads.values():
+        lost |= dict.fromkeys(read.outcome.missing if read.outcome else (), read.ids)
+    if not lost:
+        return set()
+    return {
+        (lost[key], key)
+        for ids, state in partitions.items()
+        if ids in stream.reads
+        for key, row in state.rows().items()
+        if lost.get(key, ids) != ids and not row.missing and not row.deleted
+    }
 
 
 class _Decision:
@@ -78,19 +80,21 @@ class _Decision:
         self._read = stream.reads.get(ids)
         self._rows: Rows = {}
 
-    def messages(self, moved: Collection[str]) -> Iterator[Message]:
+    def messages(self, moved: Collection[tuple[Partition, str]]) -> Iterator[Message]:
         read = self._read
         is_orphan = read is None and self._is_orphan()
         outcome = read.outcome if read else None
         wanted = bool(outcome and (outcome.missing or outcome.asked))
         if not (wanted or is_orphan or "pending" in self._state.packed):
             return
-        self._rows = self._state.rows()
+        self._rows = {
+            key: row
+            for key, row in self._state.rows().items()
+            if not (row.missing or row.deleted) or (self._ids, key) not in moved
+        }
         yield from self._tombstones_again()
         if wanted and read is not None and outcome is not None:
-            missing = [key for key in outcome.missing if key not in moved]
-            for key in set(outcome.missing) & set(moved):
-                del self._rows[key]
+            missing = [key for key in outcome.missing if key in self._rows]
             missing = self._confirmed(read, missing, outcome.expected)
             yield from self._settle([*missing, *outcome.asked])
         elif is_orphan:

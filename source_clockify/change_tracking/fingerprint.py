@@ -7,6 +7,8 @@ from typing import Any
 import orjson
 
 _ID_LENGTH = 24
+# Below it every whole float is an integer.
+_EXACT = 2**53
 
 
 def fingerprint(record: Mapping[str, Any]) -> int:
@@ -31,7 +33,7 @@ def _canonical(value: Any) -> Any:
         return [_canonical(part) for part in value]
     if kind is float:
         rounded = round(value, 6)
-        return int(rounded) if rounded.is_integer() else rounded
+        return int(rounded) if rounded.is_integer() and abs(rounded) < _EXACT else rounded
     # Beyond 64 bits orjson knows no integers.
     return value if kind is not int or -(2**63) <= value < 2**64 else str(value)
 

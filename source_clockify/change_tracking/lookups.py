@@ -159,11 +159,17 @@ def _read_again(
         traits = TRACKED.get(stream.get("name", ""), Traits())
         needed = traits.deletions and (traits.by_id is None or traits.kind is Kind.WINDOW)
         if needed and stream.get("name") in tracked:
-            yield _again(stream)
+            yield _again(stream, filtered=traits.by_id is None)
 
 
-def _again(stream: Mapping[str, Any]) -> dict[str, Any]:
-    retriever = stream["retriever"]
+def _again(stream: Mapping[str, Any], *, filtered: bool) -> dict[str, Any]:
+    retriever = dict(stream["retriever"])
+    if not filtered:
+        # What is looked for by its key may have moved before the start date.
+        selector = retriever["record_selector"]
+        retriever["record_selector"] = {
+            name: part for name, part in selector.items() if name != "record_filter"
+        }
     requester = {**retriever["requester"], "use_cache": False}
     return {
         **{name: part for name, part in stream.items() if name != "incremental_sync"},

@@ -16,8 +16,7 @@ from typing import Any
 
 _SEPARATOR = "\x1f"
 _NO_START = 0xFFFFFFFF
-_IDS = re.compile(r"(?:[0-9a-f]{24}(?:\x1f(?=.)|$))*")
-_DAY_LENGTH = len("2026-11-24")
+_ID = re.compile("[0-9a-f]{24}")
 _TAIL = struct.Struct(">QIH")
 
 _MISSING, _RUNNING, _DELETED, _HIDDEN = 0x8000, 0x4000, 0x2000, 0x1000
@@ -138,13 +137,12 @@ def _packed_ids(key: str, start: int | None, dated: bool) -> bytes | None:
     """Return the ids of a key in bytes, None if they do not fit."""
     if start is not None and not 0 <= start < _NO_START:
         return None
-    if dated:
-        if start is None or not key.endswith(day_of(start)):
-            return None
-        key = key[:-_DAY_LENGTH].removesuffix(_SEPARATOR)
-    if not _IDS.fullmatch(key):
+    ids = parts_of(key)
+    if dated and (start is None or not ids or ids.pop() != day_of(start)):
         return None
-    return bytes.fromhex(key.replace(_SEPARATOR, ""))
+    if not all(_ID.fullmatch(identifier) for identifier in ids):
+        return None
+    return bytes.fromhex("".join(ids))
 
 
 def day_of(start: int) -> str:

@@ -44,7 +44,15 @@ class PartitionState:
     dated: bool = False
 
     def rows(self) -> Rows:
-        return unpack(self.packed, dated=self.dated)
+        """Return its records by key.
+
+        Raises:
+            AirbyteTracedException: config_error, if they are damaged.
+        """
+        try:
+            return unpack(self.packed, dated=self.dated)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise _unusable("a stream", "is damaged") from error
 
     def with_rows(self, rows: Rows) -> "PartitionState":
         return replace(self, packed=pack(rows, dated=self.dated))

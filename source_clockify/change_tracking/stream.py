@@ -229,8 +229,8 @@ class TrackedStream(WrappedStream):
         if since < known.kept - CLOCK_TOLERANCE:
             self._said_longer = True
             logger.info(
-                "%s: it looks back further than the last sync. What began from %s on is sent once "
-                "more.",
+                "%s: Lookback Days (lookback_days) reaches further back than in the last sync. "
+                "What began from %s on is sent once more.",
                 self.name,
                 cursor_text(self.tracking, since),
             )

@@ -72,7 +72,9 @@ def covers(tracking: Tracking, horizon: Horizon) -> int | None:
     """Return the earliest start that a read from the beginning covers, None for all."""
     if tracking.traits.kind is Kind.CHANGES or horizon.start_date is None:
         return None
-    return round_down(horizon.start_date, tracking.traits.span)
+    # Reports are asked for whole days; where rows have a time, it is compared with the start date.
+    is_exact = tracking.traits.start == "start"
+    return horizon.start_date if is_exact else round_down(horizon.start_date, tracking.traits.span)
 
 
 def read_at(known: PartitionState | None, horizon: Horizon) -> int:
@@ -205,9 +207,7 @@ def window_of(
     traits = tracking.traits
     if traits.start is None:
         return Window(None, None)
-    if horizon.start_date is not None and traits.kind is not Kind.CHANGES:
-        # A report of whole days leaves out what began before the start date.
-        exact = traits.start == "start"
-        earliest = horizon.start_date if exact else round_down(horizon.start_date, traits.span)
+    earliest = covers(tracking, horizon)
+    if earliest is not None:
         start = earliest if start is None else max(start, earliest)
     return Window(start, last_slice_end if traits.has_end else None)
