@@ -1,5 +1,6 @@
 """The command `source-clockify`: spec, check, discover, read."""
 
+import gc
 import logging
 import os
 import sys
@@ -18,7 +19,11 @@ logger = logging.getLogger("airbyte")
 def run() -> None:
     init_uncaught_exception_handler(logger)
     arguments = sys.argv[1:]
-    launch(source_of(arguments), arguments)
+    source = source_of(arguments)
+    # A sync makes many records and no cycles: looking for garbage takes a fifth of its time.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    launch(source, arguments)
 
 
 def source_of(arguments: Sequence[str]) -> SourceClockify:

@@ -8,6 +8,7 @@ when the last of them has ended.
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from source_clockify.change_tracking.fingerprint import is_running
@@ -45,8 +46,9 @@ class Versions:
     resend: int
     now: int
 
+    @cached_property
     def pending(self) -> Pending | None:
-        """Return what is to be sent again of a change that this sync finds."""
+        """What is to be sent again of a change that this sync finds."""
         return Pending(self.current, self.resend, self.now) if self.resend else None
 
     def is_due(self, pending: Pending | None) -> bool:
@@ -59,7 +61,7 @@ class Comparison:
 
     Attributes:
         known: the rows of the partition; empty in a baseline.
-        elsewhere: returns what is known of a record in another partition.
+        elsewhere: returns what is known of a record in another partition; None where none moves.
         claim: takes note that a record is sent, or returns with which fingerprint it was already.
         unknown: tells what a record is that `known` lacks.
         kept: the start before which a record of a baseline need not be remembered.
@@ -72,8 +74,8 @@ class Comparison:
     key: Callable[[Mapping[str, Any]], str]
     fingerprint: Callable[[Mapping[str, Any]], int]
     known: Mapping[str, Row]
-    elsewhere: Callable[[str], Row | None]
-    claim: Callable[[str, Row], int | None]
+    elsewhere: Callable[[str], Row | None] | None
+    claim: Callable[[str, int], int | None]
     unknown: Unknown
     kept: int
     seen: Rows = field(default_factory=dict)
@@ -106,7 +108,9 @@ class Comparison:
         if key in self.seen:
             return None
         start = start_of(text)
-        known = self.known.get(key) or self.elsewhere(key)
+        known = self.known.get(key)
+        if known is None and self.elsewhere is not None:
+            known = self.elsewhere(key)
         sent_once = False
         if known is None:
             if self.unknown.was_sent(start):
@@ -115,11 +119,11 @@ class Comparison:
             is_old = start is not None and start < self.kept and not running
             if is_old and (sent_once or self.unknown.is_new):
                 return self.versions.current
-        found = Row(self.fingerprint(record), start, running=running)
-        version, row = judged(known, found, self.versions)
+        row = Row(self.fingerprint(record), start, running=running)
+        version = judged(known, row, self.versions)
         if sent_once:
             row.pending = None
-        sent = None if version is None else self.claim(key, row)
+        sent = None if version is None else self.claim(key, row.fingerprint)
         if sent is not None:
             version = None
             # Sent with other content, it counts as changed in the next sync.
@@ -128,16 +132,21 @@ class Comparison:
         return version
 
 
-def judged(known: Row | None, found: Row, versions: Versions) -> tuple[int | None, Row]:
-    """Return with which version a record that was found is sent, and what is known of it then."""
+def judged(known: Row | None, found: Row, versions: Versions) -> int | None:
+    """Return with which version a record that was found is sent, None if it is not.
+
+    `found` is told what is still to be sent of it.
+    """
     if known is None or known.deleted or known.fingerprint != found.fingerprint:
-        return versions.current, replace(found, pending=versions.pending())
+        found.pending = versions.pending
+        return versions.current
     if known.pending is None or not versions.resend:
-        return None, found
+        return None
     if versions.is_due(known.pending):
-        left = sent_again(known.pending, versions.now)
-        return known.pending.updated_at, replace(found, pending=left)
-    return None, replace(found, pending=known.pending)
+        found.pending = sent_again(known.pending, versions.now)
+        return known.pending.updated_at
+    found.pending = known.pending
+    return None
 
 
 @dataclass(frozen=True)

@@ -319,7 +319,7 @@ class _Decision:
             del self._rows[key]
             return
         row.deleted, row.missing = True, False
-        row.pending = self._stream.versions.pending()
+        row.pending = self._stream.versions.pending
         self._stream.count({"deleted": 1})
         yield self._ids, self._tombstone(key, row, version)
         if row.pending is None:
@@ -331,8 +331,8 @@ class _Decision:
         column = self._traits.start
         start = start_of(record.get(column)) if column else None
         running = self._traits.kind is Kind.WINDOW and is_running(record)
-        found = Row(stream.fingerprint(record), start, running=running)
-        version, row = judged(self._rows[key], found, stream.versions)
+        row = Row(stream.fingerprint(record), start, running=running)
+        version = judged(self._rows[key], row, stream.versions)
         if version is not None and stream.claim(self._names, key, row.fingerprint) is not None:
             return
         self._rows[key] = row

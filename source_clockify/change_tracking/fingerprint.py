@@ -11,13 +11,18 @@ _ID_LENGTH = 24
 _EXACT = 2**53
 
 
-def fingerprint(record: Mapping[str, Any]) -> int:
+def fingerprint(record: Mapping[str, Any], left_out: Collection[str] = ()) -> int:
     """Return a number from 1 to 2**64 - 1 that is the same as long as the content is.
 
     A null is as good as absent; the order of keys does not count, nor that of lists of ids; numbers
-    are compared to six decimals.
+    are compared to six decimals. Columns of `left_out` do not count.
     """
-    text = orjson.dumps(_canonical(record), option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    counted = {
+        name: value if type(value) is str else _canonical(value)
+        for name, value in record.items()
+        if value is not None and name not in left_out
+    }
+    text = orjson.dumps(counted, option=orjson.OPT_SORT_KEYS)
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") or 1
 
 
@@ -26,7 +31,11 @@ def _canonical(value: Any) -> Any:
     if kind is str or kind is bool or value is None:
         return value
     if kind is dict:
-        return {name: _canonical(part) for name, part in value.items() if part is not None}
+        return {
+            name: part if type(part) is str else _canonical(part)
+            for name, part in value.items()
+            if part is not None
+        }
     if kind is list:
         if all(type(part) is str and len(part) == _ID_LENGTH for part in value):
             return sorted(value)
@@ -50,11 +59,12 @@ def fingerprinter(
     volatile = [name.split(".") for name in volatile_while_running]
 
     def of(record: Mapping[str, Any]) -> int:
-        counted = {name: value for name, value in record.items() if name not in left_out}
         if volatile and is_running(record):
+            shown = dict(record)
             for path in volatile:
-                counted = _without(counted, path)
-        return fingerprint(counted)
+                shown = _without(shown, path)
+            return fingerprint(shown, left_out)
+        return fingerprint(record, left_out)
 
     return of
 

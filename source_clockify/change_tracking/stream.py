@@ -59,10 +59,6 @@ from source_clockify.streams import (
 logger = logging.getLogger("airbyte")
 
 
-def _nowhere(key: str) -> None:
-    """Know of no record in another partition."""
-
-
 @dataclass(frozen=True)
 class Sync:
     """What all tracked streams of one sync share.
@@ -172,7 +168,7 @@ class TrackedStream(WrappedStream):
         )
         self.reads: dict[Partition, PartitionRead] = {}
         self.generation_failed = False
-        self._sent: dict[str, int] = {}
+        self._sent: dict[str | tuple[str, ...], int] = {}
         self._index: dict[str, Row] | None = None
         self._lock = threading.Lock()
         self._open = 1
@@ -251,14 +247,15 @@ class TrackedStream(WrappedStream):
         began = read_at(known, horizon)
         kept = kept_from(self.tracking, {}, began, horizon)
         is_event = self.tracking.traits.kind is Kind.FEED
+        may_move = self.tracking.may_move(read.names)
         return Comparison(
             tracking=self.tracking,
             versions=self.versions,
             key=self.keyer(read.names),
             fingerprint=(lambda record: 1) if is_event else self.fingerprint,
             known=self._rows_of(read),
-            elsewhere=self._elsewhere if self._may_know(read) else _nowhere,
-            claim=lambda key, row: self.claim(read.names, key, row.fingerprint),
+            elsewhere=self._elsewhere if self.known and may_move else None,
+            claim=self._claim_of(read),
             unknown=unknown_of(self.tracking, known, horizon, is_baseline=self.is_baseline),
             # Which events are the last is known at the end.
             kept=began - 400 * DAY if is_event else kept,
@@ -274,12 +271,18 @@ class TrackedStream(WrappedStream):
     def claim(self, names: Mapping[str, str], key: str, fingerprint: int) -> int | None:
         """Take note that a record is sent, or return the fingerprint with which it was already.
 
-        In one sync a record can come from two partitions, or twice where two windows touch.
+        In one sync a record can come from two partitions, or in two windows.
         """
-        may_move = self.tracking.may_move(names)
-        if not may_move and self.tracking.traits.kind is not Kind.FEED:
-            return None
-        place = key if may_move else key_of([*names.values(), key])
+        return self._claim(
+            key if self.tracking.may_move(names) else (*names.values(), key), fingerprint
+        )
+
+    def _claim_of(self, read: PartitionRead) -> Callable[[str, int], int | None]:
+        if self.tracking.may_move(read.names):
+            return self._claim
+        return lambda key, fingerprint: self._claim((*read.ids, key), fingerprint)
+
+    def _claim(self, place: str | tuple[str, ...], fingerprint: int) -> int | None:
         with self._lock:
             sent = self._sent.get(place)
             if sent is None:
@@ -301,9 +304,6 @@ class TrackedStream(WrappedStream):
 
     def stamp(self, version: int) -> Stamp:
         return Stamp(version, self.ledger.baseline_at)
-
-    def _may_know(self, read: PartitionRead) -> bool:
-        return bool(self.known) and self.tracking.may_move(read.names)
 
     def _elsewhere(self, key: str) -> Row | None:
         """Return what the state knows of a record in any partition."""
@@ -534,7 +534,7 @@ def _window_in(stream_slice: Mapping[str, Any]) -> Mapping[str, Any]:
 def _depends_on_viewer(rows: Rows, seen: Rows, window: Window) -> bool:
     """Tell whether a partition shows more or less than it did: that may be for other rights."""
     return any(key not in rows for key in seen) or any(
-        key not in seen and (row.missing or row.hidden or window.holds(row))
+        key not in seen and not row.deleted and (row.missing or row.hidden or window.holds(row))
         for key, row in rows.items()
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import pendulum
@@ -51,8 +51,7 @@ def start_of(value: Any) -> int | None:
         return None
     try:
         if len(value) == 20 and value[-1] == "Z":
-            moment = datetime.fromisoformat(value[:-1]).replace(tzinfo=timezone.utc)
-            return int(moment.timestamp())
+            return int(datetime.fromisoformat(f"{value[:-1]}+00:00").timestamp())
         return int(parse_time(value).timestamp() // 1)
     except ValueError:
         return None

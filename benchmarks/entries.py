@@ -1,0 +1,131 @@
+"""The time entries that the benchmarks read: one user's, newest first, serialised once."""
+
+from array import array
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import orjson
+
+_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_DAY = 86_400
+# The rows of a user repeat in their shape after so many.
+_SHAPES = 60
+
+
+class Timeline:
+    """A user's entries, spread evenly back from a moment.
+
+    The rows have the fields of Clockify's list of time entries.
+
+    Args:
+        workspace_id: of the workspace.
+        user_id: of the user.
+        user_number: tells the ids of one user's entries from those of another's; below 65536.
+        count: how many entries.
+        newest: start of the newest entry, seconds since 1970.
+        spacing: seconds from the start of one entry to the next.
+    """
+
+    def __init__(
+        self,
+        workspace_id: str,
+        user_id: str,
+        user_number: int,
+        *,
+        count: int,
+        newest: int,
+        spacing: int,
+    ) -> None:
+        self._count, self._newest, self._spacing = count, newest, spacing
+        self._offsets = array("Q", [0])
+        templates = [_template(workspace_id, user_id, shape) for shape in range(_SHAPES)]
+        clock = _Clock()
+        rows = bytearray()
+        for index in range(count):
+            start = newest - index * spacing
+            seconds = 900 + 60 * (index * 7 % 450)
+            rows += templates[index % _SHAPES] % {
+                b"id": b"%08x%04x%012x" % (start, user_number, index),
+                b"start": clock.text(start),
+                b"end": clock.text(start + seconds),
+                b"duration": b"PT%dH%dM" % (seconds // 3600, seconds // 60 % 60),
+                b"number": b"%d" % index,
+            }
+            rows += b","
+            self._offsets.append(len(rows))
+        self._rows = bytes(rows)
+
+    def page(
+        self, start: str | None, end: str | None, number: int, size: int
+    ) -> tuple[bytes, bool]:
+        """Return a page of the entries with start <= entry < end, and whether it is the last."""
+        first = 0 if end is None else self._first_before(end)
+        stop = self._count if start is None else self._first_before(start)
+        begin = first + (number - 1) * size
+        until = min(begin + size, stop)
+        if until <= begin:
+            return b"[]", True
+        # Without the comma after the last row.
+        return b"[%b]" % self._rows[self._offsets[begin] : self._offsets[until] - 1], until == stop
+
+    def _first_before(self, moment: str) -> int:
+        """Return the index of the newest entry that begins before a moment."""
+        seconds = datetime.strptime(moment, _FORMAT).replace(tzinfo=timezone.utc).timestamp()
+        index = (self._newest - int(seconds)) // self._spacing + 1
+        return min(max(index, 0), self._count)
+
+
+def _template(workspace_id: str, user_id: str, shape: int) -> bytes:
+    """Return a row of one of the shapes, with places for what differs within a shape."""
+    fields = [
+        ("Ticket", "TXT", "%(number)s"),
+        ("Phase", "DROPDOWN_SINGLE", "Build"),
+        ("Remote", "CHECKBOX", True),
+    ]
+    row: dict[str, Any] = {
+        "id": "%(id)s",
+        "description": "Reviewed the draft with the team, number %(number)s" if shape % 5 else "",
+        "tagIds": [_identifier(4, shape % 7 + tag) for tag in range(shape % 3)],
+        "userId": user_id,
+        "billable": shape % 4 != 0,
+        "taskId": _identifier(3, shape % 20) if shape % 2 else None,
+        "projectId": _identifier(2, shape % 10) if shape % 12 else None,
+        "workspaceId": workspace_id,
+        "timeInterval": {"start": "%(start)s", "end": "%(end)s", "duration": "%(duration)s"},
+        "customFieldValues": [
+            {
+                "customFieldId": _identifier(5, number),
+                "timeEntryId": "%(id)s",
+                "value": value,
+                "name": name,
+                "type": kind,
+                "sourceType": "TIMEENTRY",
+            }
+            for number, (name, kind, value) in enumerate(fields if shape % 6 == 0 else [])
+        ],
+        "type": "REGULAR",
+        "kioskId": None,
+        "hourlyRate": {"amount": 9000, "currency": "EUR"},
+        "costRate": {"amount": 5500, "currency": "EUR"} if shape % 3 else None,
+        "isLocked": shape % 10 == 0,
+    }
+    return orjson.dumps(row)
+
+
+def _identifier(kind: int, number: int) -> str:
+    return f"65{kind:02x}0000ab{number:014x}"
+
+
+class _Clock:
+    """Writes moments; formats a day only when it changes."""
+
+    def __init__(self) -> None:
+        self._day, self._text = -1, b""
+
+    def text(self, moment: int) -> bytes:
+        day, second = divmod(moment, _DAY)
+        if day != self._day:
+            date = datetime.fromtimestamp(0, timezone.utc) + timedelta(days=day)
+            self._day, self._text = day, date.strftime("%Y-%m-%dT").encode()
+        minute, second = divmod(second, 60)
+        return b"%b%02d:%02d:%02dZ" % (self._text, minute // 60, minute % 60, second)

@@ -1,0 +1,96 @@
+"""What is measured: the ways of reading the time entries of an account."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.server import Standin
+from integration_tests.configure_catalog import configured_catalog
+
+ROOT = Path(__file__).resolve().parents[1]
+MANIFEST = ROOT / "source_clockify" / "manifest.yaml"
+STREAM = "time_entries"
+_BIN = Path(sys.executable).parent
+
+TRACKED = "connector, tracked"
+UNTRACKED = "connector, untracked"
+MANIFEST_ALONE = "manifest alone, 5000 rows a page"
+SMALL_PAGES = "manifest alone, 50 rows a page"
+BARE = "bare loop"
+READERS = (TRACKED, UNTRACKED, MANIFEST_ALONE, SMALL_PAGES, BARE)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A command line, complete but for the state."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+def readers(
+    names: tuple[str, ...], standin: Standin, folder: Path, options: Mapping[str, Any]
+) -> list[Reader]:
+    """Return the readers of these names for a server; their files go to the folder.
+
+    `options` are fields of the configuration. RuntimeError if a `discover` fails.
+    """
+    found = []
+    for name in names:
+        if name == BARE:
+            line = (sys.executable, "-m", "benchmarks.bare", standin.api_url, standin.api_key)
+            found.append(Reader(name, line))
+        else:
+            found.append(_airbyte_reader(name, standin, folder, options))
+    return found
+
+
+def command_of(name: str, verb: str, folder: Path) -> tuple[str, ...]:
+    """Return the command line of a reader for spec, discover or read, without its files."""
+    if name in (TRACKED, UNTRACKED):
+        return (str(_BIN / "source-clockify"), verb)
+    manifest = MANIFEST if name == MANIFEST_ALONE else _manifest_with_small_pages(folder)
+    return (str(_BIN / "source-declarative-manifest"), verb, "--manifest-path", str(manifest))
+
+
+def _airbyte_reader(
+    name: str, standin: Standin, folder: Path, options: Mapping[str, Any]
+) -> Reader:
+    prefix = name.replace(", ", "-").replace(" ", "-")
+    config = {
+        "credentials": {"auth_type": "api_key", "api_key": standin.api_key},
+        "server": standin.server,
+        "track_changes": name == TRACKED,
+        **options,
+    }
+    config_file = folder / f"{prefix}-config.json"
+    config_file.write_text(json.dumps(config))
+    line = (*command_of(name, "discover", folder), "--config", str(config_file))
+    process = subprocess.run(line, capture_output=True, text=True)
+    if process.returncode != 0:
+        end = (process.stdout + process.stderr)[-2000:]
+        raise RuntimeError(f"{' '.join(line)} failed ({process.returncode}):\n{end}")
+    catalog_file = folder / f"{prefix}-catalog.json"
+    catalog_file.write_text(json.dumps(configured_catalog(process.stdout.split("\n"), [STREAM])))
+    files = ("--config", str(config_file), "--catalog", str(catalog_file))
+    return Reader(name, (*command_of(name, "read", folder), *files))
+
+
+def _manifest_with_small_pages(folder: Path) -> Path:
+    """Write the manifest with 50 time entries a page, which is Clockify's default."""
+    path = folder / "manifest-with-small-pages.yaml"
+    if not path.exists():
+        manifest = yaml.load(MANIFEST.read_text(), Loader=yaml.CSafeLoader)
+        listing = "#/definitions/listing_paginator"
+        manifest["definitions"]["time_entries_paginator"] = {
+            "$ref": listing,
+            "pagination_strategy": {"$ref": f"{listing}/pagination_strategy", "page_size": 50},
+        }
+        path.write_text(yaml.safe_dump(manifest, sort_keys=False))
+    return path
