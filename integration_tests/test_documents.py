@@ -254,10 +254,11 @@ def test_reports_are_read_as_far_as_the_document_says(clock: Clock) -> None:
         "user/*/time-entries": ("2026-11-13", ""),
         "scheduling/assignments/all": ("2026-11-13", "2027-11-25"),
         "reports/detailed": ("2026-11-14", "2026-12-26"),
-        "reports/summary": ("2026-11-14", "2026-11-25"),
+        "reports/summary": ("2026-11-14", "2026-12-26"),
+        "reports/expenses/detailed": ("2026-11-14", "2026-12-26"),
         "reports/attendance": ("2026-11-14", "2026-11-25"),
-        "reports/expenses/detailed": ("2026-11-14", "2026-11-25"),
-        "reports/weekly": ("2026-11-09", "2026-11-29"),
+        # The 26th of December is a Saturday.
+        "reports/weekly": ("2026-11-09", "2026-12-20"),
     }
 
 

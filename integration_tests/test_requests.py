@@ -15,6 +15,7 @@ from integration_tests.truth import (
     assert_complete,
     counted,
     expected,
+    last_planned_day,
     monday_of,
     report_windows,
     today,
@@ -151,13 +152,15 @@ def _fewest_listings(sandbox: Sandbox, workspace: str) -> Counter[str]:
 
 def _fewest_reports(sandbox: Sandbox, workspace: str, first_day: date | None) -> Counter[str]:
     needed = first_day or creation_day(workspace)
-    weeks = (monday_of(today()) - monday_of(needed)).days // 7 + 1
+    planned = last_planned_day()
+    # Those that end until then.
+    weeks = (monday_of(planned + timedelta(days=1)) - monday_of(needed)).days // 7
     found = Counter({"/workspaces/*/reports/weekly": weeks})
     for stream, name, last_day in (
-        ("detailed_report", "detailed", today() + timedelta(days=31)),
-        ("summary_report", "summary", today()),
+        ("detailed_report", "detailed", planned),
+        ("summary_report", "summary", planned),
         ("attendance_report", "attendance", today()),
-        ("expense_report", "expenses/detailed", today()),
+        ("expense_report", "expenses/detailed", planned),
     ):
         path = f"/workspaces/*/reports/{name}"
         records = expected(sandbox, stream, [workspace])

@@ -16,8 +16,15 @@ from integration_tests.airbyte import Output, key_of
 from integration_tests.sandbox.client import JSON, Sandbox
 
 TIMED = ("time_entries", "detailed_report")
-# Their `cursor` is the start of a record, but never later than the read.
-CLAMPED = (*TIMED, "scheduling_assignments")
+# The streams that hold what is planned, and the column with the moment, day or week of a record.
+# Their `cursor` is that, but never later than the read.
+CLAMPED = {
+    **dict.fromkeys(TIMED, "start"),
+    "scheduling_assignments": "periodStart",
+    "summary_report": "date",
+    "weekly_report": "weekStart",
+    "expense_report": "date",
+}
 EVENTS = (
     "audit_log",
     "entity_changes_created",
@@ -25,12 +32,18 @@ EVENTS = (
     "entity_changes_deleted",
 )
 REPORT_DAYS = 31
+DAY = timedelta(days=1)
 EVENT_DAYS = 364
 _ID = re.compile(r"[0-9a-f]{24}")
 
 
 def today() -> date:
     return datetime.now(timezone.utc).date()
+
+
+def last_planned_day() -> date:
+    """The last day of the reports of what is planned."""
+    return today() + REPORT_DAYS * DAY
 
 
 def monday_of(day: date) -> date:
@@ -63,11 +76,11 @@ def expected(
 
 # The last day of the reports.
 _LAST_DAY: dict[str, Callable[[], date]] = {
-    "detailed_report": lambda: today() + timedelta(days=REPORT_DAYS),
-    "summary_report": today,
-    "weekly_report": lambda: monday_of(today()) + timedelta(days=6),
+    "detailed_report": last_planned_day,
+    "summary_report": last_planned_day,
+    "weekly_report": lambda: monday_of(last_planned_day() + DAY) - DAY,
     "attendance_report": today,
-    "expense_report": today,
+    "expense_report": last_planned_day,
 }
 
 
@@ -84,14 +97,10 @@ def _since(stream: str, start_date: str) -> str:
 
 
 _MOMENTS = {
-    **dict.fromkeys(TIMED, "start"),
-    "scheduling_assignments": "periodStart",
+    **CLAMPED,
     "webhook_logs": "respondedAt",
     **dict.fromkeys(EVENTS, "timestamp"),
-    "summary_report": "date",
-    "weekly_report": "weekStart",
     "attendance_report": "date",
-    "expense_report": "date",
 }
 
 

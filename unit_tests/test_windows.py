@@ -1,6 +1,7 @@
 """Change tracking: from when on each stream is read."""
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -168,10 +169,11 @@ def test_the_weekly_report_is_asked_for_whole_weeks_from_monday(
     sent = len(clockify.sent("/weekly"))
     connection.sync()
 
-    # The 14th, ten days before the first sync, was a Saturday.
+    # The 14th, ten days before the first sync, was a Saturday, as 31 days after the second one.
+    mondays = [date(2026, 11, 9) + timedelta(weeks=number) for number in range(6)]
     assert spans(clockify.sent("/weekly")[sent:], "dateRangeStart", "dateRangeEnd") == [
-        (f"2026-11-{first}T00:00:00.000Z", f"2026-11-{last}T23:59:59.999Z")
-        for first, last in (("09", 15), ("16", 22), ("23", 29))
+        (f"{monday}T00:00:00.000Z", f"{monday + timedelta(days=6)}T23:59:59.999Z")
+        for monday in mondays
     ]
 
 
