@@ -89,16 +89,26 @@ class ObedientPagination(PageIncrement):
 
 
 class CountedPage(int):
-    """A page number that knows how many rows came before it."""
+    """A page number that knows what came before it.
+
+    Attributes:
+        rows_before: how many rows the earlier pages held.
+        announced: how many the last of them announced, None if it did not.
+        restarts: how often the reading began again.
+    """
 
     rows_before: int = 0
+    announced: int | None = None
+    restarts: int = 0
 
 
 @dataclass
 class CountedPagination(ObedientPagination):
     """Page numbers until as many rows are there as the body announces.
 
-    The stream's parameter `count_path` says where: keys and list positions.
+    The stream's parameter `count_path` says where: keys and list positions. If fewer are announced
+    than on the page before, a row was deleted meanwhile and another slipped onto a page that was
+    read already: the reading begins again. The stream drops what comes twice.
     """
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
@@ -106,11 +116,14 @@ class CountedPagination(ObedientPagination):
         self._count_path: list[str | int] = list((parameters or {}).get("count_path", []))
 
     def token_after(self, page: Page) -> Any | None:
-        rows_so_far = getattr(page.token, "rows_before", 0) + page.rows
+        before = page.token if isinstance(page.token, CountedPage) else CountedPage(0)
+        rows_so_far = before.rows_before + page.rows
         announced = announced_rows(decoded_body(page.response), self._count_path)
         if announced is None:
             if is_last_page(page.response, page.rows, self._page_size):
                 return None
+        elif before.announced is not None and announced < before.announced:
+            return self._first_again(page, before.restarts + 1)
         elif rows_so_far >= announced:
             return None
         elif page.rows == 0:
@@ -120,13 +133,32 @@ class CountedPagination(ObedientPagination):
                 rows_so_far,
                 page.response.url,
             )
-            notes = current_notes()
-            if notes is not None:
-                notes.short = True
+            _note_short()
             return None
         number = CountedPage(self.number_after(page))
         number.rows_before = rows_so_far
+        number.announced = announced
+        number.restarts = before.restarts
         return number
+
+    def _first_again(self, page: Page, restarts: int) -> CountedPage | None:
+        if restarts > _MOST_RESTARTS:
+            logger.warning("Rows keep vanishing while they are read (%s).", page.response.url)
+            _note_short()
+            return None
+        number = CountedPage(self.start_from_page)
+        number.restarts = restarts
+        return number
+
+
+# How often a listing that shrinks while it is read is read from its beginning.
+_MOST_RESTARTS = 3
+
+
+def _note_short() -> None:
+    notes = current_notes()
+    if notes is not None:
+        notes.short = True
 
 
 def announced_rows(body: Any, count_path: list[str | int]) -> int | None:

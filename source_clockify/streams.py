@@ -34,22 +34,34 @@ class StreamTraits:
     """What the wrapper has to know about a stream.
 
     Attributes:
-        overlapping_pages: its pages may repeat records.
+        overlapping_pages: its pages may repeat records, newest first.
+        restarted_pages: its pages may be read from their beginning again; the column of their id.
         begins_with_workspace: no window before the workspace's creation holds a record.
         equal_records: records may be equal in everything, so their id needs an ordinal.
         tracked: its description has the columns of change tracking.
     """
 
     overlapping_pages: bool = False
+    restarted_pages: str = ""
     begins_with_workspace: bool = False
     equal_records: bool = False
     tracked: bool = False
+
+
+# The streams with `CountedPagination`, by the column of their id.
+_RESTARTED_PAGES = {
+    "time_off_requests": "id",
+    "shared_reports": "id",
+    "detailed_report": "_id",
+    "expense_report": "id",
+}
 
 
 def traits_of(stream_name: str, config: Mapping[str, Any]) -> StreamTraits:
     """Return what the wrapper has to know about the stream of this name."""
     return StreamTraits(
         overlapping_pages=stream_name == "time_entries",
+        restarted_pages=_RESTARTED_PAGES.get(stream_name, ""),
         # A start date may well lie before the workspace: entries can be imported.
         begins_with_workspace=stream_name.endswith("_report") and not config.get("start_date"),
         equal_records=stream_name == "audit_log",
@@ -202,6 +214,8 @@ class ClockifyPartition(WrappedPartition):
             records: Iterable[Record] = self._inner.read()
             if self._traits.overlapping_pages:
                 records = without_repeats(records)
+            if self._traits.restarted_pages:
+                records = each_once(records, self._traits.restarted_pages)
             if self._traits.equal_records:
                 records = with_ordinals(records)
             yield from records
@@ -258,6 +272,17 @@ def without_repeats(records: Iterable[Record]) -> Iterator[Record]:
             prune_at = max(20_000, 2 * len(starts))
         starts[identifier] = start
         yield record
+
+
+def each_once(records: Iterable[Record], id_column: str) -> Iterator[Record]:
+    """Yield the first record with each id, and all without one."""
+    seen: set[str] = set()
+    for record in records:
+        identifier = record.get(id_column)
+        if identifier not in seen:
+            yield record
+        if identifier is not None:
+            seen.add(identifier)
 
 
 def with_ordinals(records: Iterable[Record]) -> Iterator[Record]:

@@ -277,3 +277,39 @@ def test_a_report_that_announces_more_than_it_sends_ends_and_says_so(clockify: C
     asked = clockify.sent_for("detailed_report")
     assert len(asked) == 2 * len(windows(asked))
     assert any("5" in warning and "3" in warning for warning in warnings(output))
+
+
+@pytest.mark.parametrize(("vanishing", "readings"), [(1, 2), (9, 4)])
+def test_a_report_that_shrinks_while_it_is_read_is_read_from_its_beginning_three_times_at_most(
+    clockify: Clockify, vanishing: int, readings: int
+) -> None:
+    """The deleted row has pulled another one onto the page that was read already."""
+    clockify.workspaces()
+    served = [report_row(f"r{number}", "2026-11-20T08:00:00Z") for number in range(20)]
+    firsts: list[int] = []
+
+    def answer(request: Any, context: Any) -> dict[str, Any]:
+        if request.json()["dateRangeStart"] > "2026-11-21":
+            return {"totals": [{"entriesCount": 0}], "timeentries": []}
+        page = request.json()["detailedFilter"]["page"]
+        firsts.extend([page] if page == 1 else [])
+        if page == 2 and len(firsts) <= vanishing:
+            del served[0]
+        rows = served[(page - 1) * 7 : page * 7]
+        return {"totals": [{"entriesCount": len(served)}], "timeentries": rows}
+
+    clockify.answer(
+        f"/workspaces/{WORKSPACE}/reports/detailed",
+        {"json": answer},
+        method="POST",
+        host=REPORTS,
+    )
+
+    output = read_ok("detailed_report", with_config=RECENT)
+
+    assert len(firsts) == readings
+    assert len(ids(output)) == len(set(ids(output)))
+    gave_up = any("keep vanishing" in warning for warning in warnings(output))
+    assert gave_up == (vanishing > 3)
+    if not gave_up:
+        assert {row["_id"] for row in served} <= {*ids(output)}
