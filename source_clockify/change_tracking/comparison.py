@@ -71,7 +71,7 @@ class Comparison:
 
     tracking: Tracking
     versions: Versions
-    key: Callable[[Mapping[str, Any]], str]
+    key: Callable[[Mapping[str, Any]], str | None]
     fingerprint: Callable[[Mapping[str, Any]], int]
     known: Mapping[str, Row]
     elsewhere: Callable[[str], Row | None] | None
@@ -105,6 +105,10 @@ class Comparison:
         ):
             return self.versions.current
         key = self.key(record)
+        if key is None:
+            # What has no key cannot be compared, nor be missing.
+            self.counts["without key"] += 1
+            return self.versions.current
         if key in self.seen:
             return None
         start = start_of(text)
@@ -194,17 +198,19 @@ def outcome(
     asked: list[str] = []
     expected = hidden = 0
     former = known.former_viewer if known else ""
-    returned = former == viewer
-    other_rights = bool(known and known.viewer and known.viewer != viewer) and not returned
+    returned = bool(former) and former == viewer
+    other_rights = known is not None and known.viewer != viewer and not returned
     for key, row in known_rows.items():
         due = window.holds(row) or row.missing
-        expected += due and not row.deleted
+        expected += due and not row.deleted and not (row.hidden and not returned)
         if key in seen:
             continue
         if row.deleted:
             rows[key] = row
         elif not tracking.traits.deletions or (row.hidden and not returned):
-            if _stays(row, kept):
+            # An event without a time would stay for ever.
+            is_event = tracking.traits.kind in (Kind.FEED, Kind.CHANGES)
+            if _stays(row, kept) and not (is_event and row.start is None):
                 rows[key] = row
         elif other_rights and (due or row.running or row.pending):
             rows[key] = replace(row, missing=False, hidden=True)

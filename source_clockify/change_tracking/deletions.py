@@ -17,7 +17,7 @@ from source_clockify.change_tracking.fingerprint import is_running
 from source_clockify.change_tracking.kinds import Kind
 from source_clockify.change_tracking.lookups import Answer
 from source_clockify.change_tracking.messages import tombstone
-from source_clockify.change_tracking.rows import Row, Rows, parts_of, sent_again
+from source_clockify.change_tracking.rows import Row, Rows, hashed_key, parts_of, sent_again
 from source_clockify.change_tracking.state import Partition, PartitionState
 from source_clockify.change_tracking.stream import PartitionRead, TrackedStream
 from source_clockify.change_tracking.windows import cursor_text, lookback_from, start_of
@@ -41,6 +41,7 @@ def decide(stream: TrackedStream) -> Iterator[Message]:
     moved = _found_elsewhere(stream)
     for ids, state in sorted(stream.ledger.partitions().items()):
         yield from _Decision(stream, ids, state).messages(moved)
+        stream.ledger.checkpoint()
 
 
 def _found_elsewhere(stream: TrackedStream) -> set[tuple[Partition, str]]:
@@ -51,9 +52,9 @@ def _found_elsewhere(stream: TrackedStream) -> set[tuple[Partition, str]]:
     lost = {
         key: ids
         for ids, state in partitions.items()
-        if "pending" in state.packed
+        if "pending" in state.packed or ids not in stream.reads
         for key, row in state.rows().items()
-        if row.deleted
+        if row.deleted or ids not in stream.reads
     }
     for read in stream.reads.values():
         lost |= dict.fromkeys(read.outcome.missing if read.outcome else (), read.ids)
@@ -88,15 +89,13 @@ class _Decision:
         if not (wanted or is_orphan or "pending" in self._state.packed):
             return
         self._rows = {
-            key: row
-            for key, row in self._state.rows().items()
-            if not (row.missing or row.deleted) or (self._ids, key) not in moved
+            key: row for key, row in self._state.rows().items() if (self._ids, key) not in moved
         }
         yield from self._tombstones_again()
         if wanted and read is not None and outcome is not None:
             missing = [key for key in outcome.missing if key in self._rows]
             missing = self._confirmed(read, missing, outcome.expected)
-            yield from self._settle([*missing, *outcome.asked])
+            yield from self._settle(missing, outcome.asked)
         elif is_orphan:
             yield from self._orphan()
         self._store()
@@ -105,7 +104,7 @@ class _Decision:
 
     def _is_orphan(self) -> bool:
         """Tell whether the parent of this partition is no longer listed."""
-        if len(self._ids) < 2 or self._stream.generation_failed:
+        if len(self._ids) < 2 or self._stream.generation_failed or not self._traits.deletions:
             return False
         workspace = self._ids[0]
         return (
@@ -134,31 +133,56 @@ class _Decision:
 
     # How they are settled -----------------------------------------------------------------------
 
-    def _settle(self, keys: Sequence[str]) -> Iterator[Message]:
-        if not keys:
-            return
+    def _settle(self, missing: Sequence[str], alive: Sequence[str]) -> Iterator[Message]:
+        """Settle records that are missing, and others that are most likely there."""
         if self._traits.by_id is None:
-            yield from self._read_again(keys)
-        elif self._traits.by_id.startswith("time-entries/"):
-            yield from self._entries(keys)
-        else:
-            yield from self._by_id(keys)
+            if missing and not self._may_be_elsewhere():
+                yield from self._read_again(missing)
+            return
+        # Each time in another order, so that none waits for ever where not all can be asked for.
+        now = str(self._stream.sync.horizon.now)
+        missing, alive = (
+            sorted(keys, key=lambda key: hashed_key([key, now])) for keys in (missing, alive)
+        )
+        if not self._traits.by_id.startswith("time-entries/"):
+            yield from self._by_id([*missing, *alive])
+            return
+        for keys in (alive, missing):
+            for first in range(0, len(keys), BATCH):
+                batch = keys[first : first + BATCH]
+                yield from self._entries(batch, halve=keys is alive)
 
-    def _entries(self, keys: Sequence[str]) -> Iterator[Message]:
-        """Settle records that are time entries, many at once where none is gone."""
-        lookups = self._stream.sync.lookups
-        for first in range(0, len(keys), BATCH):
-            batch = list(keys[first : first + BATCH])
-            found: Mapping[str, dict[str, Any]] = {}
-            if len(batch) > 1:
-                found = lookups.entries(self._ids[0], [parts_of(key)[-1] for key in batch]) or {}
-            moved: dict[str, dict[str, Any]] = {}
-            for key in batch:
-                record, answer = found.get(parts_of(key)[-1]), Answer.THERE
-                if record is None:
-                    record, answer = self._one(key)
-                yield from self._settle_entry(key, record, answer, moved)
-            yield from self._rows_of_days(moved)
+    def _may_be_elsewhere(self) -> bool:
+        """Tell whether what is missing may be in a partition that was not read."""
+        stream = self._stream
+        return stream.tracking.may_move(self._names) and (
+            stream.generation_failed
+            or any(
+                not read.complete for ids, read in stream.reads.items() if ids[0] == self._ids[0]
+            )
+        )
+
+    def _entries(self, keys: Sequence[str], *, halve: bool) -> Iterator[Message]:
+        """Settle time entries, many at once.
+
+        Clockify answers none of them if one is gone. Where few are, `halve` finds them.
+        """
+        found: Mapping[str, dict[str, Any]] | None = {}
+        if len(keys) > 1 and self._stream.sync.allowance.take():
+            ids = [parts_of(key)[-1] for key in keys]
+            found = self._stream.sync.lookups.entries(self._ids[0], ids)
+        if found is None and halve and len(keys) > 3:
+            middle = len(keys) // 2
+            yield from self._entries(keys[:middle], halve=halve)
+            yield from self._entries(keys[middle:], halve=halve)
+            return
+        moved: dict[str, dict[str, Any]] = {}
+        for key in keys:
+            record, answer = (found or {}).get(parts_of(key)[-1]), Answer.THERE
+            if record is None:
+                record, answer = self._one(key)
+            yield from self._settle_entry(key, record, answer, moved)
+        yield from self._rows_of_days(moved)
 
     def _settle_entry(
         self,
@@ -213,6 +237,8 @@ class _Decision:
                 return
             rows = self._again({"start_time": day, "end_time": day})
             for key in keys:
+                # A report may leave out what is there.
+                self._rows[key].missing = self._rows[key].missing and rows is None
                 if rows is not None and key in rows:
                     yield from self._there(key, rows[key])
 
@@ -254,17 +280,24 @@ class _Decision:
         if records is None:
             return None
         key = self._stream.keyer(self._names)
-        return {key(record): record for record in records}
+        keyed = ((key(record), record) for record in records)
+        return {found: record for found, record in keyed if found is not None}
 
     def _orphan(self) -> Iterator[Message]:
         """Settle a partition whose parent is no longer listed."""
-        live = [key for key, row in self._rows.items() if not row.deleted and not row.hidden]
-        if not live:
+        if not any(not row.deleted for row in self._rows.values()):
             return
         viewer = self._stream.sync.viewers.of(self._ids[0])
         if viewer is None:
             return
-        if self._state.viewer and viewer != self._state.viewer:
+        if self._state.former_viewer == viewer:
+            for row in self._rows.values():
+                row.hidden = False
+            self._state = replace(self._state, viewer=viewer, former_viewer="")
+        live = [key for key, row in self._rows.items() if not row.deleted and not row.hidden]
+        if not live:
+            return
+        if viewer != self._state.viewer:
             if self._stream.is_first_warning(self._ids[0]):
                 logger.warning(
                     "%s: a part of workspace %s is no longer listed, and the key's user or his "
@@ -291,7 +324,7 @@ class _Decision:
             keys = [key for key in live if self._is_looked_at(self._rows[key])]
             for key in keys:
                 self._rows[key].missing = True
-            yield from self._settle(keys)
+            yield from self._settle((), keys)
 
     def _kept_of_orphan(self) -> int:
         horizon = self._stream.sync.horizon

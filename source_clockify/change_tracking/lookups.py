@@ -6,6 +6,7 @@ reads them.
 """
 
 import logging
+import re
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.change_tracking.kinds import TRACKED, Kind, Traits
-from source_clockify.refusals import collecting
+from source_clockify.refusals import collecting, current_notes
 
 logger = logging.getLogger("airbyte")
 
@@ -32,6 +33,7 @@ AGAIN = "again"
 ROLES = "users"
 
 _MARK = "beside"
+_ID = re.compile("[0-9a-f]{24}")
 
 _asked = threading.local()
 
@@ -171,6 +173,10 @@ def _again(stream: Mapping[str, Any], *, filtered: bool) -> dict[str, Any]:
             name: part for name, part in selector.items() if name != "record_filter"
         }
     requester = {**retriever["requester"], "use_cache": False}
+    parameters = _parameters_of(retriever.get("partition_router") or ())
+    if parameters:
+        known = requester.get("request_parameters") or {}
+        requester["request_parameters"] = {**known, **parameters}
     return {
         **{name: part for name, part in stream.items() if name != "incremental_sync"},
         "name": f"{stream['name']} {AGAIN}",
@@ -178,15 +184,29 @@ def _again(stream: Mapping[str, Any], *, filtered: bool) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Lookups:
-    """Asks Clockify beside the listings.
+def _parameters_of(routers: Any) -> dict[str, str]:
+    """Return the request parameters that partition routers add by themselves."""
+    found: dict[str, str] = {}
+    for router in routers if isinstance(routers, list) else [routers]:
+        option = router.get("request_option") if router else None
+        if option:
+            found[option["field_name"]] = f"{{{{ stream_partition['{router['cursor_field']}'] }}}}"
+    return found
 
-    Attributes:
+
+class Lookups:
+    """Asks Clockify beside the listings; worker threads share it.
+
+    What failed once is not asked again in this sync: it has been retried for minutes.
+
+    Args:
         streams: the streams beside, by name.
     """
 
-    streams: Mapping[str, AbstractStream]
+    def __init__(self, streams: Mapping[str, AbstractStream]) -> None:
+        self._streams = streams
+        self._broken: set[tuple[str, ...]] = set()
+        self._lock = threading.Lock()
 
     def row(self, path: str) -> tuple[dict[str, Any] | None, Answer]:
         """Return the record at a path below the API, in one request."""
@@ -212,16 +232,34 @@ class Lookups:
     def _read(
         self, name: str, partition: Mapping[str, Any], window: Mapping[str, Any] | None = None
     ) -> tuple[list[dict[str, Any]], Answer]:
+        kind = _kind_of(name, partition)
+        with self._lock:
+            if kind in self._broken:
+                return [], Answer.FAILED
         asked = StreamSlice(partition=partition, cursor_slice=window or {})
         rows: list[dict[str, Any]] = []
-        with asking([asked]), collecting() as notes:
+        outer = current_notes()
+        with asking([asked]), collecting(on_wait=outer.on_wait if outer else None) as notes:
             try:
-                for part in self.streams[name].generate_partitions():
+                for part in self._streams[name].generate_partitions():
                     rows += [dict(record.data) for record in part.read()]
             except (AirbyteTracedException, requests.RequestException) as error:
-                logger.warning("What is missing stays undecided: %s", filter_secrets(str(error)))
+                with self._lock:
+                    self._broken.add(kind)
+                logger.warning(
+                    "A question beside the listings failed, so what depends on it is left to the "
+                    "next sync: %s",
+                    filter_secrets(str(error)),
+                )
                 return [], Answer.FAILED
         if notes.refusals:
             gone = all(refusal.vanished for refusal in notes.refusals)
             return [], Answer.GONE if gone else Answer.REFUSED
         return rows, Answer.FAILED if notes.short else Answer.THERE
+
+
+def _kind_of(name: str, partition: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what questions have in common of which one failed: all but the record's id."""
+    path = str(partition.get("path", ""))
+    first, _, rest = path.removeprefix("workspaces/").partition("/")
+    return name, str(partition.get("workspace_id", first)), _ID.sub("*", rest)

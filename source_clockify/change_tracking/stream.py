@@ -289,18 +289,30 @@ class TrackedStream(WrappedStream):
                 self._sent[place] = fingerprint
             return sent
 
-    def keyer(self, names: Mapping[str, str]) -> Callable[[Mapping[str, Any]], str]:
-        """Return what tells the key under which a record of a partition is kept."""
+    def keyer(self, names: Mapping[str, str]) -> Callable[[Mapping[str, Any]], str | None]:
+        """Return what tells the key under which a record of a partition is kept.
+
+        The key is None for a record that lacks a column of it.
+        """
+        is_event = self.tracking.traits.kind is Kind.FEED
         columns = self.tracking.id_columns(names)
         if self.tracking.date_column is not None:
             columns.append(self.tracking.date_column)
-        if self.tracking.traits.kind is Kind.FEED:
+        if is_event:
             columns = list(self.tracking.primary_key)
-            return lambda record: hashed_key([str(record.get(name)) for name in columns])
-        if len(columns) == 1:
-            (column,) = columns
-            return lambda record: str(record.get(column))
-        return lambda record: key_of([str(record.get(name)) for name in columns])
+
+        def key(record: Mapping[str, Any]) -> str | None:
+            parts = [record.get(column) for column in columns]
+            if None in parts:
+                return None
+            texts = [str(part) for part in parts]
+            return hashed_key(texts) if is_event else key_of(texts)
+
+        def only_key(record: Mapping[str, Any]) -> str | None:
+            part = record.get(columns[0])
+            return None if part is None else str(part)
+
+        return only_key if len(columns) == 1 and not is_event else key
 
     def stamp(self, version: int) -> Stamp:
         return Stamp(version, self.ledger.baseline_at)
@@ -357,12 +369,9 @@ class TrackedStream(WrappedStream):
             start = window_start(tracking, read.known, horizon)
         ends = [window.get("end_time") for window in read.slices]
         window = window_of(tracking, start, _last_second(tracking, ends), horizon)
-        viewer = read.known.viewer if read.known else ""
-        if tracking.traits.deletions and _depends_on_viewer(rows, read.seen, window):
-            current = self.sync.viewers.of(read.ids[0])
-            if current is None:
-                return incomplete(read.known, rows, read.seen)
-            viewer = current
+        viewer = self._viewer(read, window, rows)
+        if viewer is None:
+            return incomplete(read.known, rows, read.seen)
         covered = covers(tracking, horizon)
         if read.known is not None:
             before = read.known.covers
@@ -378,6 +387,23 @@ class TrackedStream(WrappedStream):
             covered,
             viewer,
         )
+
+    def _viewer(self, read: PartitionRead, window: Window, rows: Rows) -> str | None:
+        """Return with whose rights a partition was read, None if that must be known and is not."""
+        before = read.known.viewer if read.known else ""
+        if not self.tracking.traits.deletions:
+            return before
+        lacks = any(
+            key not in read.seen
+            and not row.deleted
+            and (row.missing or row.hidden or window.holds(row))
+            for key, row in rows.items()
+        )
+        if not lacks and not read.seen.keys() - rows.keys():
+            return self.sync.viewers.known(read.ids[0]) or before
+        viewer = self.sync.viewers.of(read.ids[0])
+        # What is new can be kept without knowing who sees it.
+        return viewer if viewer is not None or lacks else ""
 
     def is_first_warning(self, workspace_id: str) -> bool:
         """Tell whether other rights in a workspace were not warned of yet."""
@@ -419,6 +445,12 @@ class TrackedStream(WrappedStream):
             self._counts["deleted"],
             self._counts["again"],
         )
+        if self._counts["without key"]:
+            logger.warning(
+                "%s: %s records lack a column of their primary key. They are sent in every sync.",
+                self.name,
+                self._counts["without key"],
+            )
 
     @property
     def cursor(self) -> Cursor:
@@ -516,7 +548,11 @@ def partition_names(partition: Mapping[str, Any]) -> dict[str, str]:
         levels.append(levels[-1]["parent_slice"])
     for level in reversed(levels):
         names |= {name: str(value) for name, value in level.items() if name != "parent_slice"}
-    return {name: value for name, value in names.items() if value}
+    # However the workspaces are asked for, they are one partition.
+    names.pop("scope", None)
+    if not names["workspace_id"]:
+        del names["workspace_id"]
+    return names
 
 
 def partition_of(names: Sequence[str], ids: Partition) -> dict[str, Any]:
@@ -529,14 +565,6 @@ def partition_of(names: Sequence[str], ids: Partition) -> dict[str, Any]:
 
 def _window_in(stream_slice: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: stream_slice[name] for name in ("start_time", "end_time") if name in stream_slice}
-
-
-def _depends_on_viewer(rows: Rows, seen: Rows, window: Window) -> bool:
-    """Tell whether a partition shows more or less than it did: that may be for other rights."""
-    return any(key not in rows for key in seen) or any(
-        key not in seen and not row.deleted and (row.missing or row.hidden or window.holds(row))
-        for key, row in rows.items()
-    )
 
 
 def _last_second(tracking: Tracking, ends: Sequence[Any]) -> int | None:

@@ -4,10 +4,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from source_clockify.change_tracking.fingerprint import fingerprint
 from source_clockify.change_tracking.lookups import Answer, Lookups
 
-# These see everything, whatever else they are.
+# These see everything, whoever they are.
 _FULL_RIGHTS = ("OWNER", "WORKSPACE_ADMIN")
 
 
@@ -20,32 +22,39 @@ class Viewers:
     def __init__(self, lookups: Lookups) -> None:
         self._lookups = lookups
         self._lock = threading.Lock()
-        self._user_id: str | None = None
+        self._user: tuple[str, bool] | None = None
         self._found: dict[str, str | None] = {}
 
     def of(self, workspace_id: str) -> str | None:
         """Return a text that changes with the key's user or his roles; None if that failed."""
         with self._lock:
-            if self._user_id is None:
-                self._user_id = self._ask_user()
-            if self._user_id is None:
-                return None
             if workspace_id not in self._found:
-                users, answer = self._lookups.users(workspace_id)
-                failed = answer is Answer.FAILED
-                self._found[workspace_id] = None if failed else viewer_text(self._user_id, users)
+                self._found[workspace_id] = self._ask(workspace_id)
             return self._found[workspace_id]
 
-    def _ask_user(self) -> str | None:
-        row, answer = self._lookups.row("user")
-        if answer is Answer.THERE and row and row.get("id"):
-            return str(row["id"])
-        # An add-on without the right to ask: its token is the one thing that is known.
-        return "" if answer is not Answer.FAILED else None
+    def known(self, workspace_id: str) -> str | None:
+        """Return the same, None if it was not asked for."""
+        return self._found.get(workspace_id)
+
+    def _ask(self, workspace_id: str) -> str | None:
+        if self._user is None:
+            row, answer = self._lookups.row("user")
+            # An add-on may not be allowed to ask.
+            self._user = str((row or {}).get("id") or ""), answer is not Answer.FAILED
+        user_id, answered = self._user
+        if not answered:
+            return None
+        users, answer = self._lookups.users(workspace_id)
+        return None if answer is Answer.FAILED else viewer_text(user_id, users)
 
 
 def viewer_text(user_id: str, users: Sequence[Mapping[str, Any]]) -> str:
-    """Return a short text for a user with his roles among the users of a workspace."""
+    """Return a short text for a user with his roles among the users of a workspace.
+
+    It is the same for all who see everything.
+    """
     roles = next((user.get("roles") for user in users if user.get("id") == user_id), None) or []
-    full = [role["role"] for role in roles if role.get("role") in _FULL_RIGHTS]
-    return f"{fingerprint({'user': user_id, 'roles': sorted(full) or roles}):016x}"[:8]
+    if any(role.get("role") in _FULL_RIGHTS for role in roles):
+        return "all"
+    texts = sorted(orjson.dumps(role, option=orjson.OPT_SORT_KEYS).decode() for role in roles)
+    return f"{fingerprint({'user': user_id, 'roles': texts}):016x}"[:8]

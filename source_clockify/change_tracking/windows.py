@@ -156,13 +156,12 @@ def window_start(tracking: Tracking, known: PartitionState, horizon: Horizon) ->
     earliest = covers(tracking, horizon)
     if known.covers is not None and (earliest is None or earliest < known.covers):
         return earliest
-    rows = known.rows()
     start = known_from(tracking, known, horizon)
     if tracking.traits.by_id is None:
         # What cannot be read by id is read by the window until it was sent.
         wanted = [
             row.start
-            for row in rows.values()
+            for row in known.rows().values()
             if row.start is not None
             and not row.deleted
             and (row.missing or is_due(row.pending, horizon.now))
