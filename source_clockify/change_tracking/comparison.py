@@ -163,6 +163,7 @@ class Outcome:
         asked: the keys that no window reads but that are to be looked at.
         expected: how many records it should have brought.
         hidden: how many it did not bring because it was read with other rights than before.
+        is_empty: whether it brought none at all.
     """
 
     state: PartitionState | None
@@ -170,6 +171,7 @@ class Outcome:
     asked: tuple[str, ...] = ()
     expected: int = 0
     hidden: int = 0
+    is_empty: bool = False
 
 
 def incomplete(known: PartitionState | None, rows: Mapping[str, Row], seen: Rows) -> Outcome:
@@ -233,7 +235,7 @@ def outcome(
         former_viewer="" if returned else former or (known.viewer if known and hidden else ""),
         dated=tracking.date_column is not None,
     )
-    return Outcome(state.with_rows(rows), tuple(missing), tuple(asked), expected, hidden)
+    return Outcome(state.with_rows(rows), tuple(missing), tuple(asked), expected, hidden, not seen)
 
 
 def _stays(row: Row, kept: int) -> bool:

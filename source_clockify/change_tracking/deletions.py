@@ -12,7 +12,7 @@ from typing import Any
 
 import pendulum
 
-from source_clockify.change_tracking.comparison import judged
+from source_clockify.change_tracking.comparison import Outcome, judged
 from source_clockify.change_tracking.fingerprint import is_running
 from source_clockify.change_tracking.kinds import Kind
 from source_clockify.change_tracking.lookups import Answer
@@ -94,7 +94,7 @@ class _Decision:
         yield from self._tombstones_again()
         if wanted and read is not None and outcome is not None:
             missing = [key for key in outcome.missing if key in self._rows]
-            missing = self._confirmed(read, missing, outcome.expected)
+            missing = self._confirmed(read, missing, outcome)
             yield from self._settle(missing, outcome.asked)
         elif is_orphan:
             yield from self._orphan()
@@ -112,20 +112,20 @@ class _Decision:
             and workspace not in self._stream.inner.refused_workspaces
         )
 
-    def _confirmed(self, read: PartitionRead, missing: list[str], expected: int) -> list[str]:
+    def _confirmed(self, read: PartitionRead, missing: list[str], outcome: Outcome) -> list[str]:
         """Leave out what the next sync must miss too: so much is missing that it may be a fault."""
         known = read.known.rows() if read.known else {}
         new = [key for key in missing if not (key in known and known[key].missing)]
         # Without a way to ask for one record, a listing that turned empty is suspicious.
-        emptied = self._traits.by_id is None and len(missing) == expected
-        many = len(missing) > MANY_MISSING and 2 * len(missing) > expected
+        emptied = self._traits.by_id is None and outcome.is_empty
+        many = len(missing) > MANY_MISSING and 2 * len(missing) > outcome.expected
         if not new or not (many or emptied):
             return missing
         logger.warning(
             "%s: %s of %s records of %s are missing. The next sync tells whether they are gone.",
             self._stream.name,
             len(missing),
-            expected,
+            outcome.expected,
             "/".join(self._ids),
         )
         waiting = set(new)
