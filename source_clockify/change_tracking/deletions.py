@@ -237,10 +237,12 @@ class _Decision:
                 return
             rows = self._again({"start_time": day, "end_time": day})
             for key in keys:
-                # A report may leave out what is there.
-                self._rows[key].missing = self._rows[key].missing and rows is None
                 if rows is not None and key in rows:
                     yield from self._there(key, rows[key])
+                elif rows is not None:
+                    # A report may leave out what is there.
+                    self._rows[key].missing = False
+                    self._rows[key].running = is_running(moved[key])
 
     def _read_again(self, missing: Sequence[str]) -> Iterator[Message]:
         """Settle records of a listing: only what a second read lacks too is gone."""

@@ -49,6 +49,7 @@ from source_clockify.change_tracking.windows import (
     window_of,
     window_start,
 )
+from source_clockify.refusals import collecting
 from source_clockify.streams import (
     ClockifyPartition,
     ClockifyStream,
@@ -418,13 +419,14 @@ class TrackedStream(WrappedStream):
         if not self._failed:
             self.ledger.baseline_is_done()
         try:
-            for ids, data in self._decide(self):
-                partition = dict(zip(self.ledger.fields, ids, strict=True))
-                yield Record(
-                    data=data,
-                    stream_name=self.name,
-                    associated_slice=StreamSlice(partition=partition, cursor_slice={}),
-                )
+            with collecting(on_wait=self.ledger.checkpoint):
+                for ids, data in self._decide(self):
+                    partition = dict(zip(self.ledger.fields, ids, strict=True))
+                    yield Record(
+                        data=data,
+                        stream_name=self.name,
+                        associated_slice=StreamSlice(partition=partition, cursor_slice={}),
+                    )
         finally:
             self._log_counts()
 
