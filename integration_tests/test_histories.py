@@ -1,0 +1,41 @@
+"""Whatever happens to an account, an append-only consumer sees what it holds.
+
+Each history comes from a seed; `CLOCKIFY_HISTORY_SEED=17` lives through that one only. A failure
+prints the whole history.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from integration_tests.frozen import Clock, frozen_clock, read_incrementally
+from integration_tests.histories import History, Style, sandbox_options, seeds
+from integration_tests.sandbox.client import Sandbox, start
+
+
+@pytest.fixture(scope="module")
+def clock() -> Iterator[Clock]:
+    with frozen_clock() as frozen:
+        yield frozen
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Sandbox]:
+    with start(**sandbox_options()) as sandbox:
+        yield sandbox
+
+
+@pytest.mark.parametrize("seed", seeds(26))
+def test_after_every_sync_the_account_is_seen_and_nothing_is_said_twice(
+    server: Sandbox, clock: Clock, seed: int
+) -> None:
+    style = Style(syncs=6, resend=(0,), refreshes=0.05)
+    History(server, clock, read_incrementally, seed, style).run()
+
+
+@pytest.mark.parametrize("seed", seeds(20))
+def test_a_lost_sync_is_repaired_by_the_next_one_that_counts(
+    server: Sandbox, clock: Clock, seed: int
+) -> None:
+    style = Style(syncs=7, resend=(1, 1, 2), loses_one=True)
+    History(server, clock, read_incrementally, seed, style).run()
