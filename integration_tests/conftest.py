@@ -6,6 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from integration_tests.sandbox.client import Sandbox, start
+from source_clockify.interpreter import parse_in_turn
+
+# The manifest alone is read in this process too.
+parse_in_turn()
 
 
 def pytest_collection_finish() -> None:

@@ -11,6 +11,7 @@ from airbyte_cdk.exception_handler import init_uncaught_exception_handler
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_clockify.interpreter import parse_in_turn
 from source_clockify.source import SourceClockify
 
 logger = logging.getLogger("airbyte")
@@ -18,6 +19,7 @@ logger = logging.getLogger("airbyte")
 
 def run() -> None:
     init_uncaught_exception_handler(logger)
+    parse_in_turn()
     arguments = sys.argv[1:]
     source = source_of(arguments)
     # A sync makes many records and no cycles: looking for garbage takes a fifth of its time.

@@ -21,8 +21,11 @@ from jsonschema import Draft7Validator
 
 from source_clockify import source
 from source_clockify.error_handler import _listed_workspaces
+from source_clockify.interpreter import parse_in_turn
 from source_clockify.manifest import load_manifest, with_python_components
 from unit_tests.clockify import NOW, Clockify
+
+parse_in_turn()
 
 # Building the streams makes many objects and no garbage.
 gc.set_threshold(200_000, 50, 50)
