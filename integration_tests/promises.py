@@ -163,6 +163,7 @@ class Promises:
     _settled: dict[Key, Content] = field(default_factory=dict)
     _undecided: set[Key] = field(default_factory=set)
     _before_loss: dict[Key, list[Content]] = field(default_factory=dict)
+    _fleeting: dict[Key, list[Content]] = field(default_factory=dict)
     _held_rows: frozenset[str] = frozenset()
 
     def refresh(self) -> None:
@@ -173,6 +174,7 @@ class Promises:
         self._settled.clear()
         self._undecided.clear()
         self._before_loss.clear()
+        self._fleeting.clear()
         self._held_rows = frozenset()
 
     def known_rows(self) -> dict[Key, JSON]:
@@ -202,6 +204,8 @@ class Promises:
                 held = self.possible.setdefault(key, [None])
                 # What the state may not know at all it cannot look for.
                 held += [each for each in (now, *options[1:]) if each not in held]
+                if now != held[0]:
+                    held += self._fleeting.pop(key, [])
             if attempt.finished and promised and key not in self._undecided:
                 self.known[key] = [now]
             elif attempt.finished and key in sent:
@@ -250,6 +254,10 @@ class Promises:
         if key in self._settled and self._settled[key] == now:
             return
         self._settled.pop(key, None)
+        fleeting = [*self._fleeting.pop(key, []), *before]
+        if not attempt.finished and not self._follows(options, attempt):
+            # It came into the window of a sync that may have ended before it was read.
+            self._fleeting[key] = fleeting
         self.possible[key] = [now]
         if self.edge is None and not sent_any:
             # A baseline without a single record does not show.
@@ -269,6 +277,10 @@ class Promises:
         is_read = now is not None and (self._covers(now, attempt) or self._is_new(now))
         if is_read and key not in attempt.by_id:
             return True
+        return self._follows(options, attempt)
+
+    def _follows(self, options: Sequence[Content], attempt: Attempt) -> bool:
+        """Whether a row that the state knows so is looked for."""
         return all(
             held is not None and (self._covers(held, attempt) or self._is_running(held))
             for held in options

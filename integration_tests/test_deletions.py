@@ -706,3 +706,35 @@ def test_versions_do_not_run_back_with_the_clock(server: Sandbox, clock: Clock) 
         server.update(workspace, "tags", tag, {"name": name})
         connection.complete(after=-DAY)
         connection.assert_true()
+
+
+# What leaves the window
+
+
+def test_an_orphan_is_looked_at_from_the_last_sync_on(server: Sandbox, clock: Clock) -> None:
+    connection = connect(server, clock, ["time_entries"], lookback_days=2)
+    workspace = server.workspaces[0]["id"]
+    user = server.rows("users", workspaceId=workspace)[1]["id"]
+    fields = {"userId": user, "timeInterval": some_time(-HOUR)}
+    entry = server.create(workspace, "time-entries", fields)["id"]
+    connection.complete()
+    server.delete(workspace, "users", user)
+    connection.complete()
+    server.update(workspace, "time-entries", entry, {"description": "edited"})
+    connection.complete(after=3 * DAY)
+    assert connection.consumer.view("time_entries")[entry,]["description"] == "edited"
+
+
+def test_a_row_that_moved_beyond_the_end_of_its_report_is_sent_again(
+    server: Sandbox, clock: Clock
+) -> None:
+    connection = connect(server, clock, ["detailed_report"], lookback_days=2)
+    workspace = server.workspaces[0]["id"]
+    entry = server.create(workspace, "time-entries", {"timeInterval": some_time(HOUR)})["id"]
+    connection.complete()
+    interval = {"timeInterval": some_time(-40 * DAY)}
+    server.update(workspace, "time-entries", entry, interval)
+    connection.complete(delivered=False)
+    connection.complete()
+    start = connection.consumer.view("detailed_report")[workspace, entry]["start"]
+    assert start == interval["timeInterval"]["start"]

@@ -220,12 +220,12 @@ def outcome(
         elif due:
             rows[key] = replace(row, missing=True, hidden=False)
             missing.append(key)
-        elif row.start is not None and window.end is not None and row.start > window.end:
-            rows[key] = row
         elif tracking.traits.by_id and (row.running or versions.is_due(row.pending)):
             rows[key] = row
             asked.append(key)
-        elif row.pending and versions.resend:
+        elif (row.start is not None and window.end is not None and row.start > window.end) or (
+            row.pending and versions.resend
+        ):
             rows[key] = row
     state = PartitionState(
         read_at=began,

@@ -322,8 +322,8 @@ class _Decision:
         elif self._traits.by_id is not None and self._traits.kind is Kind.WINDOW:
             # The records of a user who is no longer listed live on. What is new of him does not
             # show, so the partition is still to be read from its last read on.
-            self._state = replace(self._state, kept=self._kept_of_orphan())
             keys = [key for key in live if self._is_looked_at(self._rows[key])]
+            self._state = replace(self._state, kept=self._kept_of_orphan())
             for key in keys:
                 self._rows[key].missing = True
             yield from self._settle((), keys)
@@ -335,9 +335,10 @@ class _Decision:
         )
 
     def _is_looked_at(self, row: Row) -> bool:
-        kept = self._kept_of_orphan()
+        kept = self._state.kept
         return (
             row.start is None
+            or kept is None
             or row.start >= kept
             or row.missing
             or row.running
@@ -369,6 +370,8 @@ class _Decision:
         row = Row(stream.fingerprint(record), start, running=running)
         version = judged(self._rows[key], row, stream.versions)
         if version is not None and stream.claim(self._names, key, row.fingerprint) is not None:
+            # It was sent from another partition in the meantime: it moved there.
+            del self._rows[key]
             return
         self._rows[key] = row
         if version is not None:
