@@ -170,8 +170,11 @@ def _paged_by_time(listing_paginator: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _for_many_entries(stream: Mapping[str, Any]) -> dict[str, Any]:
-    """Send both halves of a time token (see `TimeEntriesPagination`), which one option cannot, and
-    filter without a template."""
+    """Return the stream of time entries as it reads many of them.
+
+    It sends both halves of a time token (see `TimeEntriesPagination`), which one option cannot, and
+    filters without a template.
+    """
     retriever = stream["retriever"]
     requester = retriever["requester"]
     parameters = {

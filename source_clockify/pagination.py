@@ -28,6 +28,9 @@ logger = logging.getLogger("airbyte")
 # account's time zone, which may be 14 hours ahead of UTC and jumps by an hour twice a year.
 OVERLAP = pendulum.duration(days=1)
 
+# How often a listing that shrinks while it is read is read from its beginning.
+_MOST_RESTARTS = 3
+
 
 def is_last_page(response: requests.Response, rows: int, page_size: int | None) -> bool:
     """Tell whether this page is the last: by the header `Last-Page`, without one by its size.
@@ -149,10 +152,6 @@ class CountedPagination(ObedientPagination):
         number = CountedPage(self.start_from_page)
         number.restarts = restarts
         return number
-
-
-# How often a listing that shrinks while it is read is read from its beginning.
-_MOST_RESTARTS = 3
 
 
 def _note_short() -> None:

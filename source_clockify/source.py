@@ -45,7 +45,6 @@ from source_clockify.streams import ClockifyStream, traits_of
 ConcurrentPerPartitionCursor.SWITCH_TO_GLOBAL_LIMIT = 1_000_000
 ConcurrentPerPartitionCursor.DEFAULT_MAX_PARTITIONS_NUMBER = 1_000_000
 
-
 logger = logging.getLogger("airbyte")
 
 # How many records a sync asks for one by one, so that it ends; the rest waits for the next.
@@ -77,11 +76,16 @@ class SourceClockify(ConcurrentDeclarativeSource):
         manifest = with_python_components(
             load_manifest(), selected, frozenset(incremental if tracking_on else ())
         )
-        self._trackings = {
-            stream["name"]: tracking_of(stream)
+        self._definitions = {
+            stream["name"]: stream
             for entry in manifest["streams"]
+            if not is_lookup(entry)
             for stream in streams_of(entry)
-            if stream["name"] in incremental
+        }
+        self._trackings = {
+            name: tracking_of(stream)
+            for name, stream in self._definitions.items()
+            if name in incremental
         }
         self._lookups = sum(1 for entry in manifest["streams"] if is_lookup(entry))
         known = usable_state(state, catalog)
@@ -93,7 +97,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
                 known,
                 self._tracked,
                 self._trackings,
-                _cursor_fields(manifest),
+                _cursor_fields(self._definitions),
                 self._horizon,
                 tracking_on=tracking_on,
             ),
@@ -112,7 +116,10 @@ class SourceClockify(ConcurrentDeclarativeSource):
         built = super().streams(self._config)
         beside = self._lookups
         main = built[: len(built) - beside]
-        wrapped = [ClockifyStream(stream, traits_of(stream.name, self._config)) for stream in main]
+        wrapped = [
+            ClockifyStream(stream, traits_of(self._definitions[stream.name], self._config))
+            for stream in main
+        ]
         return wrapped, built[len(main) :]
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
@@ -146,10 +153,10 @@ class SourceClockify(ConcurrentDeclarativeSource):
             for gap in lacking(self.resolved_manifest, selected, workspaces):
                 gaps.add((gap.stream, gap.workspace_id))
                 logger.warning(gap.sentence)
-        self._built = self._tracking(streams, beside, workspaces, gaps)
+        self._built = self._with_tracking(streams, beside, workspaces, gaps)
         yield from super().read(logger, config, catalog, state)
 
-    def _tracking(
+    def _with_tracking(
         self,
         streams: list[ClockifyStream],
         beside: list[AbstractStream],
@@ -220,9 +227,9 @@ def _incremental_streams(catalog: ConfiguredAirbyteCatalog | None) -> set[str]:
     }
 
 
-def _cursor_fields(manifest: Mapping[str, Any]) -> dict[str, str]:
+def _cursor_fields(streams: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     return {
-        entry["name"]: entry["incremental_sync"]["cursor_field"]
-        for entry in manifest["streams"]
-        if "incremental_sync" in entry
+        name: stream["incremental_sync"]["cursor_field"]
+        for name, stream in streams.items()
+        if "incremental_sync" in stream
     }

@@ -48,20 +48,13 @@ class StreamTraits:
     tracked: bool = False
 
 
-# The streams with `CountedPagination`, by the column of their id.
-_RESTARTED_PAGES = {
-    "time_off_requests": "id",
-    "shared_reports": "id",
-    "detailed_report": "_id",
-    "expense_report": "id",
-}
-
-
-def traits_of(stream_name: str, config: Mapping[str, Any]) -> StreamTraits:
-    """Return what the wrapper has to know about the stream of this name."""
+def traits_of(stream: Mapping[str, Any], config: Mapping[str, Any]) -> StreamTraits:
+    """Return what the wrapper has to know about a stream of the manifest."""
+    stream_name = stream["name"]
+    is_counted = "count_path" in (stream.get("$parameters") or {})
     return StreamTraits(
         overlapping_pages=stream_name == "time_entries",
-        restarted_pages=_RESTARTED_PAGES.get(stream_name, ""),
+        restarted_pages=stream["primary_key"][-1] if is_counted else "",
         # A start date may well lie before the workspace: entries can be imported.
         begins_with_workspace=stream_name.endswith("_report") and not config.get("start_date"),
         equal_records=stream_name == "audit_log",

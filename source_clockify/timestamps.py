@@ -1,5 +1,8 @@
 """Times as Clockify writes them: `2024-05-31T08:30:00Z`, UTC, to the second."""
 
+from datetime import datetime
+from typing import Any
+
 import pendulum
 
 WIRE_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -15,6 +18,24 @@ def parse_time(text: str) -> pendulum.DateTime:
     if not isinstance(moment, pendulum.DateTime):
         raise ValueError(f"{text!r} is no timestamp")
     return moment.in_timezone("UTC")
+
+
+def second_of(value: Any) -> int | None:
+    """Return the second since 1970 of a wire timestamp or day, None for what is none."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        if len(value) == len("2024-05-31T08:30:00Z") and value[-1] == "Z":
+            # Every record passes here.
+            return int(datetime.fromisoformat(f"{value[:-1]}+00:00").timestamp())
+        return int(parse_time(value).timestamp() // 1)
+    except ValueError:
+        return None
+
+
+def format_second(second: int) -> str:
+    """Return a second since 1970 as Clockify writes it."""
+    return format_time(pendulum.from_timestamp(second))
 
 
 def format_time(moment: pendulum.DateTime) -> str:

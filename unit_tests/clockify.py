@@ -123,6 +123,11 @@ def entry(identifier: str, start: str, end: str | None = None, **fields: Any) ->
     return {"id": identifier, "description": "", "timeInterval": interval, **fields}
 
 
+def on(day: str, identifier: str | None = None, **fields: Any) -> dict[str, Any]:
+    """Return a time entry of an hour on a day, whose id is the day unless it says otherwise."""
+    return entry(identifier or day, f"{day}T08:00:00Z", f"{day}T09:00:00Z", **fields)
+
+
 def report_row(identifier: str, start: str, **fields: Any) -> dict[str, Any]:
     """Return a time entry as the detailed report has it."""
     return {"_id": identifier, "timeInterval": {"start": start, "end": None}, **fields}
@@ -606,6 +611,10 @@ class Connection:
             incremental=True,
             state=self.states,
         )
+
+
+# How a test makes a connection: of the streams it names, with these settings.
+Connect = Callable[..., Connection]
 
 
 def blob_of(state: AirbyteStateMessage) -> dict[str, Any]:

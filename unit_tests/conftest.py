@@ -23,7 +23,7 @@ from source_clockify import source
 from source_clockify.error_handler import _listed_workspaces
 from source_clockify.interpreter import parse_in_turn
 from source_clockify.manifest import load_manifest, with_python_components
-from unit_tests.clockify import NOW, Clockify
+from unit_tests.clockify import NOW, USER, Clockify, Connect, Connection
 
 parse_in_turn()
 
@@ -138,3 +138,11 @@ class TruthfulAdapter(requests_mock.Adapter):
 def clockify() -> Iterator[Clockify]:
     with requests_mock.Mocker(adapter=TruthfulAdapter(case_sensitive=True)) as mocker:
         yield Clockify(mocker)
+
+
+@pytest.fixture
+def connect(clockify: Clockify, clock: FrozenDateTimeFactory) -> Connect:
+    """Return how a connection to one workspace is made."""
+    clockify.workspaces()
+    clockify.users(USER)
+    return lambda *streams, **settings: Connection(clock, *streams, **settings)

@@ -1,11 +1,9 @@
 """Change tracking: what a sync sends in every situation in which it can begin."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from freezegun.api import FrozenDateTimeFactory
 
 from source_clockify.change_tracking import ledger
 from unit_tests.clockify import (
@@ -17,7 +15,7 @@ from unit_tests.clockify import (
     USER,
     WORKSPACE,
     Clockify,
-    Connection,
+    Connect,
     blob_of,
     changes,
     config,
@@ -28,6 +26,7 @@ from unit_tests.clockify import (
     ids,
     message_of,
     messages,
+    on,
     query,
     read_ok,
     report_row,
@@ -37,16 +36,6 @@ from unit_tests.clockify import (
 )
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-
-Connect = Callable[..., Connection]
-
-
-@pytest.fixture
-def connect(clockify: Clockify, clock: FrozenDateTimeFactory) -> Connect:
-    """Return how a connection to one workspace is made."""
-    clockify.workspaces()
-    clockify.users(USER)
-    return lambda *streams, **settings: Connection(clock, *streams, **settings)
 
 
 def tag(identifier: str, name: str = "old") -> dict[str, Any]:
@@ -350,12 +339,13 @@ def test_a_workspace_that_is_new_is_read_from_the_beginning(
     connection.sync()
     clockify.workspaces(WORKSPACE, OTHER_WORKSPACE)
     old = entry("old", "2019-01-01T00:00:00Z", "2019-01-01T01:00:00Z")
-    clockify.serve("time_entries", [old], OTHER_WORKSPACE)
+    clockify.serve("time_entries", [on("2026-11-20", "recent"), old], OTHER_WORKSPACE)
 
     output = connection.sync()
 
-    assert changes(output) == ["+old"]
-    # It is a baseline of its own, so nothing of it is sent again.
+    assert changes(output) == ["+old", "+recent"]
+    # It is new to a later sync, whose loss must be repaired; its history is what Refresh is for.
+    assert changes(connection.sync()) == ["+recent"]
     assert changes(connection.sync()) == []
 
 
@@ -429,10 +419,6 @@ def test_entries_of_a_user_who_is_no_longer_listed_live_on_and_are_read_by_id(
 # Configuration that changes ----------------------------------------------------------------------
 
 
-def on(day: str, identifier: str | None = None) -> dict[str, Any]:
-    return entry(identifier or day, f"{day}T08:00:00Z", f"{day}T09:00:00Z")
-
-
 def test_a_longer_lookback_sends_the_stretch_that_was_forgotten_once_as_new(
     clockify: Clockify, connect: Connect
 ) -> None:
@@ -443,6 +429,7 @@ def test_a_longer_lookback_sends_the_stretch_that_was_forgotten_once_as_new(
     output = connection.sync(lookback_days=30)
 
     assert changes(output) == ["+2026-11-01"]
+    assert any("lookback_days" in message.log.message for message in output.logs)
     assert changes(connection.sync()) == []
 
 
@@ -973,32 +960,3 @@ def test_an_earlier_start_date_of_the_detailed_report_is_exact(
 
     assert changes(connection.sync(start_date="2026-06-10T00:00:00Z"), key="_id") == ["+a"]
     assert changes(connection.sync(start_date="2026-06-09T00:00:00Z"), key="_id") == ["+c"]
-
-
-def test_a_longer_lookback_says_what_it_sends_once_more(
-    clockify: Clockify, connect: Connect
-) -> None:
-    connection = connect("time_entries", lookback_days=10)
-    clockify.serve("time_entries", [on("2026-11-20"), on("2026-11-01")])
-    connection.sync()
-
-    output = connection.sync(lookback_days=30)
-
-    assert any("lookback_days" in message.log.message for message in output.logs)
-
-
-def test_a_workspace_that_the_key_no_longer_sees_is_warned_of(
-    clockify: Clockify, connect: Connect
-) -> None:
-    connection = connect("tags")
-    clockify.workspaces(WORKSPACE, OTHER_WORKSPACE)
-    clockify.users(USER, of=OTHER_WORKSPACE)
-    clockify.serve("tags", [tag("a")])
-    clockify.serve("tags", [tag("b")], OTHER_WORKSPACE)
-    connection.sync()
-    clockify.workspaces(WORKSPACE)
-
-    output = connection.sync()
-
-    assert changes(output) == []
-    assert any(OTHER_WORKSPACE in warning for warning in warnings(output))

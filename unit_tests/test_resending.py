@@ -1,30 +1,19 @@
 """Change tracking: each change and each tombstone is sent again in later syncs."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from freezegun.api import FrozenDateTimeFactory
 
 from unit_tests.clockify import (
-    USER,
     WORKSPACE,
     Clockify,
+    Connect,
     Connection,
     changes,
     entry,
     hours_ago,
     messages,
 )
-
-Connect = Callable[..., Connection]
-
-
-@pytest.fixture
-def connect(clockify: Clockify, clock: FrozenDateTimeFactory) -> Connect:
-    clockify.workspaces()
-    clockify.users(USER)
-    return lambda *streams, **settings: Connection(clock, *streams, **settings)
 
 
 def tag(number: int, name: str = "old") -> dict[str, Any]:

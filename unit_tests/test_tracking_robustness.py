@@ -16,16 +16,17 @@ from unit_tests.clockify import (
     USER,
     WORKSPACE,
     Clockify,
+    Connect,
     Connection,
     addon_config,
     blob_of,
     changes,
-    entry,
     error_body,
     gone,
     hours_ago,
     message_of,
     messages,
+    on,
     query,
     read_ok,
     report_row,
@@ -35,20 +36,14 @@ from unit_tests.clockify import (
     workspace,
 )
 
-Connect = Callable[..., Connection]
-
 BROKEN = {"status_code": 400, "json": error_body(1, "Something is wrong")}
 DOWN = {"status_code": 500}
 
 
 @pytest.fixture
-def connect(clockify: Clockify, clock: FrozenDateTimeFactory) -> Connect:
+def connect(connect: Connect) -> Connect:
     """Return how a connection is made that sends every change once."""
-    clockify.workspaces()
-    clockify.users(USER)
-    return lambda *streams, **settings: Connection(
-        clock, *streams, **{"resend_changes": 0, **settings}
-    )
+    return lambda *streams, **settings: connect(*streams, **{"resend_changes": 0, **settings})
 
 
 def tag(identifier: str) -> dict[str, Any]:
@@ -57,10 +52,6 @@ def tag(identifier: str) -> dict[str, Any]:
 
 def named(*identifiers: str) -> list[dict[str, Any]]:
     return [{"id": identifier} for identifier in identifiers]
-
-
-def on(day: str, identifier: str, **fields: Any) -> dict[str, Any]:
-    return entry(identifier, f"{day}T08:00:00Z", f"{day}T09:00:00Z", **fields)
 
 
 def user(identifier: str, *roles: str) -> dict[str, Any]:

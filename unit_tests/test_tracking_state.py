@@ -1,6 +1,5 @@
 """Change tracking: the state between two syncs."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,9 +12,9 @@ from source_clockify.change_tracking import state as tracking_state
 from source_clockify.change_tracking.rows import Pending, Row
 from source_clockify.change_tracking.state import PartitionState, StreamState, decode, encode
 from unit_tests.clockify import (
-    USER,
     WORKSPACE,
     Clockify,
+    Connect,
     Connection,
     blob_of,
     changes,
@@ -26,15 +25,6 @@ from unit_tests.clockify import (
     statuses,
     warnings,
 )
-
-Connect = Callable[..., Connection]
-
-
-@pytest.fixture
-def connect(clockify: Clockify, clock: FrozenDateTimeFactory) -> Connect:
-    clockify.workspaces()
-    clockify.users(USER)
-    return lambda *streams, **settings: Connection(clock, *streams, **settings)
 
 
 def content(connection: Connection) -> dict[str, Any]:
@@ -48,10 +38,10 @@ EXAMPLE = StreamState(
     baseline_at=1795510800000,
     fields=("workspace_id", "user_id"),
     partitions={
-        ("w", "u"): PartitionState(1795510800, None, 1792918800, "1234abcd", "abcd1234").with_rows(
+        ("w", "u"): PartitionState(1795510800, 1792918800, None, "1234abcd", "abcd1234").with_rows(
             {f"{1:024x}": Row(5, 7, Pending(3, 1, 2)), "odd": Row(6, None, missing=True)}
         ),
-        ("w", "v"): PartitionState(1795510800, 0, None),
+        ("w", "v"): PartitionState(1795510800, 1792918800, 0),
     },
 )
 

@@ -1,11 +1,9 @@
 """Change tracking: from when on each stream is read."""
 
-from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from freezegun.api import FrozenDateTimeFactory
 
 from unit_tests.clockify import (
     API,
@@ -14,7 +12,7 @@ from unit_tests.clockify import (
     USER,
     WORKSPACE,
     Clockify,
-    Connection,
+    Connect,
     changes,
     entry,
     hours_ago,
@@ -23,19 +21,14 @@ from unit_tests.clockify import (
     query,
 )
 
-Connect = Callable[..., Connection]
-
 # The first sync is on Tuesday, 24 November 2026, at 9:00, and so many days later the next.
 AT = "T09:00:00Z"
 
 
 @pytest.fixture
-def connect(clockify: Clockify, clock: FrozenDateTimeFactory) -> Connect:
-    clockify.workspaces()
-    clockify.users(USER)
-    return lambda *streams, **settings: Connection(
-        clock, *streams, **{"resend_changes": 0, **settings}
-    )
+def connect(connect: Connect) -> Connect:
+    """Return how a connection is made that sends every change once."""
+    return lambda *streams, **settings: connect(*streams, **{"resend_changes": 0, **settings})
 
 
 def spans(requests: list[Any], first: str, last: str) -> list[tuple[str, str]]:

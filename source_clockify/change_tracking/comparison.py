@@ -28,8 +28,8 @@ from source_clockify.change_tracking.windows import (
     cursor_text,
     kept_from,
     read_at,
-    start_of,
 )
+from source_clockify.timestamps import second_of
 
 
 @dataclass(frozen=True)
@@ -81,18 +81,18 @@ class Comparison:
     seen: Rows = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
+    def __post_init__(self) -> None:
+        self._column = self.tracking.traits.start
+        self._has_timers = self.tracking.traits.kind is Kind.WINDOW
+        # Most of a new partition is older than what is remembered, and told by its text alone.
+        self._kept_text = cursor_text(self.tracking, self.kept) if self.unknown.is_new else ""
+
     def version_of(self, record: Mapping[str, Any]) -> int | None:
         """Return the version with which a record is to be sent, None if it is not."""
         version = self._version_of(record)
         if version is not None:
             self.counts["sent" if version == self.versions.current else "again"] += 1
         return version
-
-    def __post_init__(self) -> None:
-        self._column = self.tracking.traits.start
-        self._has_timers = self.tracking.traits.kind is Kind.WINDOW
-        # Most of a new partition is older than what is remembered, and told by its text alone.
-        self._kept_text = cursor_text(self.tracking, self.kept) if self.unknown.is_new else ""
 
     def _version_of(self, record: Mapping[str, Any]) -> int | None:
         text = record.get(self._column) if self._column else None
@@ -111,7 +111,7 @@ class Comparison:
             return self.versions.current
         if key in self.seen:
             return None
-        start = start_of(text)
+        start = second_of(text)
         known = self.known.get(key)
         if known is None and self.elsewhere is not None:
             known = self.elsewhere(key)
@@ -195,7 +195,7 @@ def outcome(
     """Return the outcome of a complete read."""
     began = read_at(known, horizon)
     kept = kept_from(tracking, seen, began, horizon)
-    rows = {key: row for key, row in seen.items() if _stays(row, kept)}
+    rows = {key: row for key, row in seen.items() if stays(row, kept)}
     missing: list[str] = []
     asked: list[str] = []
     expected = hidden = 0
@@ -212,7 +212,7 @@ def outcome(
         elif not tracking.traits.deletions or (row.hidden and not returned):
             # An event without a time would stay for ever.
             is_event = tracking.traits.kind in (Kind.FEED, Kind.CHANGES)
-            if _stays(row, kept) and not (is_event and row.start is None):
+            if stays(row, kept) and not (is_event and row.start is None):
                 rows[key] = row
         elif other_rights and (due or row.running or row.pending):
             rows[key] = replace(row, missing=False, hidden=True)
@@ -238,6 +238,6 @@ def outcome(
     return Outcome(state.with_rows(rows), tuple(missing), tuple(asked), expected, hidden, not seen)
 
 
-def _stays(row: Row, kept: int) -> bool:
+def stays(row: Row, kept: int) -> bool:
     """Tell whether a record stays in the state after it was read."""
     return row.start is None or row.start >= kept or row.running or row.pending is not None

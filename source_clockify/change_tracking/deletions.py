@@ -10,9 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import pendulum
-
-from source_clockify.change_tracking.comparison import Outcome, judged
+from source_clockify.change_tracking.comparison import Outcome, judged, stays
 from source_clockify.change_tracking.fingerprint import is_running
 from source_clockify.change_tracking.kinds import Kind
 from source_clockify.change_tracking.lookups import Answer
@@ -20,7 +18,8 @@ from source_clockify.change_tracking.messages import tombstone
 from source_clockify.change_tracking.rows import Row, Rows, hashed_key, parts_of, sent_again
 from source_clockify.change_tracking.state import Partition, PartitionState
 from source_clockify.change_tracking.stream import PartitionRead, TrackedStream
-from source_clockify.change_tracking.windows import cursor_text, lookback_from, start_of
+from source_clockify.change_tracking.windows import DAY, cursor_text, lookback_from
+from source_clockify.timestamps import format_second, second_of
 
 logger = logging.getLogger("airbyte")
 
@@ -28,6 +27,9 @@ Message = tuple[Partition, dict[str, Any]]
 
 # From so many on, and if they are over half of a partition, the next sync must miss them too.
 MANY_MISSING = 100
+
+# Ten years: assignments are planned no further ahead.
+_FAR_AHEAD = 10 * 366 * DAY
 
 # Stands for the fingerprint of a tombstone.
 GONE = 0
@@ -79,6 +81,7 @@ class _Decision:
         self._names = dict(zip(stream.ledger.fields, ids, strict=True))
         self._state = state
         self._read = stream.reads.get(ids)
+        self._claim = stream.claimer(self._names)
         self._rows: Rows = {}
 
     def messages(self, moved: Collection[tuple[Partition, str]]) -> Iterator[Message]:
@@ -229,7 +232,7 @@ class _Decision:
         """Settle records of a report that are there: the rows of the day they lie on now."""
         days: dict[str, list[str]] = defaultdict(list)
         for key, record in moved.items():
-            start = start_of(record.get("start") or record.get("date"))
+            start = second_of(record.get("start") or record.get("date"))
             if start is not None:
                 days[cursor_text(self._stream.tracking, start)].append(key)
         for day, keys in sorted(days.items()):
@@ -267,13 +270,8 @@ class _Decision:
                 if any(_holds(window, start) for start in starts)
             ]
         # The widest there is: a record that was moved must be found.
-        now = pendulum.from_timestamp(self._stream.sync.horizon.now)
-        return [
-            {
-                "start_time": "2010-01-01T00:00:00Z",
-                "end_time": now.add(years=10).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            }
-        ]
+        ahead = self._stream.sync.horizon.now + _FAR_AHEAD
+        return [{"start_time": "2010-01-01T00:00:00Z", "end_time": format_second(ahead)}]
 
     def _again(self, window: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
         if self._read is None:
@@ -335,11 +333,9 @@ class _Decision:
         )
 
     def _is_looked_at(self, row: Row) -> bool:
-        kept = self._state.kept
         return (
             row.start is None
-            or kept is None
-            or row.start >= kept
+            or row.start >= self._state.kept
             or row.missing
             or row.running
             or self._stream.versions.is_due(row.pending)
@@ -350,7 +346,7 @@ class _Decision:
     def _gone(self, key: str) -> Iterator[Message]:
         row = self._rows[key]
         version = self._stream.versions.current
-        if self._stream.claim(self._names, key, GONE) is not None:
+        if self._claim(key, GONE) is not None:
             # It was sent from another partition in the meantime: it moved there.
             del self._rows[key]
             return
@@ -365,11 +361,11 @@ class _Decision:
         """Settle a record that was found elsewhere, in its listing's shape."""
         stream = self._stream
         column = self._traits.start
-        start = start_of(record.get(column)) if column else None
+        start = second_of(record.get(column)) if column else None
         running = self._traits.kind is Kind.WINDOW and is_running(record)
         row = Row(stream.fingerprint(record), start, running=running)
         version = judged(self._rows[key], row, stream.versions)
-        if version is not None and stream.claim(self._names, key, row.fingerprint) is not None:
+        if version is not None and self._claim(key, row.fingerprint) is not None:
             # It was sent from another partition in the meantime: it moved there.
             del self._rows[key]
             return
@@ -386,7 +382,7 @@ class _Decision:
             if row.pending is None or not versions.resend:
                 del self._rows[key]
             elif versions.is_due(row.pending):
-                if self._stream.claim(self._names, key, GONE) is not None:
+                if self._claim(key, GONE) is not None:
                     continue
                 yield self._ids, self._tombstone(key, row, row.pending.updated_at)
                 self._stream.count({"again": 1})
@@ -400,22 +396,15 @@ class _Decision:
 
     def _store(self) -> None:
         """Keep what is still of use, and forget a partition of which nothing is."""
-        kept = self._state.kept
         rows = {
             key: row
             for key, row in self._rows.items()
-            if row.start is None
-            or kept is None
-            or row.start >= kept
-            or row.running
-            or row.missing
-            or row.deleted
-            or row.pending
+            if stays(row, self._state.kept) or row.missing or row.deleted
         }
         forgotten = not rows and self._traits.parent and self._read is None and self._is_orphan()
         self._stream.ledger.put(self._ids, None if forgotten else self._state.with_rows(rows))
 
 
 def _holds(window: Mapping[str, Any], start: int) -> bool:
-    first, last = start_of(window.get("start_time")), start_of(window.get("end_time"))
+    first, last = second_of(window.get("start_time")), second_of(window.get("end_time"))
     return first is not None and last is not None and first <= start <= last

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pendulum
 from airbyte_cdk.models import AirbyteStream, SyncMode
 
 from source_clockify.change_tracking.kinds import Tracking
 from source_clockify.change_tracking.rows import Row, parts_of
+from source_clockify.timestamps import format_second
 
 UPDATED_AT = "_ab_cdc_updated_at"
 DELETED_AT = "_ab_cdc_deleted_at"
@@ -37,7 +37,7 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
 def format_version(milliseconds: int) -> str:
     """Return a moment as the columns hold it: `2026-11-24T09:00:00.000Z`."""
     seconds, rest = divmod(milliseconds, 1000)
-    return f"{pendulum.from_timestamp(seconds).strftime('%Y-%m-%dT%H:%M:%S')}.{rest:03d}Z"
+    return f"{format_second(seconds).removesuffix('Z')}.{rest:03d}Z"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def tombstone(
     if tracking.date_column is not None:
         found[tracking.date_column] = parts[-1]
     elif tracking.traits.start == "start" and row.start is not None:
-        found["start"] = pendulum.from_timestamp(row.start).strftime("%Y-%m-%dT%H:%M:%SZ")
+        found["start"] = format_second(row.start)
     return {**found, **stamp.columns(), DELETED_AT: format_version(stamp.updated_at)}
 
 

@@ -10,9 +10,10 @@ import struct
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from hashlib import blake2b
 from typing import Any
+
+from source_clockify.timestamps import format_second
 
 _SEPARATOR = "\x1f"
 _NO_START = 0xFFFFFFFF
@@ -147,7 +148,7 @@ def _packed_ids(key: str, start: int | None, dated: bool) -> bytes | None:
 
 def day_of(start: int) -> str:
     """Return the UTC day of a moment: `2026-11-24`."""
-    return datetime.fromtimestamp(start, timezone.utc).strftime("%Y-%m-%d")
+    return format_second(start)[:10]
 
 
 def unpack(packed: Mapping[str, Any], *, dated: bool = False) -> Rows:

@@ -27,8 +27,8 @@ class PartitionState:
 
     Attributes:
         read_at: when its last complete read began.
+        kept: from which start on its records are known.
         covers: the earliest start that was ever read; None for all history.
-        kept: from which start on its records are known; None for all.
         viewer: with whose rights it was read, see viewer.py.
         former_viewer: with whose rights its hidden records were seen.
         packed: its records, see rows.py.
@@ -36,8 +36,8 @@ class PartitionState:
     """
 
     read_at: int
+    kept: int
     covers: int | None = None
-    kept: int | None = None
     viewer: str = ""
     former_viewer: str = ""
     packed: Mapping[str, Any] = field(default_factory=dict)
@@ -102,10 +102,13 @@ def encode(state: StreamState) -> dict[str, Any]:
 
 
 def _partition_blob(partition: Partition, known: PartitionState) -> dict[str, Any]:
-    blob: dict[str, Any] = {"of": list(partition), "read_at": known.read_at}
-    for name in ("covers", "kept"):
-        if getattr(known, name) is not None:
-            blob[name] = getattr(known, name)
+    blob: dict[str, Any] = {
+        "of": list(partition),
+        "read_at": known.read_at,
+        "kept": known.kept,
+    }
+    if known.covers is not None:
+        blob["covers"] = known.covers
     for name in ("viewer", "former_viewer"):
         if getattr(known, name):
             blob[name] = getattr(known, name)
@@ -141,8 +144,8 @@ def decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState:
 def _partition_state(part: Mapping[str, Any], dated: bool) -> PartitionState:
     return PartitionState(
         read_at=part["read_at"],
+        kept=part["kept"],
         covers=part.get("covers"),
-        kept=part.get("kept"),
         viewer=part.get("viewer", ""),
         former_viewer=part.get("former_viewer", ""),
         packed={name: part[name] for name in ("rows", "size", "odd", "pending") if name in part},

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from airbyte_cdk.models import (
-    AirbyteMessage,
-)
+from airbyte_cdk.models import AirbyteMessage
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition as CdkPartition
 from airbyte_cdk.sources.types import Record, StreamSlice
@@ -44,7 +42,6 @@ from source_clockify.change_tracking.windows import (
     kept_from,
     known_from,
     read_at,
-    start_of,
     unknown_of,
     window_of,
     window_start,
@@ -56,8 +53,12 @@ from source_clockify.streams import (
     WrappedPartition,
     WrappedStream,
 )
+from source_clockify.timestamps import second_of
 
 logger = logging.getLogger("airbyte")
+
+# No feed reaches further back than a year.
+_LONGEST_FEED = 366 * DAY
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ class TrackedStream(WrappedStream):
         return read
 
     def _say_if_lookback_is_longer(self, known: PartitionState | None) -> None:
-        if known is None or known.kept is None or self._said_longer:
+        if known is None or self._said_longer:
             return
         since = known_from(self.tracking, known, self.sync.horizon)
         if since < known.kept - CLOCK_TOLERANCE:
@@ -256,10 +257,10 @@ class TrackedStream(WrappedStream):
             fingerprint=(lambda record: 1) if is_event else self.fingerprint,
             known=self._rows_of(read),
             elsewhere=self._elsewhere if self.known and may_move else None,
-            claim=self._claim_of(read),
+            claim=self.claimer(read.names),
             unknown=unknown_of(self.tracking, known, horizon, is_baseline=self.is_baseline),
             # Which events are the last is known at the end.
-            kept=began - 400 * DAY if is_event else kept,
+            kept=began - _LONGEST_FEED if is_event else kept,
         )
 
     def _rows_of(self, read: PartitionRead) -> Rows:
@@ -269,26 +270,23 @@ class TrackedStream(WrappedStream):
                 read.rows = read.known.rows() if read.known else {}
             return read.rows
 
-    def claim(self, names: Mapping[str, str], key: str, fingerprint: int) -> int | None:
-        """Take note that a record is sent, or return the fingerprint with which it was already.
+    def claimer(self, names: Mapping[str, str]) -> Callable[[str, int], int | None]:
+        """Return what takes note that a record of a partition is sent.
 
-        In one sync a record can come from two partitions, or in two windows.
+        It returns with which fingerprint the record was sent already, None if it was not: in one
+        sync a record can come from two partitions, or in two windows.
         """
-        return self._claim(
-            key if self.tracking.may_move(names) else (*names.values(), key), fingerprint
-        )
+        part = () if self.tracking.may_move(names) else tuple(names.values())
 
-    def _claim_of(self, read: PartitionRead) -> Callable[[str, int], int | None]:
-        if self.tracking.may_move(read.names):
-            return self._claim
-        return lambda key, fingerprint: self._claim((*read.ids, key), fingerprint)
+        def claim(key: str, fingerprint: int) -> int | None:
+            place = (*part, key) if part else key
+            with self._lock:
+                sent = self._sent.get(place)
+                if sent is None:
+                    self._sent[place] = fingerprint
+                return sent
 
-    def _claim(self, place: str | tuple[str, ...], fingerprint: int) -> int | None:
-        with self._lock:
-            sent = self._sent.get(place)
-            if sent is None:
-                self._sent[place] = fingerprint
-            return sent
+        return claim
 
     def keyer(self, names: Mapping[str, str]) -> Callable[[Mapping[str, Any]], str | None]:
         """Return what tells the key under which a record of a partition is kept.
@@ -571,7 +569,7 @@ def _window_in(stream_slice: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _last_second(tracking: Tracking, ends: Sequence[Any]) -> int | None:
     """Return the last second of the windows that end there, None if one has no end."""
-    seconds = [start_of(end) for end in ends]
+    seconds = [second_of(end) for end in ends]
     if not seconds or None in seconds:
         return None
     whole_days = tracking.traits.span is not Span.SECOND

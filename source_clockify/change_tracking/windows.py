@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import pendulum
@@ -10,7 +9,7 @@ import pendulum
 from source_clockify.change_tracking.kinds import Kind, Span, Tracking
 from source_clockify.change_tracking.rows import Row, Rows, is_due
 from source_clockify.change_tracking.state import PartitionState
-from source_clockify.timestamps import format_time, parse_time
+from source_clockify.timestamps import format_second, second_of
 
 DAY = 24 * 60 * 60
 
@@ -41,20 +40,8 @@ def horizon_of(config: Mapping[str, Any], now: int) -> Horizon:
     return Horizon(
         now=now,
         lookback=(config.get("lookback_days") or 30) * DAY,
-        start_date=start_of(config.get("start_date")),
+        start_date=second_of(config.get("start_date")),
     )
-
-
-def start_of(value: Any) -> int | None:
-    """Return the second since 1970 of a wire timestamp or day, None for what is none."""
-    if not isinstance(value, str) or not value:
-        return None
-    try:
-        if len(value) == 20 and value[-1] == "Z":
-            return int(datetime.fromisoformat(f"{value[:-1]}+00:00").timestamp())
-        return int(parse_time(value).timestamp() // 1)
-    except ValueError:
-        return None
 
 
 def round_down(moment: int, span: Span) -> int:
@@ -173,7 +160,7 @@ def window_start(tracking: Tracking, known: PartitionState, horizon: Horizon) ->
 
 def cursor_text(tracking: Tracking, moment: int) -> str:
     """Return a moment as the cursor of the manifest holds it."""
-    text = format_time(pendulum.from_timestamp(moment))
+    text = format_second(moment)
     return text if tracking.traits.span is Span.SECOND else text[:10]
 
 
