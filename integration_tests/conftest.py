@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from integration_tests.frozen import Clock, frozen_clock
 from integration_tests.sandbox.client import Sandbox, start
 from source_clockify.interpreter import parse_in_turn
 
@@ -31,3 +32,10 @@ def fresh_sandbox(shared_server: Sandbox) -> Sandbox:
     """The shared server with its first data."""
     shared_server.reset()
     return shared_server
+
+
+@pytest.fixture(scope="module")
+def clock() -> Iterator[Clock]:
+    """The clock of this process, stopped for a module."""
+    with frozen_clock() as frozen:
+        yield frozen

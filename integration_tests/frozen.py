@@ -4,7 +4,6 @@ Sleeping moves the clock and takes no time. What the CDK makes anew for every co
 always the same, is made once, so that a sync of a small account takes a tenth of a second.
 """
 
-import functools
 import logging
 import tempfile
 import time
@@ -12,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 import pytest
@@ -21,19 +20,13 @@ from airbyte_cdk.models import (
     AirbyteStateMessageSerializer,
     ConfiguredAirbyteCatalogSerializer,
 )
-from airbyte_cdk.sources.declarative import concurrent_declarative_source
-from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
-    ConcurrentDeclarativeSource,
-)
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
-from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 
 from integration_tests.airbyte import Output, catalog, discovered
 from integration_tests.sandbox.client import JSON
-from source_clockify import source
-from source_clockify.manifest import load_manifest, with_python_components
 from source_clockify.source import SourceClockify
+from unit_tests.manifests import make_once
 
 
 class Read(Protocol):
@@ -75,44 +68,9 @@ def frozen_clock() -> Iterator[Clock]:
             real_sleep(0.0005)
 
         patch.setattr(time, "sleep", sleep)
-        _make_once(patch)
+        make_once(patch)
         assert isinstance(frozen, FrozenDateTimeFactory)
         yield Clock(frozen)
-
-
-def _make_once(patch: pytest.MonkeyPatch) -> None:
-    """Load, resolve and validate each manifest once instead of for every command."""
-    resolve = ConcurrentDeclarativeSource._pre_process_manifest
-    resolved: dict[int, tuple[Any, dict[str, Any]]] = {}
-    loaded = load_manifest()
-
-    def cached_resolve(self: Any, manifest: dict[str, Any]) -> dict[str, Any]:
-        # The list is kept, so no other gets its place.
-        streams = manifest["streams"]
-        if id(streams) in resolved:
-            self._validate_source = lambda: None
-        else:
-            resolved[id(streams)] = streams, resolve(self, manifest)
-        return dict(resolved[id(streams)][1])
-
-    built: dict[str, dict[str, Any]] = {}
-
-    def cached_components(manifest: Any, *more: Any, **options: Any) -> dict[str, Any]:
-        key = repr([sorted(each) if isinstance(each, (set, frozenset)) else each for each in more])
-        key += repr(sorted(options.items()))
-        if key not in built:
-            built[key] = with_python_components(loaded, *more, **options)
-        return built[key]
-
-    patch.setattr(ConcurrentDeclarativeSource, "_pre_process_manifest", cached_resolve)
-    patch.setattr(
-        concurrent_declarative_source,
-        "get_declarative_component_schema",
-        functools.cache(concurrent_declarative_source.get_declarative_component_schema),
-    )
-    patch.setattr(Draft7Validator, "check_schema", lambda *_, **__: None)
-    patch.setattr(source, "load_manifest", lambda: loaded)
-    patch.setattr(source, "with_python_components", cached_components)
 
 
 def read_incrementally(

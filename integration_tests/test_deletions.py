@@ -11,7 +11,7 @@ import pytest
 
 from integration_tests.airbyte import Output, config_of
 from integration_tests.consumer import Consumer, Key, Message
-from integration_tests.frozen import Clock, frozen_clock, read_incrementally
+from integration_tests.frozen import Clock, read_incrementally
 from integration_tests.promises import REPORT_DAYS, rows_of
 from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.sandbox.timetext import utc_text
@@ -33,12 +33,6 @@ STREAMS = (
     "users",
 )
 ONE_PAGE, MANY_PAGES = None, 2
-
-
-@pytest.fixture(scope="module")
-def clock() -> Iterator[Clock]:
-    with frozen_clock() as frozen:
-        yield frozen
 
 
 @pytest.fixture(scope="module")

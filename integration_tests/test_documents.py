@@ -13,7 +13,7 @@ import pytest
 
 from integration_tests.airbyte import CONNECTOR, ROOT, STREAMS, Output, config_of, key_of, read
 from integration_tests.demo import CHANGING_STREAMS, LONG_ENOUGH, NOW, work
-from integration_tests.frozen import Clock, frozen_clock, read_incrementally
+from integration_tests.frozen import Clock, read_incrementally
 from integration_tests.sandbox.client import JSON, Sandbox, start
 from source_clockify.change_tracking.kinds import TRACKED, Kind, Traits
 from source_clockify.manifest import load_manifest
@@ -24,12 +24,6 @@ REPORTS = ("detailed_report", "summary_report", "weekly_report", "attendance_rep
 
 # Which sync of the fixture sent an example, by the word that introduces it.
 SYNCS = {"Baseline": 0, "New": 1, "Edited": 1, "Moved": 1, "Deleted": 1, "Sent again": 2}
-
-
-@pytest.fixture(scope="module")
-def clock() -> Iterator[Clock]:
-    with frozen_clock() as found:
-        yield found
 
 
 @dataclass

@@ -8,16 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from integration_tests.frozen import Clock, frozen_clock, read_incrementally
+from integration_tests.frozen import Clock, read_incrementally
 from integration_tests.histories import History, Style, sandbox_options, seeds
 from integration_tests.sandbox.client import Sandbox, start
 from source_clockify.change_tracking import ledger
-
-
-@pytest.fixture(scope="module")
-def clock() -> Iterator[Clock]:
-    with frozen_clock() as frozen:
-        yield frozen
 
 
 @pytest.fixture(scope="module")

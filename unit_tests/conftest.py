@@ -1,6 +1,5 @@
 """A clock that stands still, waits that take no time, and a cache of its own for every test."""
 
-import functools
 import gc
 import logging
 import time
@@ -11,19 +10,13 @@ from typing import Any
 import pytest
 import requests
 import requests_mock
-from airbyte_cdk.sources.declarative import concurrent_declarative_source
-from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
-    ConcurrentDeclarativeSource,
-)
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
-from jsonschema import Draft7Validator
 
-from source_clockify import source
 from source_clockify.error_handler import _listed_workspaces
 from source_clockify.interpreter import parse_in_turn
-from source_clockify.manifest import load_manifest, with_python_components
 from unit_tests.clockify import NOW, USER, Clockify, Connect, Connection
+from unit_tests.manifests import make_once
 
 parse_in_turn()
 
@@ -32,41 +25,9 @@ gc.set_threshold(200_000, 50, 50)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _manifest_resolved_once() -> Iterator[None]:
-    """Load, resolve and validate each manifest once: every test needs it, for half a second.
-
-    The CDK also judges the schema of the spec before each command; test_configuration does it once.
-    """
-    resolve = ConcurrentDeclarativeSource._pre_process_manifest
-    resolved: dict[int, tuple[Any, dict[str, Any]]] = {}
-    loaded = load_manifest()
-
-    def cached_resolve(self: Any, manifest: dict[str, Any]) -> dict[str, Any]:
-        # The list is kept, so no other gets its place.
-        streams = manifest["streams"]
-        if id(streams) in resolved:
-            self._validate_source = lambda: None
-        else:
-            resolved[id(streams)] = streams, resolve(self, manifest)
-        return dict(resolved[id(streams)][1])
-
-    @functools.cache
-    def with_components(selected: frozenset[str] | None, tracked: frozenset[str]) -> dict[str, Any]:
-        return with_python_components(loaded, selected, tracked)
-
-    def cached_components(manifest: Any, selected: Any, tracked: Any) -> dict[str, Any]:
-        return with_components(None if selected is None else frozenset(selected), tracked)
-
+def _manifest_made_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ConcurrentDeclarativeSource, "_pre_process_manifest", cached_resolve)
-        patch.setattr(
-            concurrent_declarative_source,
-            "get_declarative_component_schema",
-            functools.cache(concurrent_declarative_source.get_declarative_component_schema),
-        )
-        patch.setattr(Draft7Validator, "check_schema", lambda *_, **__: None)
-        patch.setattr(source, "load_manifest", lambda: loaded)
-        patch.setattr(source, "with_python_components", cached_components)
+        make_once(patch)
         yield
 
 
