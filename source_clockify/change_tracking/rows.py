@@ -119,7 +119,8 @@ def pack(rows: Rows, *, dated: bool = False) -> dict[str, Any]:
         ids = _packed_ids(key, row.start, dated)
         same_size = not packed or len(packed[0]) == len(ids or b"") + _TAIL.size
         if ids is None or number > _MOST_PENDING or not same_size:
-            odd.append([key, row.fingerprint, row.start, flags, number])
+            # Not every reader of JSON keeps a number of 64 bits.
+            odd.append([key, f"{row.fingerprint:016x}", row.start, flags, number])
         else:
             start = _NO_START if row.start is None else row.start
             packed.append(ids + _TAIL.pack(row.fingerprint, start, flags | number))
@@ -163,8 +164,8 @@ def unpack(packed: Mapping[str, Any], *, dated: bool = False) -> Rows:
         if dated:
             ids.append(day_of(start or 0))
         rows[key_of(ids)] = _row(fingerprint, start, flags, pending[flags & _MOST_PENDING])
-    for key, fingerprint, start, flags, number in packed.get("odd") or ():
-        rows[key] = _row(fingerprint, start, flags, pending[number])
+    for key, hexadecimal, start, flags, number in packed.get("odd") or ():
+        rows[key] = _row(int(hexadecimal, 16), start, flags, pending[number])
     return rows
 
 
