@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from integration_tests.frozen import Clock, frozen_clock
+from integration_tests.pubsub.emulator import find_emulator, start_emulator
+from integration_tests.pubsub.server import serve
 from integration_tests.sandbox.client import Sandbox, start
 from source_clockify.interpreter import parse_in_turn
 
@@ -39,3 +41,28 @@ def clock() -> Iterator[Clock]:
     """The clock of this process, stopped for a module."""
     with frozen_clock() as frozen:
         yield frozen
+
+
+# Google's emulator is used wherever the machine has it.
+PUBSUB_SERVERS = ["test server", *(["Google's emulator"] if find_emulator() else [])]
+
+
+@pytest.fixture(scope="session", params=PUBSUB_SERVERS)
+def pubsub_address(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a Pub/Sub server listens, as PUBSUB_EMULATOR_HOST takes it."""
+    if request.param == "test server":
+        with serve() as server:
+            yield server.address
+    else:
+        script = find_emulator()
+        assert script is not None
+        with start_emulator(script) as address:
+            yield address
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which Pub/Sub servers the tests had."""
+    line = f"Pub/Sub tests ran on: {', '.join(PUBSUB_SERVERS)}"
+    if len(PUBSUB_SERVERS) == 1:
+        line += " only (Google's emulator, a part of the Google Cloud CLI, is not on this machine)"
+    terminalreporter.write_line(line)
