@@ -1,0 +1,482 @@
+"""From Clockify to a topic and to the view of its reader.
+
+One account lives through six syncs of all streams. What the installed connector prints in each of
+them goes through the writer into a topic of every server that the machine has, and is pulled again.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+
+from integration_tests.airbyte import (
+    CONNECTOR,
+    MANIFEST_ALONE,
+    ROOT,
+    STREAMS,
+    Layer,
+    catalog,
+    config_of,
+    discovered,
+    key_of,
+)
+from integration_tests.consumer import DELETED_AT, UPDATED_AT, Consumer, Key, comparable
+from integration_tests.demo import CLOCKED_COMMAND, LONG_ENOUGH, NOW
+from integration_tests.pubsub.topic import Topic, create_topic, records_of
+from integration_tests.sandbox.client import JSON, Sandbox, start
+from integration_tests.truth import expected
+from source_clockify.change_tracking.kinds import TRACKED, Kind
+
+# Everything is younger than the lookback, so that a consumer sees every edit.
+START = f"{NOW - timedelta(days=25):%Y-%m-%dT00:00:00Z}"
+# Each event is sent once, as it was when it was read; Clockify forgets some of them.
+FEEDS = frozenset(stream for stream, each in TRACKED.items() if each.kind is Kind.FEED)
+NASTY = 'Größe "q" / </x> \u2028 \u0085 \x01 \\ 😀'
+
+Account = dict[str, dict[Key, JSON]]
+
+
+@dataclass(frozen=True)
+class Sync:
+    """One sync, and the account as it was.
+
+    Attributes:
+        printed: the standard output of the source.
+        account: the records of each stream, comparable.
+        reaches_the_topic: False where the destination loses everything, and acknowledges it.
+    """
+
+    printed: str
+    account: Account
+    reaches_the_topic: bool
+
+    @property
+    def messages(self) -> list[JSON]:
+        return [json.loads(line) for line in self.printed.split("\n") if line]
+
+    @property
+    def records(self) -> list[JSON]:
+        return [each["record"] for each in self.messages if each["type"] == "RECORD"]
+
+
+# The syncs, in their order. Each is what happens before it, and whether the topic gets it.
+LOST_BASELINE, CHANGES_AFTER_IT, REFRESH, CHANGES, LOST, REPAIR = range(6)
+
+
+@pytest.fixture(scope="module")
+def syncs(tmp_path_factory: pytest.TempPathFactory) -> list[Sync]:
+    """Six syncs of an account, 90 minutes apart."""
+    folder = tmp_path_factory.mktemp("source")
+    (folder / "catalog.json").write_text(json.dumps(catalog(STREAMS, "incremental")))
+    done: list[Sync] = []
+    state: list[JSON] | None = None
+    with start(
+        users=3, entries=15, projects=3, tasks=2, plan="ENTERPRISE", now=f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
+    ) as sandbox:
+        (folder / "config.json").write_text(json.dumps(config_of(sandbox, start_date=START)))
+
+        def sync(edits: Callable[[Sandbox], None], *, lost: bool = False) -> None:
+            nonlocal state
+            moment = NOW + len(done) * LONG_ENOUGH
+            edits(sandbox)
+            sandbox.set_now(f"{moment:%Y-%m-%dT%H:%M:%SZ}")
+            printed = read(folder, moment, state)
+            done.append(Sync(printed, account_of(sandbox, moment), not lost))
+            state = last_states(done[-1].messages)
+
+        sync(lambda _: None, lost=True)
+        sync(edit_a_little)
+        state = None
+        sync(delete_what_was_edited)
+        sync(edit_everything)
+        sync(edit_everything, lost=True)
+        sync(lambda _: None)
+    return done
+
+
+def read(folder: Path, moment: datetime, state: Sequence[JSON] | None) -> str:
+    """Run `source-clockify read` with the clock at a moment; answers what it prints."""
+    line = ["--config", folder / "config.json", "--catalog", folder / "catalog.json"]
+    if state is not None:
+        (folder / "state.json").write_text(json.dumps(state))
+        line += ["--state", folder / "state.json"]
+    done = subprocess.run(
+        [sys.executable, "-c", CLOCKED_COMMAND, f"{moment:%Y-%m-%dT%H:%M:%SZ}", "read", *line],
+        capture_output=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
+    return done.stdout.decode()
+
+
+def last_states(messages: Sequence[JSON]) -> list[JSON]:
+    """The last state of each stream, as Airbyte keeps it."""
+    states = [each["state"] for each in messages if each["type"] == "STATE"]
+    return list({each["stream"]["stream_descriptor"]["name"]: each for each in states}.values())
+
+
+def account_of(sandbox: Sandbox, moment: datetime) -> Account:
+    with freeze_time(moment):
+        return {
+            stream: followed(
+                stream,
+                {
+                    key_of(stream, record): comparable(stream, record)
+                    for record in expected(sandbox, stream, start_date=START)
+                },
+            )
+            for stream in STREAMS
+        }
+
+
+def followed(stream: str, records: dict[Key, JSON]) -> dict[Key, JSON]:
+    """What a consumer is told of: of an approval request its own status, not its entries."""
+    if stream == "approval_requests":
+        return {key: record["approvalRequest"]["status"] for key, record in records.items()}
+    return {key: {} for key in records} if stream in FEEDS else records
+
+
+def edit_a_little(sandbox: Sandbox) -> None:
+    workspace = sandbox.workspaces[0]["id"]
+    for collection, stream in (("tags", "tags"), ("time-entries", "time_entries")):
+        entity = (
+            ended(sandbox)[0]["id"] if stream == "time_entries" else sandbox.rows(stream)[0]["id"]
+        )
+        text = {"name": "edited"} if stream == "tags" else {"description": "edited"}
+        sandbox.update(workspace, collection, entity, text)
+
+
+def delete_what_was_edited(sandbox: Sandbox) -> None:
+    """What is in the topic, but is gone when the next baseline is read, has no tombstone."""
+    workspace = sandbox.workspaces[0]["id"]
+    sandbox.delete(workspace, "time-entries", ended(sandbox)[0]["id"])
+    sandbox.delete(workspace, "tags", sandbox.rows("tags")[0]["id"])
+
+
+def edit_everything(sandbox: Sandbox) -> None:
+    """Something new, an edit and a deletion in most streams."""
+    workspace = sandbox.workspaces[0]["id"]
+    user, other = (row["id"] for row in sandbox.rows("users")[:2])
+    project = sandbox.create(workspace, "projects", {"name": NASTY})["id"]
+    sandbox.create(workspace, "tasks", {"name": NASTY, "projectId": project})
+    entry = {
+        "userId": other,
+        "projectId": project,
+        "description": NASTY,
+        "timeInterval": {"start": "2026-11-24T08:00:00Z", "end": "2026-11-24T08:30:00Z"},
+    }
+    sandbox.create(workspace, "time-entries", entry)
+    sandbox.create(workspace, "clients", {"name": NASTY})
+    sandbox.create(workspace, "time-off-requests", {"userId": user})
+    expense = {"date": "2026-11-23", "total": 1234, "userId": user, "projectId": project}
+    sandbox.create(workspace, "expenses", expense)
+
+    described, deleted, moved = (row["id"] for row in ended(sandbox)[-4:-1])
+    sandbox.update(workspace, "time-entries", described, {"description": NASTY})
+    sandbox.delete(workspace, "time-entries", deleted)
+    earlier = {"start": f"{NOW - timedelta(days=20):%Y-%m-%dT%H:%M:%SZ}"}
+    sandbox.update(workspace, "time-entries", moved, {"timeInterval": earlier})
+    sandbox.update(workspace, "projects", sandbox.rows("projects")[0]["id"], {"name": "renamed"})
+    for collection, stream in (
+        ("tags", "tags"),
+        ("tasks", "tasks"),
+        ("clients", "clients"),
+        ("expenses", "expenses"),
+    ):
+        sandbox.delete(workspace, collection, sandbox.rows(stream)[0]["id"])
+
+
+def ended(sandbox: Sandbox) -> list[JSON]:
+    """Time entries that ended before the first sync and began within what is read, oldest first."""
+    rows = [
+        row
+        for row in sandbox.rows("time_entries")
+        if row["timeInterval"]["end"]
+        and START <= row["timeInterval"]["start"] <= f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
+    ]
+    return sorted(rows, key=lambda row: (row["timeInterval"]["start"], row["id"]))
+
+
+# The topic
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What one sync brought to the topic.
+
+    Attributes:
+        returncode: of the writer.
+        acknowledged: the states that it printed.
+        records: the messages that were pulled afterwards, as records.
+        attributes: theirs.
+        emissions: their `_airbyte_ab_id`.
+    """
+
+    returncode: int
+    acknowledged: list[JSON]
+    records: list[JSON]
+    attributes: list[dict[str, str]]
+    emissions: list[str]
+
+
+@pytest.fixture(scope="module")
+def deliveries(
+    syncs: list[Sync], pubsub_address: str, tmp_path_factory: pytest.TempPathFactory
+) -> list[Delivery]:
+    """Every sync through the writer into one topic; what gets lost goes to one that is missing."""
+    topic = create_topic(pubsub_address, "pipeline")
+    folder = tmp_path_factory.mktemp("destination")
+    return [deliver(folder, topic, sync) for sync in syncs]
+
+
+def deliver(folder: Path, topic: Topic, sync: Sync) -> Delivery:
+    destination = (
+        topic.destination() if sync.reaches_the_topic else topic.destination(topic_id="no-topic")
+    )
+    (folder / "destination.json").write_text(json.dumps(destination))
+    (folder / "catalog.json").write_text(json.dumps(catalog(STREAMS, "incremental")))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "integration_tests.pubsub.writer", "write"),
+            *("--config", folder / "destination.json", "--catalog", folder / "catalog.json"),
+            *([] if sync.reaches_the_topic else ["--acknowledge-first"]),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PUBSUB_EMULATOR_HOST": topic.address},
+        input=sync.printed.encode(),
+        capture_output=True,
+        timeout=120,
+    )
+    printed = done.stdout.decode().split("\n")
+    messages = topic.pull()
+    return Delivery(
+        done.returncode,
+        [json.loads(line)["state"] for line in printed if line],
+        records_of(messages),
+        [dict(message.attributes) for message in messages],
+        [json.loads(message.data)["_airbyte_ab_id"] for message in messages],
+    )
+
+
+def consumer_of(deliveries: Sequence[Delivery]) -> Consumer:
+    """A consumer that has read all that was delivered."""
+    consumer = Consumer()
+    for delivery in deliveries:
+        # In any order: that of a topic is not that of the source.
+        consumer.take({"type": "RECORD", "record": each} for each in delivery.records)
+    return consumer
+
+
+def assert_view(deliveries: Sequence[Delivery], account: Account) -> None:
+    """AssertionError unless the topic merges to the account."""
+    consumer = consumer_of(deliveries)
+    for stream in STREAMS:
+        view = followed(stream, consumer.view(stream))
+        if stream in FEEDS:
+            assert view.keys() >= account[stream].keys(), stream
+        else:
+            assert view == account[stream], stream
+
+
+def as_lines(records: Sequence[JSON]) -> Counter[str]:
+    return Counter(json.dumps(each, sort_keys=True) for each in records)
+
+
+def test_every_record_arrives_as_it_was_sent(syncs: list[Sync], deliveries: list[Delivery]) -> None:
+    for sync, delivery in zip(syncs, deliveries, strict=True):
+        assert delivery.returncode == 0
+        assert as_lines(delivery.records) == as_lines(
+            sync.records if sync.reaches_the_topic else []
+        )
+        for record, attributes in zip(delivery.records, delivery.attributes, strict=True):
+            assert attributes == {"_stream": record["stream"]}
+    emissions = [each for delivery in deliveries for each in delivery.emissions]
+    assert len(set(emissions)) == len(emissions)
+
+
+def test_the_destination_acknowledges_every_state_also_of_what_it_lost(
+    syncs: list[Sync], deliveries: list[Delivery]
+) -> None:
+    for sync, delivery in zip(syncs, deliveries, strict=True):
+        states = [each["state"] for each in sync.messages if each["type"] == "STATE"]
+        assert len(states) >= len(STREAMS)
+        assert delivery.acknowledged == states
+
+
+def test_a_baseline_is_the_account_message_by_message(
+    syncs: list[Sync], deliveries: list[Delivery]
+) -> None:
+    account = syncs[REFRESH].account
+    sent = Counter(record["stream"] for record in deliveries[REFRESH].records)
+    assert sent == {stream: len(records) for stream, records in account.items()}
+    assert all(account.values())
+    assert_view(deliveries[: REFRESH + 1], account)
+
+
+def test_the_next_sync_sends_only_what_changed_and_tombstones(
+    syncs: list[Sync], deliveries: list[Delivery]
+) -> None:
+    before, after = syncs[REFRESH].account, syncs[CHANGES].account
+    changed = {
+        (stream, key, key not in after[stream])
+        for stream in STREAMS
+        for key in before[stream].keys() | after[stream].keys()
+        if before[stream].get(key) != after[stream].get(key)
+        and (key in after[stream] or stream not in FEEDS)
+    }
+    assert {stream for stream, *_ in changed} >= {
+        *("projects", "tasks", "tags", "clients", "time_entries", "expenses", "time_off_requests"),
+        *("detailed_report", "summary_report", "weekly_report", "attendance_report"),
+        *("expense_report", "audit_log", "entity_changes_created", "entity_changes_deleted"),
+    }
+    records = deliveries[CHANGES].records
+    sent = [
+        (each["stream"], key_of(each["stream"], each["data"]), DELETED_AT in each["data"])
+        for each in records
+    ]
+    assert len(set(sent)) == len(sent)
+    assert set(sent) >= changed
+    # Recent requests with changed entries, and deletions that Clockify tells of only if asked for
+    # a shorter time.
+    surplus = {stream for stream, *_ in set(sent) - changed}
+    assert surplus <= {"approval_requests", "entity_changes_deleted"}
+
+
+def test_the_view_of_the_topic_is_the_account(
+    syncs: list[Sync], deliveries: list[Delivery]
+) -> None:
+    assert_view(deliveries[: CHANGES + 1], syncs[CHANGES].account)
+
+
+def test_a_lost_sync_is_repaired_by_the_next_one(
+    syncs: list[Sync], deliveries: list[Delivery]
+) -> None:
+    lost, repair = syncs[LOST].records, deliveries[REPAIR].records
+    assert lost
+    assert deliveries[LOST].records == []
+    with pytest.raises(AssertionError):
+        assert_view(deliveries[: LOST + 1], syncs[LOST].account)
+    assert_view(deliveries[: REPAIR + 1], syncs[REPAIR].account)
+    before, lost_versions, repaired = (
+        {
+            (each["stream"], key_of(each["stream"], each["data"]), each["data"][UPDATED_AT])
+            for each in records
+        }
+        for records in (syncs[CHANGES].records, lost, repair)
+    )
+    assert lost_versions - before == repaired
+
+
+def test_a_lost_baseline_is_repaired_by_a_refresh_and_the_topic_keeps_everything(
+    syncs: list[Sync], deliveries: list[Delivery]
+) -> None:
+    changed = deliveries[CHANGES_AFTER_IT].records
+    assert deliveries[LOST_BASELINE].records == []
+    assert {each["stream"] for each in changed} >= {"tags", "time_entries"}
+    with pytest.raises(AssertionError):
+        assert_view(deliveries[:REFRESH], syncs[CHANGES_AFTER_IT].account)
+    # Among the messages before the Refresh are those of records that no tombstone ever followed.
+    gone = [
+        each
+        for each in changed
+        if key_of(each["stream"], each["data"]) not in syncs[REFRESH].account[each["stream"]]
+    ]
+    assert {each["stream"] for each in gone} >= {"tags", "time_entries"}
+    assert_view(deliveries[: REFRESH + 1], syncs[REFRESH].account)
+
+
+# Every record that any stream sends
+
+
+@pytest.fixture(scope="module")
+def full_refreshes(tmp_path_factory: pytest.TempPathFactory) -> dict[Layer, str]:
+    """What a full refresh of everything prints, with the connector and with the manifest alone."""
+    folder = tmp_path_factory.mktemp("full-refresh")
+    printed = {}
+    with start(users=3, entries=15, projects=3, tasks=2, plan="ENTERPRISE") as sandbox:
+        edit_everything(sandbox)
+        recently = datetime.now(timezone.utc) - timedelta(days=60)
+        config = config_of(sandbox, start_date=f"{recently:%Y-%m-%dT00:00:00Z}")
+        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "catalog.json").write_text(json.dumps(catalog(STREAMS, "full_refresh")))
+        for layer in (CONNECTOR, MANIFEST_ALONE):
+            command = Path(sys.executable).with_name(layer.command)
+            done = subprocess.run(
+                [
+                    *(command, "read", *layer.arguments),
+                    *("--config", folder / "config.json", "--catalog", folder / "catalog.json"),
+                ],
+                capture_output=True,
+                timeout=120,
+            )
+            assert done.returncode == 0, done.stdout.decode()
+            printed[layer] = done.stdout.decode()
+    return printed
+
+
+def assert_keeps_the_contract(printed: str) -> Counter[str]:
+    """AssertionError unless each line suits Pub/Sub; answers how many records each stream has."""
+    keys = {each["name"]: each["source_defined_primary_key"] for each in discovered()}
+    found: Counter[str] = Counter()
+    for line in filter(None, printed.split("\n")):
+        message = json.loads(line, parse_int=exact, parse_float=exact, parse_constant=no_number)
+        if message["type"] != "RECORD":
+            continue
+        record = message["record"]
+        assert "namespace" not in record, line
+        assert isinstance(record["emitted_at"], int), line
+        assert len(line.encode()) < 1_000_000, line
+        for (column,) in keys[record["stream"]]:
+            assert isinstance(record["data"].get(column), str), line
+            assert record["data"][column], line
+        found[record["stream"]] += 1
+    return found
+
+
+def exact(number: str) -> Any:
+    """A number of a record; AssertionError if a reader that has doubles only would change it."""
+    assert Decimal(repr(float(number))) == Decimal(number), number
+    return json.loads(number)
+
+
+def no_number(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def test_every_record_of_every_sync_suits_pubsub(syncs: list[Sync]) -> None:
+    counts = [assert_keeps_the_contract(sync.printed) for sync in syncs]
+    assert counts[REFRESH].keys() == {*STREAMS}
+    assert sum(DELETED_AT in each["data"] for sync in syncs for each in sync.records) > 10
+
+
+@pytest.mark.parametrize("layer", [CONNECTOR, MANIFEST_ALONE], ids=str)
+def test_every_record_of_a_full_refresh_suits_pubsub(
+    full_refreshes: dict[Layer, str], layer: Layer
+) -> None:
+    assert assert_keeps_the_contract(full_refreshes[layer]).keys() == {*STREAMS}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"stream": "tags", "data": {"id": "t"}, "emitted_at": 1, "namespace": ""}',
+        '{"stream": "tags", "data": {"id": "t"}, "emitted_at": 1.5}',
+        '{"stream": "tags", "data": {"name": "t"}, "emitted_at": 1}',
+        '{"stream": "tags", "data": {"id": "t", "n": NaN}, "emitted_at": 1}',
+        '{"stream": "tags", "data": {"id": "t", "n": 9007199254740993}, "emitted_at": 1}',
+        f'{{"stream": "tags", "data": {{"id": "t", "n": "{"x" * 1_000_000}"}}, "emitted_at": 1}}',
+    ],
+)
+def test_the_contract_can_be_broken(record: str) -> None:
+    with pytest.raises(AssertionError):
+        assert_keeps_the_contract(f'{{"type": "RECORD", "record": {record}}}')
