@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from integration_tests.frozen import Clock, frozen_clock
-from integration_tests.pubsub.emulator import find_emulator, start_emulator
-from integration_tests.pubsub.server import serve
+from integration_tests.pubsub.servers import servers
 from integration_tests.sandbox.client import Sandbox, start
 from source_clockify.interpreter import parse_in_turn
 
@@ -43,21 +42,14 @@ def clock() -> Iterator[Clock]:
         yield frozen
 
 
-# Google's emulator is used wherever the machine has it.
-PUBSUB_SERVERS = ["test server", *(["Google's emulator"] if find_emulator() else [])]
+PUBSUB_SERVERS = servers()
 
 
 @pytest.fixture(scope="session", params=PUBSUB_SERVERS)
 def pubsub_address(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Where a Pub/Sub server listens, as PUBSUB_EMULATOR_HOST takes it."""
-    if request.param == "test server":
-        with serve() as server:
-            yield server.address
-    else:
-        script = find_emulator()
-        assert script is not None
-        with start_emulator(script) as address:
-            yield address
+    """Where a Pub/Sub server listens, as PUBSUB_EMULATOR_HOST takes it; each of this machine."""
+    with PUBSUB_SERVERS[request.param]() as address:
+        yield address
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

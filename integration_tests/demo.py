@@ -1,12 +1,14 @@
-"""`bin/demo`: a Clockify workspace comes out of the connector, and then what changes in it.
+"""`bin/demo`: a Clockify workspace comes out of the connector, then what changes in it, as a topic.
 
 Starts the sandbox and runs the connector against it as Airbyte would: once with every stream, then
 four times with the state of the sync before, while somebody works in Clockify. The demo sets the
-clock of both, since a change is sent again an hour later.
+clock of both, since a change is sent again an hour later. What the four syncs print is published to
+Pub/Sub as Airbyte's destination does it, to Google's emulator if it is installed, and pulled again.
 """
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,8 +21,12 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from integration_tests.airbyte import config_of
+from google.pubsub_v1.types import PubsubMessage
+
+from integration_tests.airbyte import ROOT, config_of
 from integration_tests.configure_catalog import configured_catalog
+from integration_tests.pubsub.servers import servers
+from integration_tests.pubsub.topic import Topic, create_topic, records_of
 from integration_tests.sandbox.client import Sandbox, start
 
 COMMAND = Path(sys.executable).with_name("source-clockify")
@@ -36,7 +42,16 @@ run()
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=timezone.utc)
 LONG_ENOUGH = timedelta(minutes=90)
+# The sandbox spreads its entries over the last 120 days.
+START_DATE = f"{NOW - timedelta(days=120):%Y-%m-%dT00:00:00Z}"
+SYNCS = 4
 CHANGING_STREAMS = ("projects", "tasks", "time_entries", "time_entries_in_progress")
+
+# The columns of a message that are shown.
+SHOWN = (
+    *("id", "name", "description", "start"),
+    *("_ab_cdc_updated_at", "_ab_cdc_deleted_at", "_ab_cdc_baseline_at"),
+)
 
 # The request that each stream sends, by the end of its path.
 PATHS = {
@@ -88,6 +103,7 @@ def main() -> None:
         catalog = demo.check_and_discover()
         demo.read_everything(catalog)
         demo.track_changes(catalog)
+        demo.publish()
     print(f"\nThe configuration, the catalogs and all messages are in {folder}")
 
 
@@ -107,9 +123,7 @@ class Demo:
 
     def check_and_discover(self) -> list[dict[str, Any]]:
         """Write the configuration; answers the streams that there are, incremental."""
-        # The sandbox spreads its entries over the last 120 days.
-        start_date = f"{NOW - timedelta(days=120):%Y-%m-%dT00:00:00Z}"
-        self._write("config.json", config_of(self.sandbox, start_date=start_date))
+        self._write("config.json", config_of(self.sandbox, start_date=START_DATE))
         print("\n$ source-clockify check --config config.json", flush=True)
         for message in self._run([COMMAND], "check"):
             if message["type"] == "CONNECTION_STATUS":
@@ -136,10 +150,10 @@ class Demo:
         selected = [each for each in streams if each["stream"]["name"] in CHANGING_STREAMS]
         self._write("some.json", {"streams": selected})
         print("\nFour syncs of four streams, each with the state of the one before.")
-        consumer = Topic()
+        reader = Reader()
 
         first = self._sync(1, NOW, None)
-        consumer.lines(_records(first))
+        reader.lines(_records(first))
         for stream, count in sorted(Counter(row["stream"] for row in _records(first)).items()):
             print(f"{stream:<26}{count:>5} records")
 
@@ -148,12 +162,59 @@ class Demo:
             print(f"  {sentence}")
 
         moment, state = NOW, _state(first)
-        for number in (2, 3, 4):
+        for number in range(2, SYNCS + 1):
             moment += LONG_ENOUGH
             messages = self._sync(number, moment, state)
-            for line in consumer.lines(_records(messages)) or ["nothing"]:
+            for line in reader.lines(_records(messages)) or ["nothing"]:
                 print(line)
             state = _state(messages)
+
+    def publish(self) -> None:
+        name, server = next(iter(servers().items()))
+        with server() as address:
+            topic = create_topic(address, "clockify")
+            self._write("destination.json", topic.destination())
+            print(f"\nThe same four syncs as messages of Pub/Sub, on {name}.")
+            print(
+                "The writer makes the messages of Airbyte's destination; not all columns are shown."
+            )
+            print("$ python -m integration_tests.pubsub.writer write ... < messages", flush=True)
+            reader = Reader()
+            for number in range(1, SYNCS + 1):
+                messages = self._deliver(topic, number)
+                reader.lines(records_of(messages))
+                print(f"sync {number}: {len(messages)} messages")
+                if number == 2:
+                    print(*sorted(map(_shortened, messages)), sep="\n")
+        print("\nWhat a reader of the topic has after merging them:")
+        for stream in CHANGING_STREAMS:
+            held = reader.existing(stream)
+            same = held == self._listed(stream)
+            print(f"{stream:<26}{len(held):>5} records, {'as' if same else 'NOT as'} in Clockify")
+
+    def _listed(self, stream: str) -> set[str]:
+        """The ids of what Clockify has, as far back as is read."""
+        rows = self.sandbox.rows(stream)
+        if stream == "time_entries":
+            rows = [row for row in rows if row["timeInterval"]["start"] >= START_DATE]
+        return {row["id"] for row in rows}
+
+    def _deliver(self, topic: Topic, number: int) -> list[PubsubMessage]:
+        """Write what a sync printed to the topic as the destination does, and pull it."""
+        writer = [sys.executable, "-m", "integration_tests.pubsub.writer", "write"]
+        config, catalog = self.folder / "destination.json", self.folder / "some.json"
+        with (self.folder / f"sync-{number}.jsonl").open() as printed:
+            process = subprocess.run(
+                [*writer, "--config", config, "--catalog", catalog],
+                stdin=printed,
+                capture_output=True,
+                cwd=ROOT,
+                env={**os.environ, "PUBSUB_EMULATOR_HOST": topic.address},
+                text=True,
+            )
+        if process.returncode != 0:
+            sys.exit(f"the messages were not published: {process.stderr}")
+        return topic.pull()
 
     def _sync(
         self, number: int, moment: datetime, state: list[dict[str, Any]] | None
@@ -196,15 +257,24 @@ class Demo:
         (self.folder / name).write_text(json.dumps(content, indent=2))
 
 
-class Topic:
+class Reader:
     """All messages so far, as a reader of them tells what each of them says."""
 
     def __init__(self) -> None:
         self._versions: dict[tuple[str, str], set[str]] = {}
+        self._deleted: dict[tuple[str, str], str] = {}
 
     def lines(self, records: Collection[dict[str, Any]]) -> list[str]:
         """Append records; answers a line for each: stream, what happened, key, version."""
         return sorted(self._line(record["stream"], record["data"]) for record in records)
+
+    def existing(self, stream: str) -> set[str]:
+        """The ids whose newest version is no deletion. All syncs here have the same baseline."""
+        return {
+            key
+            for (name, key), versions in self._versions.items()
+            if name == stream and self._deleted.get((name, key)) != max(versions)
+        }
 
     def _line(self, stream: str, data: dict[str, Any]) -> str:
         versions = self._versions.setdefault((stream, data["id"]), set())
@@ -212,6 +282,7 @@ class Topic:
         happened = "changed" if versions - {version} else "new"
         if "_ab_cdc_deleted_at" in data:
             happened = "deleted"
+            self._deleted[stream, data["id"]] = version
         if version in versions:
             happened += ", again"
         versions.add(version)
@@ -250,6 +321,15 @@ def work(sandbox: Sandbox) -> Iterator[str]:
     }
     started = sandbox.create(workspace, "time-entries", timer)["id"]
     yield f"timer {started} is started: a time entry, and one in progress"
+
+
+def _shortened(message: PubsubMessage) -> str:
+    """Attributes and data of a message, without the columns that matter less here."""
+    envelope = json.loads(message.data)
+    data = envelope["_airbyte_data"]
+    envelope["_airbyte_data"] = {name: data[name] for name in SHOWN if name in data}
+    attributes = " ".join(f"{name}={value}" for name, value in message.attributes.items())
+    return f"{attributes}\n    {json.dumps(envelope, ensure_ascii=False)}"
 
 
 def _began_before(entries: list[dict[str, Any]], ago: timedelta) -> list[dict[str, Any]]:

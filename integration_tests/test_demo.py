@@ -1,5 +1,6 @@
 """The demo shows what the README says that it shows."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import sys
 import pytest
 
 from integration_tests.airbyte import ROOT, STREAMS
+from integration_tests.demo import CHANGING_STREAMS
+from integration_tests.pubsub.servers import servers
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,7 @@ def test_the_demo_shows_records_and_requests_of_every_stream(shown: str) -> None
 
 @pytest.mark.slow
 def test_the_demo_shows_each_change_twice_and_nothing_else(shown: str) -> None:
+    shown = shown.partition("\nThe same four syncs")[0]
     syncs = [part.strip().split("\n") for part in re.split(r"\nSync \d, at \d\d:\d\d:\n", shown)]
     baseline = dict(re.findall(r"(\w+) +(\d+) records", "\n".join(syncs[1])))
     assert baseline.keys() == {"projects", "tasks", "time_entries", "time_entries_in_progress"}
@@ -59,7 +63,28 @@ def test_the_demo_shows_each_change_twice_and_nothing_else(shown: str) -> None:
 
     again = [(stream, f"{what}, again", key, version) for stream, what, key, version in changes]
     assert sorted(_message(line) for line in syncs[3]) == sorted(again)
-    assert syncs[4][0] == "nothing"
+    assert syncs[4] == ["nothing"]
+
+
+@pytest.mark.slow
+def test_the_demo_ends_in_a_topic_that_merges_to_what_clockify_has(shown: str) -> None:
+    tracked, _, published = shown.partition("\nThe same four syncs as messages of Pub/Sub, on ")
+    name, _, told = published.partition(".\n")
+    assert name == next(iter(servers()))
+    baseline = re.findall(r"\w+ +(\d+) records", tracked.partition("\nSync 2")[0])
+    counts = [int(number) for number in re.findall(r"\nsync \d: (\d+) messages", told)]
+    assert counts == [sum(map(int, baseline)), 7, 7, 0]
+
+    messages = re.findall(r"\n_stream=(\w+)\n    (\{.*\})", told)
+    versions = re.findall(r"\n(\w+) +(?:new|changed|deleted) +(\w+)  (\S+)", tracked)
+    assert sorted(versions) == sorted(
+        (stream, data["id"], data["_ab_cdc_updated_at"])
+        for stream, data in (
+            (stream, json.loads(message)["_airbyte_data"]) for stream, message in messages
+        )
+    )
+    compared = re.findall(r"\n(\w+) +\d+ records, as in Clockify", told)
+    assert tuple(compared) == CHANGING_STREAMS
 
 
 def _message(line: str) -> tuple[str, str, str, str]:
