@@ -175,9 +175,7 @@ class Demo:
             topic = create_topic(address, "clockify")
             self._write("destination.json", topic.destination())
             print(f"\nThe same four syncs as messages of Pub/Sub, on {name}.")
-            print(
-                "The writer makes the messages of Airbyte's destination; not all columns are shown."
-            )
+            print("Its messages are those of Airbyte's destination; not all columns are shown.")
             print("$ python -m integration_tests.pubsub.writer write ... < messages", flush=True)
             reader = Reader()
             for number in range(1, SYNCS + 1):
