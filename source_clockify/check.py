@@ -83,10 +83,11 @@ def free_plan_advice(config: Mapping[str, Any], workspaces: Sequence[Mapping[str
     # workspaces itself.
     listings = 6 * len(workspaces) + 1
     total = listings + users
+    hours = pendulum.duration(hours=math.ceil(total / FREE_REQUESTS_PER_HOUR))
     advice = (
         f"The suggested streams take about {total} requests in a sync: {listings} for lists and "
         f"{users} for the time entries of {users} users. At {FREE_REQUESTS_PER_HOUR} requests an "
-        f"hour that is {math.ceil(total / FREE_REQUESTS_PER_HOUR)} hours."
+        f"hour that is {hours.in_words()}."
     )
     if users <= MANY_USERS:
         return advice

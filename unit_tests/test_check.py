@@ -251,7 +251,7 @@ def test_the_free_plan_is_told_how_many_requests_and_hours_a_sync_takes(
 
     assert result.succeeded
     assert "27 requests" in result.logs
-    assert "1 hours" in result.logs
+    assert "1 hour." in result.logs
     assert "detailed_report instead" not in result.logs
 
 
@@ -273,7 +273,7 @@ def test_the_paid_plan_is_told_nothing_of_this(clockify: Clockify, check: Any) -
     clockify.workspaces(workspace(memberships=members(60)))
     clockify.serve("detailed_report", [])
 
-    assert "hours" not in check().logs
+    assert "hour" not in check().logs
 
 
 def test_a_check_on_the_free_plan_takes_two_requests(clockify: Clockify, check: Any) -> None:
