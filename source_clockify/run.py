@@ -25,7 +25,13 @@ def run() -> None:
     # A sync makes many records and no cycles: looking for garbage takes a fifth of its time.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    launch(source, arguments)
+    try:
+        launch(source, arguments)
+    except BrokenPipeError:
+        # The CDK has exchanged both, and what they still hold would fail again while Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        sys.exit("Whatever read the messages has ended before the connector did.")
 
 
 def source_of(arguments: Sequence[str]) -> SourceClockify:

@@ -1,7 +1,9 @@
 """The command source-clockify."""
 
 import json
+import os
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -160,3 +162,14 @@ def test_the_image_runs_the_same_command(
     runpy.run_path(str(ROOT / "main.py"), run_name="__main__")
 
     assert '"type":"SPEC"' in capfd.readouterr().out
+
+
+def test_a_reader_that_ends_early_is_named_in_a_sentence() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    line = [Path(sys.executable).with_name("source-clockify"), "spec"]
+    with open(writing, "wb") as nobody:
+        done = subprocess.run(line, stdout=nobody, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.endswith("Whatever read the messages has ended before the connector did.\n")
+    assert "excepthook" not in done.stderr
