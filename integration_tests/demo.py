@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -356,7 +357,7 @@ def _print_streams(records: list[dict[str, Any]], requests: list[str]) -> None:
     print(f"\n{head}     {head}")
     half = (len(cells) + 1) // 2
     together = f"{'together':<26}{len(records):>8}{len(requests):>10}"
-    for left, right in zip(cells[:half], [*cells[half:], together], strict=True):
+    for left, right in zip_longest(cells[:half], [*cells[half:], together], fillvalue=" " * 44):
         print(f"{left}     {right}")
 
 

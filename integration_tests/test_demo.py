@@ -11,11 +11,13 @@ from integration_tests.airbyte import ROOT, STREAMS
 from integration_tests.demo import CHANGING_STREAMS
 from integration_tests.pubsub.servers import servers
 
+README = (ROOT / "README.md").read_text()
+
 
 @pytest.fixture(scope="module")
 def shown() -> str:
-    """What a demo of a small workspace prints."""
-    demo = [sys.executable, "-m", "integration_tests.demo", "--users", "3", "--entries", "20"]
+    """What the demo prints."""
+    demo = [sys.executable, "-m", "integration_tests.demo"]
     process = subprocess.run(demo, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout
@@ -83,8 +85,26 @@ def test_the_demo_ends_in_a_topic_that_merges_to_what_clockify_has(shown: str) -
             (stream, json.loads(message)["_airbyte_data"]) for stream, message in messages
         )
     )
+    assert len(messages) == 7
     compared = re.findall(r"\n(\w+) +\d+ records, as in Clockify", told)
     assert tuple(compared) == CHANGING_STREAMS
+
+
+@pytest.mark.slow
+def test_the_readme_shows_what_the_demo_shows(shown: str) -> None:
+    part = README.split("\n## In one minute\n")[1].split("\n## ")[0]
+    records, requests, tracked = (
+        int(number.replace(",", "")) for number in re.findall(r"\b[\d,]{3,}\b", part)[:3]
+    )
+    assert f"together{records:>26}{requests:>10}" in shown
+    assert f"\nsync 1: {tracked} messages\n" in shown
+    (excerpt,) = re.findall(r"\n\n```\n(.*?)```", part, re.DOTALL)
+    assert f"\nSync 2, at 10:30:\n{_without_fractions(excerpt)}\n" in _without_fractions(shown)
+
+
+def _without_fractions(text: str) -> str:
+    """A text without the fractions of its seconds, which differ between runs."""
+    return re.sub(r"\.\d{3}Z", "Z", text)
 
 
 def _message(line: str) -> tuple[str, str, str, str]:

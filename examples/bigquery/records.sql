@@ -1,0 +1,72 @@
+-- What exists in Clockify: a row for each record of each stream, merged from all messages of the
+-- topic as docs/change-tracking.md describes. Repeated and late messages do no harm. While a
+-- Refresh of a stream runs, only what has arrived of its new baseline is here.
+--
+--   bq query --use_legacy_sql=false < examples/bigquery/records.sql
+--
+-- It needs the table `clockify.messages`, filled by a BigQuery subscription as examples/README.md
+-- sets it up; the columns `data` and `attributes` may be JSON or STRING. A message that is no record
+-- with key and version is left out. integration_tests/test_examples.py translates the query for
+-- DuckDB and runs it there over the messages of real syncs; it was not run in BigQuery.
+CREATE OR REPLACE VIEW clockify.records AS
+WITH messages AS (
+    SELECT
+        IFNULL(JSON_VALUE(attributes, '$._namespace'), '') AS namespace,
+        JSON_VALUE(attributes, '$._stream') AS stream,
+        JSON_QUERY(data, '$._airbyte_data') AS record
+    FROM clockify.messages
+),
+
+keyed AS (
+    SELECT
+        namespace,
+        stream,
+        -- The primary keys that discover names. A part that is missing makes the whole key NULL.
+        CASE
+            WHEN stream IN ('users', 'audit_log')
+                THEN JSON_VALUE(record, '$.workspaceId') || '/' || JSON_VALUE(record, '$.id')
+            WHEN stream = 'member_profiles'
+                THEN JSON_VALUE(record, '$.workspaceId') || '/' || JSON_VALUE(record, '$.userId')
+            WHEN stream = 'invoice_settings'
+                THEN JSON_VALUE(record, '$.workspaceId')
+            WHEN stream = 'time_off_balances'
+                THEN JSON_VALUE(record, '$.policyId') || '/' || JSON_VALUE(record, '$.userId')
+            WHEN stream = 'detailed_report'
+                THEN JSON_VALUE(record, '$.workspaceId') || '/' || JSON_VALUE(record, '$._id')
+            WHEN stream = 'summary_report'
+                THEN JSON_VALUE(record, '$.workspaceId') || '/' || JSON_VALUE(record, '$.date')
+            WHEN stream = 'weekly_report'
+                THEN JSON_VALUE(record, '$.workspaceId') || '/'
+                    || JSON_VALUE(record, '$.weekStart') || '/' || JSON_VALUE(record, '$._id')
+            WHEN stream = 'attendance_report'
+                THEN JSON_VALUE(record, '$.workspaceId') || '/'
+                    || JSON_VALUE(record, '$.userId') || '/' || JSON_VALUE(record, '$.date')
+            WHEN stream IN (
+                'entity_changes_created', 'entity_changes_updated', 'entity_changes_deleted'
+            )
+                THEN JSON_VALUE(record, '$.workspaceId') || '/'
+                    || JSON_VALUE(record, '$.documentCode') || '/'
+                    || JSON_VALUE(record, '$.id') || '/' || JSON_VALUE(record, '$.timestamp')
+            ELSE JSON_VALUE(record, '$.id')
+        END AS key,
+        JSON_VALUE(record, '$._ab_cdc_baseline_at') AS baseline_at,
+        JSON_VALUE(record, '$._ab_cdc_updated_at') AS updated_at,
+        JSON_VALUE(record, '$._ab_cdc_deleted_at') AS deleted_at,
+        record
+    FROM messages
+),
+
+versions AS (
+    SELECT
+        keyed.*,
+        MAX(baseline_at) OVER (PARTITION BY namespace, stream) AS newest_baseline_at,
+        ROW_NUMBER() OVER (
+            PARTITION BY namespace, stream, key ORDER BY baseline_at DESC, updated_at DESC
+        ) AS place
+    FROM keyed
+    WHERE key IS NOT NULL AND updated_at IS NOT NULL
+)
+
+SELECT namespace, stream, key, baseline_at, updated_at, record
+FROM versions
+WHERE place = 1 AND baseline_at = newest_baseline_at AND deleted_at IS NULL;

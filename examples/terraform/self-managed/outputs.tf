@@ -1,0 +1,11 @@
+# Checked and not run: see main.tf.
+
+output "connection_id" {
+  description = "For Airbyte's API: start a sync, look at its jobs."
+  value       = airbyte_connection.clockify_to_pubsub.connection_id
+}
+
+output "source_definition_id" {
+  description = "The custom connector in Airbyte."
+  value       = airbyte_source_definition.clockify.id
+}
