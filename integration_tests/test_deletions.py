@@ -324,7 +324,7 @@ PAGED_FAULTS: tuple[Fault, ...] = (
     the_key_is_a_members,
 )
 SINGLES = [(fault, ONE_PAGE) for fault in FAULTS] + [(fault, MANY_PAGES) for fault in PAGED_FAULTS]
-PAIRS = Random(6).sample(list(combinations(FAULTS, 2)), 20)
+PAIRS = Random(6).sample(list(combinations(FAULTS, 2)), 15)
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ EXPONENT = re.compile(r"[0-9]+e[0-9]+")
 ID = re.compile(r"[0-9a-f]{24}")
 
 # Older than every entry of the sandbox.
-START = f"{today() - timedelta(days=380)}T00:00:00Z"
-DAY_BEFORE_START = f"{today() - timedelta(days=381)}T00:00:00Z"
+START = f"{today() - timedelta(days=250)}T00:00:00Z"
+DAY_BEFORE_START = f"{today() - timedelta(days=251)}T00:00:00Z"
 
 # Ids that templates and YAML read as numbers of every kind, for entities that stand in paths.
 MISLEADING = (

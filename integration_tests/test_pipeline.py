@@ -11,26 +11,21 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from decimal import Decimal
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from freezegun import freeze_time
 
 from integration_tests.airbyte import (
-    CONNECTOR,
-    MANIFEST_ALONE,
     ROOT,
     STREAMS,
-    Layer,
     catalog,
     config_of,
-    discovered,
     key_of,
 )
 from integration_tests.consumer import DELETED_AT, UPDATED_AT, Consumer, Key, comparable
+from integration_tests.contract import assert_suits_pubsub
 from integration_tests.demo import CLOCKED_COMMAND, LONG_ENOUGH, NOW
 from integration_tests.pubsub.topic import Topic, create_topic, records_of
 from integration_tests.sandbox.client import JSON, Sandbox, start
@@ -395,75 +390,13 @@ def test_a_lost_baseline_is_repaired_by_a_refresh_and_the_topic_keeps_everything
     assert_view(deliveries[: REFRESH + 1], syncs[REFRESH].account)
 
 
-# Every record that any stream sends
-
-
-@pytest.fixture(scope="module")
-def full_refreshes(tmp_path_factory: pytest.TempPathFactory) -> dict[Layer, str]:
-    """What a full refresh of everything prints, with the connector and with the manifest alone."""
-    folder = tmp_path_factory.mktemp("full-refresh")
-    printed = {}
-    with start(users=3, entries=15, projects=3, tasks=2, plan="ENTERPRISE") as sandbox:
-        edit_everything(sandbox)
-        recently = datetime.now(timezone.utc) - timedelta(days=60)
-        config = config_of(sandbox, start_date=f"{recently:%Y-%m-%dT00:00:00Z}")
-        (folder / "config.json").write_text(json.dumps(config))
-        (folder / "catalog.json").write_text(json.dumps(catalog(STREAMS, "full_refresh")))
-        for layer in (CONNECTOR, MANIFEST_ALONE):
-            command = Path(sys.executable).with_name(layer.command)
-            done = subprocess.run(
-                [
-                    *(command, "read", *layer.arguments),
-                    *("--config", folder / "config.json", "--catalog", folder / "catalog.json"),
-                ],
-                capture_output=True,
-                timeout=120,
-            )
-            assert done.returncode == 0, done.stdout.decode()
-            printed[layer] = done.stdout.decode()
-    return printed
-
-
-def assert_keeps_the_contract(printed: str) -> Counter[str]:
-    """AssertionError unless each line suits Pub/Sub; answers how many records each stream has."""
-    keys = {each["name"]: each["source_defined_primary_key"] for each in discovered()}
-    found: Counter[str] = Counter()
-    for line in filter(None, printed.split("\n")):
-        message = json.loads(line, parse_int=exact, parse_float=exact, parse_constant=no_number)
-        if message["type"] != "RECORD":
-            continue
-        record = message["record"]
-        assert "namespace" not in record, line
-        assert isinstance(record["emitted_at"], int), line
-        assert len(line.encode()) < 1_000_000, line
-        for (column,) in keys[record["stream"]]:
-            assert isinstance(record["data"].get(column), str), line
-            assert record["data"][column], line
-        found[record["stream"]] += 1
-    return found
-
-
-def exact(number: str) -> Any:
-    """A number of a record; AssertionError if a reader that has doubles only would change it."""
-    assert Decimal(repr(float(number))) == Decimal(number), number
-    return json.loads(number)
-
-
-def no_number(constant: str) -> None:
-    raise AssertionError(f"{constant} is no JSON")
+# Every record
 
 
 def test_every_record_of_every_sync_suits_pubsub(syncs: list[Sync]) -> None:
-    counts = [assert_keeps_the_contract(sync.printed) for sync in syncs]
+    counts = [assert_suits_pubsub(sync.printed) for sync in syncs]
     assert counts[REFRESH].keys() == {*STREAMS}
     assert sum(DELETED_AT in each["data"] for sync in syncs for each in sync.records) > 10
-
-
-@pytest.mark.parametrize("layer", [CONNECTOR, MANIFEST_ALONE], ids=str)
-def test_every_record_of_a_full_refresh_suits_pubsub(
-    full_refreshes: dict[Layer, str], layer: Layer
-) -> None:
-    assert assert_keeps_the_contract(full_refreshes[layer]).keys() == {*STREAMS}
 
 
 @pytest.mark.parametrize(
@@ -479,4 +412,4 @@ def test_every_record_of_a_full_refresh_suits_pubsub(
 )
 def test_the_contract_can_be_broken(record: str) -> None:
     with pytest.raises(AssertionError):
-        assert_keeps_the_contract(f'{{"type": "RECORD", "record": {record}}}')
+        assert_suits_pubsub(f'{{"type": "RECORD", "record": {record}}}')

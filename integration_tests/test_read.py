@@ -21,6 +21,7 @@ from integration_tests.airbyte import (
     discovered,
     read,
 )
+from integration_tests.contract import assert_suits_pubsub
 from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.sandbox.more_records import STREAMS as FEATURE_OF
 from integration_tests.sandbox.plans import has
@@ -122,6 +123,14 @@ def test_every_stream_is_complete(outputs: dict[Layer, Output], layer: Layer) ->
     assert output.returncode == 0
     assert output.errors == []
     assert output.statuses == dict.fromkeys(STREAMS, "COMPLETE")
+
+
+@each_layer
+def test_every_record_suits_pubsub(outputs: dict[Layer, Output], layer: Layer) -> None:
+    output = outputs[layer]
+    counts = {stream: len(records) for stream, records in output.records.items()}
+    assert assert_suits_pubsub(output.text) == counts
+    assert counts.keys() == {*STREAMS}
 
 
 def test_equal_events_of_the_audit_log_have_keys_of_their_own(

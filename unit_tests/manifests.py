@@ -1,12 +1,17 @@
 """Each manifest is made once for many tests: every test needs it, for half a second."""
 
 import functools
+import json
 from typing import Any
 
 import pytest
 from airbyte_cdk.sources.declarative import concurrent_declarative_source
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
     ConcurrentDeclarativeSource,
+)
+from airbyte_cdk.sources.declarative.models.declarative_component_schema import DeclarativeStream
+from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import (
+    ModelToComponentFactory,
 )
 from jsonschema import Draft7Validator
 
@@ -39,6 +44,20 @@ def make_once(patch: pytest.MonkeyPatch) -> None:
     def cached_components(manifest: Any, selected: Any, tracked: Any) -> dict[str, Any]:
         return with_components(None if selected is None else frozenset(selected), tracked)
 
+    create = ModelToComponentFactory.create_component
+    parsed: dict[str, Any] = {}
+
+    def cached_create(
+        self: Any, model_type: Any, component_definition: Any, config: Any, **more: Any
+    ) -> Any:
+        if model_type is not DeclarativeStream:
+            return create(self, model_type, component_definition, config, **more)
+        key = json.dumps(component_definition, default=repr)
+        if key not in parsed:
+            parsed[key] = model_type.parse_obj(component_definition)
+        return self._create_component_from_model(model=parsed[key], config=config, **more)
+
+    patch.setattr(ModelToComponentFactory, "create_component", cached_create)
     patch.setattr(ConcurrentDeclarativeSource, "_pre_process_manifest", cached_resolve)
     patch.setattr(
         concurrent_declarative_source,
