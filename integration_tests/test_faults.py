@@ -1,9 +1,14 @@
 """What goes wrong at Clockify stays where it went wrong, is said, and never gives the key away."""
 
+import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -371,3 +376,39 @@ def test_a_report_without_its_url_asks_for_it_and_nobody_else_is_asked(
     assert "server.reports_url" in output.errors_of("detailed_report")[0]
     assert with_path(fresh_sandbox.requests(), "/workspaces/*/reports/detailed") == []
     assert counted(fresh_sandbox.requests())["/workspaces/*/tags"] == 1
+
+
+# Whoever reads the messages
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A read that has begun, of more records than the CDK's queue takes."""
+    with start(users=1, entries=25_000, projects=1, tasks=1) as sandbox:
+        (tmp_path / "config.json").write_text(json.dumps(config_of(sandbox)))
+        (tmp_path / "catalog.json").write_text(json.dumps(catalog(["time_entries"])))
+        files = ["--config", tmp_path / "config.json", "--catalog", tmp_path / "catalog.json"]
+        command = Path(sys.executable).with_name(CONNECTOR.command)
+        with subprocess.Popen(
+            [command, "read", *files], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            while b'"RECORD"' not in process.stdout.readline():
+                pass
+            yield process
+            process.kill()
+
+
+def test_a_read_ends_when_its_reader_has_ended(reading: "subprocess.Popen[bytes]") -> None:
+    assert reading.stdout is not None
+    assert reading.stderr is not None
+    reading.stdout.close()
+    assert reading.wait(timeout=60) == 1
+    assert reading.stderr.read().endswith(b"cannot be written any more: Broken pipe.\n")
+
+
+def test_a_read_can_be_interrupted(reading: "subprocess.Popen[bytes]") -> None:
+    reading.send_signal(signal.SIGINT)
+    _, said = reading.communicate(timeout=60)
+    assert reading.returncode == 1
+    assert said.endswith(b"Interrupted.\n")

@@ -1,10 +1,12 @@
 """The command `source-clockify`: spec, check, discover, read."""
 
+import errno
 import gc
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
 from airbyte_cdk.exception_handler import init_uncaught_exception_handler
@@ -27,11 +29,18 @@ def run() -> None:
     gc.set_threshold(100_000, 50, 100)
     try:
         launch(source, arguments)
-    except BrokenPipeError:
-        # The CDK has exchanged both, and what they still hold would fail again while Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
-        sys.exit("Whatever read the messages has ended before the connector did.")
+    except KeyboardInterrupt:
+        _end("Interrupted.")
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        _end(f"The messages cannot be written any more: {error.strerror}.")
+
+
+def _end(reason: str) -> NoReturn:
+    """End at once: the CDK's threads may wait for room in a queue that nobody empties any more."""
+    print(reason, file=sys.__stderr__, flush=True)
+    os._exit(1)
 
 
 def source_of(arguments: Sequence[str]) -> SourceClockify:

@@ -167,9 +167,23 @@ def test_the_image_runs_the_same_command(
 def test_a_reader_that_ends_early_is_named_in_a_sentence() -> None:
     reading, writing = os.pipe()
     os.close(reading)
+    assert refused_output(writing).endswith(
+        "The messages cannot be written any more: Broken pipe.\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_named_in_a_sentence() -> None:
+    assert refused_output(os.open("/dev/full", os.O_WRONLY)).endswith(
+        "The messages cannot be written any more: No space left on device.\n"
+    )
+
+
+def refused_output(output: int) -> str:
+    """What `spec` says on standard error if its output cannot be written."""
     line = [Path(sys.executable).with_name("source-clockify"), "spec"]
-    with open(writing, "wb") as nobody:
-        done = subprocess.run(line, stdout=nobody, stderr=subprocess.PIPE, text=True, timeout=60)
+    with open(output, "wb") as refusing:
+        done = subprocess.run(line, stdout=refusing, stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 1
-    assert done.stderr.endswith("Whatever read the messages has ended before the connector did.\n")
     assert "excepthook" not in done.stderr
+    return done.stderr
