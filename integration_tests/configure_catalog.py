@@ -1,6 +1,6 @@
 """Turns the output of `discover` into the configured catalog that `read` needs.
 
-source-clockify discover --config config.json | python -m integration_tests.configure_catalog
+source-clockify discover --config config.json | python integration_tests/configure_catalog.py
 """
 
 import json

@@ -54,7 +54,7 @@ def pubsub_address(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which Pub/Sub servers the tests had."""
-    line = f"Pub/Sub tests run on: {', '.join(PUBSUB_SERVERS)}"
+    line = f"Pub/Sub servers of this machine: {', '.join(PUBSUB_SERVERS)}"
     if len(PUBSUB_SERVERS) == 1:
-        line += " only (Google's emulator, a part of the Google Cloud CLI, is not on this machine)"
+        line += " only (Google's emulator, a part of the Google Cloud CLI, or its Java is missing)"
     terminalreporter.write_line(line)

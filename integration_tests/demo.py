@@ -8,7 +8,6 @@ Pub/Sub as Airbyte's destination does it, to Google's emulator if it is installe
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import zip_longest
@@ -171,8 +171,7 @@ class Demo:
             state = _state(messages)
 
     def publish(self) -> None:
-        name, server = next(iter(servers().items()))
-        with server() as address:
+        with _pubsub() as (name, address):
             topic = create_topic(address, "clockify")
             self._write("destination.json", topic.destination())
             print(f"\nThe same four syncs as messages of Pub/Sub, on {name}.")
@@ -208,7 +207,7 @@ class Demo:
                 stdin=printed,
                 capture_output=True,
                 cwd=ROOT,
-                env={**os.environ, "PUBSUB_EMULATOR_HOST": topic.address},
+                env=topic.environment,
                 text=True,
             )
         if process.returncode != 0:
@@ -254,6 +253,20 @@ class Demo:
 
     def _write(self, name: str, content: Any) -> None:
         (self.folder / name).write_text(json.dumps(content, indent=2))
+
+
+@contextmanager
+def _pubsub() -> Iterator[tuple[str, str]]:
+    """The first server of this machine that starts: its name and its address."""
+    with ExitStack() as running:
+        for name, server in servers().items():
+            try:
+                address = running.enter_context(server())
+            except RuntimeError as error:
+                print(f"\n{name} did not start, so another server is taken: {error}")
+                continue
+            yield name, address
+            return
 
 
 class Reader:

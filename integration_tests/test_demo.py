@@ -1,24 +1,36 @@
 """The demo shows what the README says that it shows."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from datetime import datetime
 
 import pytest
 
 from integration_tests.airbyte import ROOT, STREAMS
-from integration_tests.demo import CHANGING_STREAMS
+from integration_tests.demo import CHANGING_STREAMS, NOW, START_DATE
 from integration_tests.pubsub.servers import servers
+from integration_tests.truth import EVENTS, REPORT_DAYS
 
 README = (ROOT / "README.md").read_text()
+USERS_PAGE = (ROOT / "docs" / "integrations" / "sources" / "clockify.md").read_text()
 
 
 @pytest.fixture(scope="module")
-def shown() -> str:
+def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What the demo prints."""
     demo = [sys.executable, "-m", "integration_tests.demo"]
-    process = subprocess.run(demo, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    folder = str(tmp_path_factory.mktemp("demo"))
+    process = subprocess.run(
+        demo,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": folder},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout
 
@@ -100,6 +112,47 @@ def test_the_readme_shows_what_the_demo_shows(shown: str) -> None:
     assert f"\nsync 1: {tracked} messages\n" in shown
     (excerpt,) = re.findall(r"\n\n```\n(.*?)```", part, re.DOTALL)
     assert f"\nSync 2, at 10:30:\n{_without_fractions(excerpt)}\n" in _without_fractions(shown)
+
+
+@pytest.mark.slow
+def test_the_users_page_tells_how_many_requests_a_sync_takes(shown: str) -> None:
+    part = USERS_PAGE.split("\n### Performance considerations\n")[1].split("\n## ")[0]
+    span = r"( and week| and \d+ days)?"
+    rows = re.findall(rf"^\| (`.*`) \| (\d+) for each (\w+){span}(?:\W.*)? \|$", part, re.M)
+    told = {
+        stream: (int(number), unit, span)
+        for streams, number, unit, span in rows
+        for stream in re.findall(r"`(\w+)`", streams)
+    }
+    assert told.keys() == {*STREAMS} - {"workspaces"}
+    counted = re.findall(r"(\w+) +(\d+) +(\d+)(?= {5}|\n)", shown)
+    records = {name: int(number) for name, number, _ in counted}
+    requests = {name: int(number) for name, _, number in counted}
+    units = {
+        "workspace": 1,
+        "user": records["users"],
+        "project": records["projects"],
+        "invoice": records["invoices"],
+        "policy": records["time_off_policies"],
+        "webhook": records["webhooks"],
+    }
+    for stream, (number, unit, span) in told.items():
+        times = _windows(stream, span) if span else 1
+        fewest = number * units[unit] * times
+        # Of the others one page takes all that there is here.
+        further_pages = records[stream] // 50 if stream in (*EVENTS, "webhook_logs") else 0
+        assert fewest <= requests[stream] <= fewest + further_pages, stream
+
+
+def _windows(stream: str, span: str) -> int:
+    """How many windows there are in what the demo reads."""
+    first = datetime.fromisoformat(START_DATE[:10]).date()
+    ahead = 0 if stream == "attendance_report" or span == " and 30 days" else REPORT_DAYS
+    days = (NOW.date() - first).days + 1 + ahead
+    if span == " and week":
+        return days // 7
+    (length,) = re.findall(r"^ and (\d+) days$", span)
+    return -(-days // int(length))
 
 
 def _without_fractions(text: str) -> str:

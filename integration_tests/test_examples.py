@@ -26,6 +26,7 @@ from typing import Any
 import duckdb
 import pytest
 import sqlglot
+from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.pubsub_v1 import SubscriberClient
 from google.pubsub_v1.services.publisher import PublisherClient
 
@@ -98,12 +99,12 @@ class Place:
     @property
     def environment(self) -> dict[str, str]:
         path = [str(self.folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
-        inherited = {name: value for name, value in os.environ.items() if name != "SOURCE"}
+        inherited = {**self.topic.environment}
+        inherited.pop("SOURCE", None)
         return {
             **inherited,
             "PATH": os.pathsep.join(path),
             "PYTHONPATH": str(ROOT),
-            "PUBSUB_EMULATOR_HOST": self.topic.address,
         }
 
     def run(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -136,6 +137,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     docker.write_text(DOCKER)
     docker.chmod(0o755)
     (folder / "examples").symlink_to(EXAMPLES)
+    (folder / ".venv").symlink_to(sys.prefix)
     size = {"users": 3, "entries": 12, "projects": 4, "tasks": 2, "plan": "PRO"}
     with start(**size, now=NOW.strftime(MOMENT)) as sandbox, serve() as server:
         topic = create_topic(server.address, "clockify")
@@ -220,13 +222,23 @@ def poison() -> list[Message]:
         message({"id": "no version"}),
         message({"id": "no date", **columns, "_ab_cdc_deleted_at": "yesterday"}),
         message({"id": "no number", "n": float("nan"), **columns}),
+        message({"id": "no text", "name": "\ud800", **columns}),
     ]
+
+
+def no_moment() -> Message:
+    """A message whose baseline would be newer than any other, but is no moment."""
+    data = {"id": "never", "_ab_cdc_updated_at": "9999-99-99T99:99:99.999Z"}
+    data["_ab_cdc_baseline_at"] = data["_ab_cdc_updated_at"]
+    return Message(json.dumps({"_airbyte_data": data}).encode(), {"_stream": "projects"}, "")
 
 
 @pytest.fixture(scope="module")
 def pipeline(place: Place) -> Pipeline:
     (all_streams, installed, some_streams, *_) = commands("Shell pipeline")
-    assert some_streams.startswith(all_streams)
+    before, _, selected = some_streams.replace("\\\n", " ").partition(" some-sync ")
+    assert f"{before} clockify-sync" == all_streams.replace(" destination", " other-destination")
+    assert tuple(selected.split()) == STREAMS
     (_, pull, *_) = commands("Subscriber")
     subscription = f"projects/{PROJECT}/subscriptions/clockify-subscriber"
     with SubscriberClient(transport=transport(SubscriberClient, place.topic.address)) as client:
@@ -240,11 +252,9 @@ def pipeline(place: Place) -> Pipeline:
     syncs: list[subprocess.CompletedProcess[str]] = []
     arrived: list[list[JSON]] = []
     rows: list[dict[str, list[JSON]]] = []
-    selected = re.sub(r".* clockify-sync", "", some_streams.replace("\\\n", " "))
-    assert tuple(selected.split()) == STREAMS
-    sync(some_streams)
+    sync(f"{all_streams} {selected}")
     changed = change(place.sandbox, "of the pipeline")
-    sync(installed + selected)
+    sync(f"{installed} {selected}")
     place.publish(poison())
     ended = place.run(pull.replace("my-project", PROJECT) + " --once --wait 0.2")
     held = place.server.pubsub._subscriptions[subscription]
@@ -303,6 +313,8 @@ def test_nothing_secret_is_left_in_the_folder(pipeline: Pipeline, place: Place) 
     }
     for path in pipeline.folder.iterdir():
         assert place.sandbox.api_key not in path.read_text()
+
+    assert pipeline.folder.stat().st_mode & 0o077 == 0
 
 
 @dataclass(frozen=True)
@@ -381,6 +393,17 @@ def test_the_source_gets_the_state_of_the_streams_that_it_reads(kept: Kept) -> N
     given = json.loads((kept.folder / "given").read_text())
     assert [each["stream"] for each in given] == [former["projects"], former["tasks"]]
     assert kept.state == former
+
+
+def test_a_configuration_that_the_source_prints_is_not_kept(kept: Kept) -> None:
+    control = {"type": "CONTROL", "control": {"connectorConfig": {"config": {"api_key": "KEY"}}}}
+    (kept.folder / "discovered.json").unlink()
+    listed = {"type": "CATALOG", "catalog": {"streams": list(discovered())}}
+    ended = kept.sync([control, listed, warning("Clockify is slow.")])
+    assert ended.returncode == 0, ended.stderr
+    log = (kept.folder / "source.log").read_text()
+    assert "Clockify is slow." in log
+    assert "KEY" not in log
 
 
 def test_a_source_that_fails_keeps_what_was_acknowledged(kept: Kept) -> None:
@@ -588,7 +611,6 @@ def in_namespace(each: Message, namespace: str) -> Message:
 
 
 def test_the_subscriber_holds_what_clockify_lists(pipeline: Pipeline) -> None:
-    assert pipeline.subscriber.returncode == 0, pipeline.subscriber.stderr
     with sqlite3.connect(pipeline.database) as database:
         assert_lists(database, pipeline.rows[1])
     database.close()
@@ -596,6 +618,9 @@ def test_the_subscriber_holds_what_clockify_lists(pipeline: Pipeline) -> None:
 
 def test_what_is_no_record_is_told_and_not_acknowledged(pipeline: Pipeline) -> None:
     assert pipeline.left == {bytes(each.data) for each in poison()}
+    assert pipeline.subscriber.returncode == 1
+    ending = f"subscriber.py: {len(poison())} messages were left\n"
+    assert pipeline.subscriber.stderr.endswith(ending)
     told = re.findall(r"^Message \d+ is left: (.*)$", pipeline.subscriber.stderr, re.M)
     assert told == [
         "it is not JSON",
@@ -605,6 +630,7 @@ def test_what_is_no_record_is_told_and_not_acknowledged(pipeline: Pipeline) -> N
         "its record lacks a part of the key id",
         "its record lacks the columns of change tracking",
         "its record lacks the columns of change tracking",
+        "it is not JSON",
         "it is not JSON",
     ]
 
@@ -668,6 +694,31 @@ def test_tombstones_and_void_rows_are_forgotten_when_the_topic_has_nothing_older
     assert subscriber.kept() == 0
     subscriber.merge([message("lives", 1, 2)])
     assert subscriber.ids() == set()
+
+
+def test_a_refresh_makes_nothing_void_in_another_stream_or_namespace(
+    subscriber: Subscriber,
+) -> None:
+    old = message("p", 1, 1)
+    elsewhere = Message(old.data, {"_stream": "tasks"}, "")
+    apart = in_namespace(old, "other")
+    subscriber.merge([old, elsewhere, apart, message("new", 3, 3)])
+    subscriber.forget(NOW + timedelta(days=1))
+    assert subscriber.ids() == {"new"}
+    assert subscriber.ids("tasks") == {"p"}
+    assert subscriber.ids(namespace="other") == {"p"}
+
+
+def test_the_newer_baseline_counts_before_the_newer_version(
+    subscriber: Subscriber, warehouse: "Warehouse"
+) -> None:
+    # As after a state that was lost while the clock ran back.
+    messages = [message("p", 3, 3), message("p", 1, 5)]
+    for arranged in (messages, messages[::-1]):
+        subscriber.merge(arranged)
+        assert subscriber.ids() == {"p"}
+    warehouse.add(messages)
+    assert warehouse.query("SELECT key FROM clockify.records") == [("p",)]
 
 
 class Client:
@@ -741,6 +792,18 @@ def test_a_refused_message_that_comes_again_ends_the_run_and_is_told_once(
     assert capsys.readouterr().err.count("is left") == 1
 
 
+class Uncredited(SubscriberClient):  # type: ignore[misc]
+    """A client on a machine without Google's credentials."""
+
+    def __init__(self) -> None:
+        raise DefaultCredentialsError("Your default credentials were not found.")
+
+
+def test_a_message_with_a_version_that_is_no_moment_is_refused(subscriber: Subscriber) -> None:
+    with pytest.raises(ValueError, match="does not match format"):
+        subscriber.merge([no_moment()])
+
+
 def test_what_keeps_the_subscriber_from_working_is_told_in_a_sentence(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -760,6 +823,9 @@ def test_what_keeps_the_subscriber_from_working_is_told_in_a_sentence(
     (tags,) = good["streams"]
     keyless = {**tags["stream"], "source_defined_primary_key": []}
     assert "tags of the catalog has no primary key" in told({"streams": [{"stream": keyless}]})
+    assert "the catalog has no streams" in told({})
+    monkeypatch.setattr(load_subscriber(), "SubscriberClient", Uncredited)
+    assert told(good) == "subscriber.py: Your default credentials were not found."
 
 
 # The views in BigQuery
@@ -846,7 +912,8 @@ def test_the_keys_in_the_view_are_those_of_the_catalog(warehouse: Warehouse) -> 
         for each in discovered()
     }
     columns = sorted({column for key in keys.values() for column in key})
-    versions = {"_ab_cdc_baseline_at": "1", "_ab_cdc_updated_at": "1"}
+    version = "2026-11-24T09:00:00.000Z"
+    versions = {"_ab_cdc_baseline_at": version, "_ab_cdc_updated_at": version}
     for stream, key in keys.items():
         record = {**dict.fromkeys(columns, "same"), **versions}
         records = [{**record, column: "other"} for column in columns]
@@ -864,6 +931,7 @@ def test_the_keys_in_the_view_are_those_of_the_catalog(warehouse: Warehouse) -> 
 def test_what_is_no_record_is_left_out_of_the_views(warehouse: Warehouse) -> None:
     warehouse.add([message("p", 1, 1)])
     (_, _, no_record, _, no_key, no_version, *_) = poison()
+    warehouse.add([no_moment()])
     half = {"id": "half a version", "_ab_cdc_baseline_at": "2026-11-24T01:00:00.000Z"}
     no_half = Message(json.dumps({"_airbyte_data": half}).encode(), {"_stream": "projects"}, "")
     warehouse.add([no_record, no_key, no_version, no_half])

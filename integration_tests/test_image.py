@@ -51,7 +51,7 @@ def test_the_image_reads_an_account_into_a_topic(tmp_path: Path, pubsub_address:
         publisher = publisher_of(
             topic.destination(), transport=transport(PublisherClient, pubsub_address)
         )
-        writer = Writer(publisher, topic.path, STREAMS)
+        writer = Writer(publisher, topic.path, {(None, stream) for stream in STREAMS})
 
         def sync(*files: str) -> Counter[str]:
             lines = run(tmp_path, "read", "config", "catalog", *files)

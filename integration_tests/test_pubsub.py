@@ -1,13 +1,13 @@
 """What the pipeline's tests stand on: the destination's messages, its writer, and the servers."""
 
 import json
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from google.api_core.exceptions import (
 )
 from google.pubsub_v1.services.publisher import PublisherClient
 from google.pubsub_v1.services.subscriber import SubscriberClient
-from google.pubsub_v1.types import PubsubMessage
+from google.pubsub_v1.types import PubsubMessage, PullRequest
 
 from integration_tests.airbyte import ROOT
 from integration_tests.pubsub.message import message_of, parse
@@ -65,7 +65,7 @@ def writer(topic: Topic, **how: Any) -> Writer:
         topic.destination(ordering_enabled=how.get("ordering_enabled", False)),
         transport=transport(PublisherClient, topic.address),
     )
-    return Writer(publisher, topic.path, {"tags"}, **how)
+    return Writer(publisher, topic.path, {(None, "tags")}, **how)
 
 
 def data_of(message: PubsubMessage) -> str:
@@ -82,7 +82,7 @@ def data_of(message: PubsubMessage) -> str:
 def test_messages_are_those_that_the_destination_made(vector: dict[str, Any], topic: Topic) -> None:
     namespace, stream = vector["record"].get("namespace"), vector["record"]["stream"]
     write = writer(topic, ordering_enabled=vector["ordering_enabled"])
-    write.streams = {stream}
+    write.streams = {(namespace, stream)}
     line = json.dumps({"type": "RECORD", "record": vector["record"]})
     assert list(write.write([line])) == []
     (message,) = topic.pull()
@@ -140,8 +140,12 @@ def test_other_lines_are_skipped(topic: Topic) -> None:
     assert len(topic.pull()) == 1
 
 
-def test_an_empty_namespace_and_an_unknown_stream_are_errors(strict_topic: Topic) -> None:
-    for line in (record_line(more=', "namespace": ""'), record_line(stream="users")):
+def test_another_namespace_and_an_unknown_stream_are_errors(strict_topic: Topic) -> None:
+    for line in (
+        record_line(more=', "namespace": ""'),
+        record_line(more=', "namespace": "clockify"'),
+        record_line(stream="users"),
+    ):
         with pytest.raises(ValueError, match="the catalog has no stream"):
             list(writer(strict_topic).write([line, STATE % 1]))
     assert strict_topic.pull() == []
@@ -208,7 +212,7 @@ def run_writer(
             *("--config", folder / "destination.json", "--catalog", folder / "catalog.json"),
         ],
         cwd=ROOT,
-        env={**os.environ, "PUBSUB_EMULATOR_HOST": topic.address},
+        env=topic.environment,
         input=lines,
         capture_output=True,
         text=True,
@@ -262,7 +266,7 @@ def test_the_server_takes_what_is_just_within_the_limits(
 def test_names_topics_and_subscriptions_have_to_be_right(
     server: Server, publisher: PublisherClient, strict_topic: Topic
 ) -> None:
-    for name in ("t1", "1st-topic", "googtopic", "with space", "x" * 256):
+    for name in ("t1", "1st-topic", "googtopic", "with space", "größe", "x" * 256):
         with pytest.raises(InvalidArgument):
             publisher.create_topic(name=f"projects/clockify/topics/{name}")
     with pytest.raises(AlreadyExists):
@@ -295,6 +299,78 @@ def test_what_is_not_acknowledged_comes_again(pubsub_address: str, topic: Topic)
     )
     second = pull()
     assert [each.message for each in second] == [first[1].message]
+
+
+def test_a_request_of_too_many_acknowledgements_is_refused(
+    server: Server, strict_topic: Topic
+) -> None:
+    subscriber = SubscriberClient(transport=transport(SubscriberClient, server.address))
+    most = ["x" * 1024] * 512
+    subscriber.acknowledge(subscription=strict_topic.subscription, ack_ids=most)
+    with pytest.raises(InvalidArgument):
+        subscriber.acknowledge(subscription=strict_topic.subscription, ack_ids=[*most, "x"])
+
+
+class Call:
+    """A call of a reader who goes away."""
+
+    def __init__(self) -> None:
+        self.waiting = Event()
+        self._active = True
+
+    def add_callback(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+        self.waiting.set()
+
+    def is_active(self) -> bool:
+        return self._active
+
+    def time_remaining(self) -> None:
+        return None
+
+    def end(self) -> None:
+        self._active = False
+        self._callback()
+
+
+def test_a_message_is_not_given_to_a_reader_who_has_gone(
+    server: Server, strict_topic: Topic
+) -> None:
+    request = PullRequest(subscription=strict_topic.subscription, max_messages=1)
+    call = Call()
+    with ThreadPoolExecutor(1) as thread:
+        pulling = thread.submit(server.pubsub.pull, request, call)
+        assert call.waiting.wait(10)
+        call.end()
+        assert pulling.result(timeout=10).received_messages == []
+        list(writer(strict_topic).write([record_line()]))
+    assert server.pubsub.pull(request, call).received_messages == []
+    assert len(strict_topic.pull()) == 1
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "settings"),
+    [
+        ({}, (1, 1, 0.001)),
+        (
+            {
+                "batching_request_bytes_threshold": 1_000_000,
+                "batching_delay_threshold": 100,
+                "batching_element_count_threshold": 50,
+            },
+            (1_000_000, 50, 0.1),
+        ),
+    ],
+)
+def test_the_thresholds_of_the_destination_are_those_of_the_batches(
+    server: Server, thresholds: dict[str, int], settings: tuple[int, int, float]
+) -> None:
+    publisher = publisher_of(
+        {"ordering_enabled": False, **thresholds},
+        transport=transport(PublisherClient, server.address),
+    )
+    batches = publisher.batch_settings
+    assert (batches.max_bytes, batches.max_messages, batches.max_latency) == settings
 
 
 def test_a_pull_waits_for_a_message(strict_topic: Topic) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -16,7 +17,9 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
 from integration_tests.airbyte import ROOT, STREAMS
 from integration_tests.sandbox.plans import PLANS
 from integration_tests.test_documents import CHANGE_TRACKING, section, table
-from source_clockify.change_tracking.kinds import TRACKED
+from integration_tests.test_requests import LARGEST_PAGE
+from integration_tests.truth import EVENT_DAYS, REPORT_DAYS
+from source_clockify.change_tracking.kinds import TRACKED, Kind
 from source_clockify.change_tracking.ledger import _LARGE_STATE
 from source_clockify.change_tracking.messages import COLUMNS
 from source_clockify.check import MANY_USERS
@@ -264,6 +267,37 @@ def test_the_table_of_requests_has_every_stream_once() -> None:
     named = [name for cell, _ in rows for name in names_in(cell)]
     assert len(named) == len({*named})
     assert {*named} == {*STREAMS}
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/airbyte-cloud.md", "docs/integrations/sources/clockify.md"]
+)
+def test_documents_that_number_the_streams_number_all(document: str) -> None:
+    numbers = re.findall(r"(\d+)\s+streams", (ROOT / document).read_text())
+    # A connection of Airbyte Cloud can have 1000.
+    assert {int(number) for number in numbers} - {1000} == {len(STREAMS)}
+
+
+def test_the_way_into_the_cloud_names_the_version_of_the_manifest() -> None:
+    walk_through = (ROOT / "docs" / "airbyte-cloud.md").read_text()
+    assert re.findall(r"CDK (\d+\.\d+\.\d+)", walk_through) == [load_manifest()["version"]]
+
+
+def test_reports_and_events_reach_as_far_as_the_page_says() -> None:
+    text = " ".join(PAGE.split())
+    assert f"Reports reach {REPORT_DAYS} days ahead" in text
+    assert "30 days: a year in the first sync" in text
+    assert EVENT_DAYS == 364
+    lists, reports = (
+        Counter(size for path, size in LARGEST_PAGE.items() if ("/reports/" in path) is is_report)
+        for is_report in (False, True)
+    )
+    most = f"{lists.most_common(1)[0][0]:,} rows of most lists and {reports.most_common(1)[0][0]:,}"
+    assert f"up to {most} of most reports" in text
+    aggregates = {name for name, each in TRACKED.items() if each.kind is Kind.AGGREGATE}
+    also_computed = {"expense_report", "time_off_balances", "invoice_details"}
+    (computed,) = re.findall(r"For ([^.]*) full refresh is the better choice", text)
+    assert {*names_in(computed)} == aggregates | also_computed
 
 
 def test_the_numbers_are_those_of_the_code() -> None:

@@ -61,7 +61,7 @@ def source_of(arguments: Sequence[str]) -> SourceClockify:
         state = SourceClockify.read_state(state_path) if state_path else None
     except (OSError, ValueError) as error:
         raise AirbyteTracedException(
-            message=f"A file of the command line cannot be read as JSON: {error}",
+            message=f"A file of the command line cannot be read: {error}",
             failure_type=FailureType.config_error,
         ) from error
     # A migrated configuration is written back to its file, unless the file is mounted read-only.

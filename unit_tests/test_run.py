@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_read_is_a_config_error(
         source_of(arguments)
 
     assert raised.value.failure_type is FailureType.config_error
-    assert "cannot be read as JSON" in str(raised.value.message)
+    assert "cannot be read" in str(raised.value.message)
     assert KEY not in str(raised.value.message)
 
 

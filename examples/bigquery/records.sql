@@ -64,7 +64,10 @@ versions AS (
             PARTITION BY namespace, stream, key ORDER BY baseline_at DESC, updated_at DESC
         ) AS place
     FROM keyed
-    WHERE key IS NOT NULL AND updated_at IS NOT NULL
+    -- Anything else than a moment would be the newest baseline, and make all others void.
+    WHERE key IS NOT NULL
+        AND SAFE_CAST(baseline_at AS TIMESTAMP) IS NOT NULL
+        AND SAFE_CAST(updated_at AS TIMESTAMP) IS NOT NULL
 )
 
 SELECT namespace, stream, key, baseline_at, updated_at, record

@@ -1,7 +1,8 @@
-"""Reads a Clockify account into a DuckDB file; every later run brings what changed.
+r"""Reads a Clockify account into a DuckDB file; every later run brings what changed.
 
-    python -m venv pyairbyte && pyairbyte/bin/pip install airbyte
-    CLOCKIFY_API_KEY=... pyairbyte/bin/python clockify_to_duckdb.py clockify.duckdb
+    python3 -m venv pyairbyte && pyairbyte/bin/pip install airbyte
+    CLOCKIFY_API_KEY=... pyairbyte/bin/python examples/pyairbyte/clockify_to_duckdb.py \
+        clockify.duckdb
 
 PyAirbyte needs an environment of its own, since its dependencies differ from the connector's, and a
 Python below 3.13. The connector is started as a command: `source-clockify` of this project's .venv,

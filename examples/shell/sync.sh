@@ -32,7 +32,7 @@ report() {
         | if .type == "TRACE" and .trace.type == "ERROR" then "ERROR: \(.trace.error.message)"
           elif .type == "LOG" and (.log.level == "WARN" or .log.level == "ERROR")
           then "\(.log.level): \(.log.message | split("\n")[0])"
-          else empty end' "$1" >&2
+          else empty end' "$1" >&2 || say "$1 could not be read to its end."
 }
 
 if [ $# -lt 3 ]; then
@@ -50,7 +50,7 @@ for file in "$config" "$destination"; do
     jq -e 'type == "object"' "$file" > /dev/null 2>&1 || fail "$file is not a JSON object."
 done
 
-mkdir -p -- "$folder"
+(umask 077 && mkdir -p -- "$folder")
 folder=$(cd -- "$folder" && pwd -P)
 # The connectors inherit the lock: should this script be killed, it lasts until they have ended.
 exec 9> "$folder/lock"
@@ -83,7 +83,8 @@ done
 discovered=$folder/discovered.json
 if [ ! "$discovered" -nt "$config" ]; then
     chmod 644 -- "$data"/*
-    "${source_command[@]}" discover --config "$source_data/config.json" > "$folder/source.log" || {
+    "${source_command[@]}" discover --config "$source_data/config.json" |
+        awk '! /^[{]"type": ?"CONTROL"/' > "$folder/source.log" || {
         code=$?
         report "$folder/source.log"
         fail "The source could not list its streams (exit code $code)." \
@@ -130,7 +131,8 @@ state_argument=()
 [ "$(cat -- "$data/state.json")" = '[]' ] || state_argument=(--state "$source_data/state.json")
 chmod 644 -- "$data"/*
 
-# awk writes everything on, and what is neither record nor state into the source's log as well.
+# awk writes everything on, and what is neither record nor state into the source's log as well. A
+# CONTROL message holds the configuration, key and all.
 : > "$folder/source.log"
 set +e
 "${source_command[@]}" read --config "$source_data/config.json" \
@@ -138,7 +140,7 @@ set +e
     log=$folder/source.log count=$run/count awk '
         { print }
         /^[{]"type": ?"RECORD"/ { records++; next }
-        /^[{]"type": ?"STATE"/ { next }
+        /^[{]"type": ?"(STATE|CONTROL)"/ { next }
         { print > ENVIRON["log"] }
         END { print records + 0 > ENVIRON["count"] }' |
     "${destination_command[@]}" write --config /data/destination.json \
@@ -160,7 +162,7 @@ jq -cnR --slurpfile former "$run/former.json" '
     reduce (
         $former[0][],
         (inputs | fromjson? | objects | select(.type == "STATE") | .state)
-    ) as $state ({}; .[$state.stream.stream_descriptor | tojson] = $state)
+    ) as $state ({}; .[$state.stream.stream_descriptor | [.name, .namespace // ""] | tojson] = $state)
     | [.[]]' "$folder/destination.log" > "$run/state.json"
 mv -- "$run/state.json" "$state"
 

@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from google.api_core.exceptions import DeadlineExceeded, GoogleAPIError
+from google.auth.exceptions import GoogleAuthError
 from google.cloud.pubsub_v1 import SubscriberClient
 
 BATCH = 1000  # the most that one pull can bring
-INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 # The newest baseline is kept for ever: what is older stays void even when nothing of it is left.
 TABLES = """
@@ -100,6 +101,8 @@ class Row(NamedTuple):
 def streams_of(catalog: Mapping[str, Any]) -> dict[str, Stream]:
     """The streams of a configured catalog by name; ValueError if one has no primary key."""
     streams = {}
+    if not isinstance(catalog, dict) or "streams" not in catalog:
+        raise ValueError("the catalog has no streams; is it the one that the source was run with?")
     for configured in catalog["streams"]:
         stream = configured["stream"]
         key = configured.get("primary_key") or stream.get("source_defined_primary_key")
@@ -135,8 +138,9 @@ def row_of(
     try:
         envelope = json.loads(data)
         record = envelope.get("_airbyte_data") if isinstance(envelope, dict) else None
-        # NaN is no JSON for SQLite, and in one record it would break the whole view.
-        text = json.dumps(record, allow_nan=False)
+        # NaN and half a surrogate are nothing for SQLite; one of them would break the whole view.
+        text = json.dumps(record, allow_nan=False, ensure_ascii=False)
+        text.encode()
     except (ValueError, RecursionError) as error:
         raise ValueError("it is not JSON") from error
     if not isinstance(record, dict):
@@ -148,8 +152,10 @@ def row_of(
         record.get(f"_ab_cdc_{event}_at") for event in ("baseline", "updated", "deleted")
     )
     for moment in (baseline_at, updated_at, deleted_at or updated_at):
+        # What is no moment could stay the newest for ever.
         if not (isinstance(moment, str) and INSTANT.fullmatch(moment)):
             raise ValueError("its record lacks the columns of change tracking")
+        datetime.strptime(moment, "%Y-%m-%dT%H:%M:%S.%fZ")
     return Row(
         attributes.get("_namespace", ""),
         name,
@@ -230,14 +236,16 @@ def main() -> None:
         streams = streams_of(json.loads(arguments.catalog.read_text()))
         database = open_database(arguments.database, streams)
         with closing(database), SubscriberClient() as client:
-            while True:
-                if take(client, subscription, database, streams, refused, arguments.wait):
-                    continue
-                retained = timedelta(days=arguments.retention_days)
-                forget(database, datetime.now(timezone.utc) - retained)
-                if arguments.once:
-                    return
-    except (OSError, ValueError, KeyError, sqlite3.Error, GoogleAPIError) as error:
+            more, next_time = True, datetime.now(timezone.utc)
+            while more or not arguments.once:
+                more = take(client, subscription, database, streams, refused, arguments.wait)
+                now = datetime.now(timezone.utc)
+                if not more or now >= next_time:
+                    forget(database, now - timedelta(days=arguments.retention_days))
+                    next_time = now + timedelta(hours=1)
+            if refused:
+                sys.exit(f"subscriber.py: {len(refused)} messages were left")
+    except (OSError, ValueError, sqlite3.Error, GoogleAPIError, GoogleAuthError) as error:
         sys.exit(f"subscriber.py: {error}")
     except KeyboardInterrupt:
         pass

@@ -8,13 +8,18 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
+
+_SECONDS_TO_START = 60
 
 
 def find_emulator() -> Path | None:
-    """The emulator's start script; None without the emulator or without the Java that it needs."""
-    gcloud = shutil.which("gcloud")
-    if gcloud is None or shutil.which("java") is None:
+    """The emulator's start script; None without the emulator or without a Java that runs."""
+    gcloud, java = shutil.which("gcloud"), shutil.which("java")
+    if gcloud is None or java is None:
+        return None
+    # Some systems have a `java` that only says how to install it.
+    if subprocess.run([java, "-version"], capture_output=True).returncode != 0:
         return None
     sdk = Path(gcloud).resolve().parents[1]
     script = sdk / "platform" / "pubsub-emulator" / "bin" / "cloud-pubsub-emulator"
@@ -35,6 +40,8 @@ def start_emulator(script: Path) -> Iterator[str]:
     output = process.stdout
     assert output is not None
     printed = b""
+    overdue = Timer(_SECONDS_TO_START, os.killpg, [process.pid, signal.SIGKILL])
+    overdue.start()
     try:
         for line in output:
             printed += line
@@ -42,10 +49,13 @@ def start_emulator(script: Path) -> Iterator[str]:
                 break
         else:
             raise RuntimeError(f"the emulator did not start: {printed.decode(errors='replace')}")
+        overdue.cancel()
         # Its log has to be read, or it would wait.
         Thread(target=output.read, daemon=True).start()
         yield f"127.0.0.1:{port}"
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        overdue.cancel()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         output.close()

@@ -8,7 +8,7 @@ python -m integration_tests.pubsub.server     prints its address; it ends with i
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ MAX_ATTRIBUTE_KEY = 256
 MAX_ATTRIBUTE_VALUE = 1_024
 MAX_ORDERING_KEY = 1_024
 MAX_ACKNOWLEDGE_REQUEST = 524_288
-_NAME = re.compile(r"projects/[^/]+/(?:topics|subscriptions)/(?!goog)[A-Za-z][\w.~+%-]{2,254}")
+_NAME = r"projects/[^/]+/{kind}/(?!goog)[A-Za-z][A-Za-z0-9_.~+%-]{{2,254}}"
 
 
 class Refused(Exception):
@@ -75,7 +75,7 @@ class PubSub:
 
     def create_topic(self, request: types.Topic, _: grpc.ServicerContext) -> types.Topic:
         with self._changed:
-            _check_new_name(request.name, self._topics)
+            _check_new_name("topics", request.name, self._topics)
             self._topics.add(request.name)
         return request
 
@@ -108,7 +108,7 @@ class PubSub:
         self, request: types.Subscription, _: grpc.ServicerContext
     ) -> types.Subscription:
         with self._changed:
-            _check_new_name(request.name, self._subscriptions)
+            _check_new_name("subscriptions", request.name, self._subscriptions)
             if request.topic not in self._topics:
                 raise Refused(grpc.StatusCode.NOT_FOUND, f"Resource not found: {request.topic}.")
             self._subscriptions[request.name] = Subscription(request.topic)
@@ -118,17 +118,25 @@ class PubSub:
         if request.max_messages <= 0:
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "max_messages must be positive.")
         subscription = self._subscription(request.subscription)
+        context.add_callback(self._wake)
         with self._changed:
             if not request.return_immediately:
                 self._changed.wait_for(
                     lambda: subscription.waiting or not context.is_active(),
                     context.time_remaining(),
                 )
+            if not context.is_active():
+                return types.PullResponse()
             count = min(request.max_messages, MAX_MESSAGES_A_REQUEST)
             pulled = subscription.waiting[:count]
             del subscription.waiting[:count]
             received = [self._deliver(subscription, message) for message in pulled]
         return types.PullResponse(received_messages=received)
+
+    def _wake(self) -> None:
+        """Let the pulls look whether those who wait for them are still there."""
+        with self._changed:
+            self._changed.notify_all()
 
     def _deliver(
         self, subscription: Subscription, message: types.PubsubMessage
@@ -238,8 +246,8 @@ def _answering(handler: Callable[..., Any]) -> Callable[..., Any]:
     return answer
 
 
-def _check_new_name(name: str, known: Any) -> None:
-    if not _NAME.fullmatch(name):
+def _check_new_name(kind: str, name: str, known: Collection[str]) -> None:
+    if not re.fullmatch(_NAME.format(kind=kind), name):
         _invalid(f"Invalid resource name given (name={name}).")
     if name in known:
         raise Refused(grpc.StatusCode.ALREADY_EXISTS, f"Resource already exists: {name}.")

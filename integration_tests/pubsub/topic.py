@@ -1,6 +1,7 @@
 """A topic with one subscription, on any server: tests publish to it and pull from it."""
 
 import json
+import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ class Topic:
 
     address: str
     name: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment in which a process finds the server."""
+        host = self.address.partition(":")[0]
+        return {**os.environ, "PUBSUB_EMULATOR_HOST": self.address, "no_grpc_proxy": host}
 
     @property
     def path(self) -> str:
@@ -84,8 +91,13 @@ def create_topic(address: str, name: str) -> Topic:
 
 def transport(client: Any, address: str) -> Any:
     """What a client needs to talk to a server without encryption and credentials."""
-    unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    return client.get_transport_class("grpc")(channel=grpc.insecure_channel(address, unlimited))
+    options = [
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_send_message_length", -1),
+        # gRPC would take a proxy of the environment even to this machine.
+        ("grpc.enable_http_proxy", 0),
+    ]
+    return client.get_transport_class("grpc")(channel=grpc.insecure_channel(address, options))
 
 
 def records_of(messages: Iterable[types.PubsubMessage]) -> list[dict[str, Any]]:

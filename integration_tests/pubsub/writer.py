@@ -38,7 +38,7 @@ class Writer:
     Attributes:
         publisher: with the batching of `publisher_of`.
         topic: its full name, `projects/.../topics/...`.
-        streams: those of the catalog.
+        streams: namespace and name of those of the catalog; None without a namespace.
         ordering_enabled: whether messages have an ordering key.
         acknowledge_first: whether STATE comes before its records, which may be lost.
         lost: why records were not published; only with `acknowledge_first`.
@@ -46,7 +46,7 @@ class Writer:
 
     publisher: PublisherClient
     topic: str
-    streams: Collection[str]
+    streams: Collection[tuple[str | None, str]]
     ordering_enabled: bool = False
     acknowledge_first: bool = False
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
@@ -57,7 +57,7 @@ class Writer:
     def write(self, lines: Iterable[str]) -> Iterator[str]:
         """Publish the RECORD lines; answers the STATE lines.
 
-        ValueError for a record of a stream that is not in the catalog, or with an empty namespace.
+        ValueError for a record of a stream that is not in the catalog with the same namespace.
         One of NOT_PUBLISHED if Pub/Sub refuses a message, unless `acknowledge_first`.
         """
         for line in lines:
@@ -71,8 +71,8 @@ class Writer:
         self._wait()
 
     def _publish(self, record: dict[str, Any]) -> None:
-        if record["stream"] not in self.streams or record.get("namespace") == "":
-            namespace = record.get("namespace")
+        namespace = record.get("namespace")
+        if (namespace, record["stream"]) not in self.streams:
             raise ValueError(
                 f"the catalog has no stream {record['stream']!r} of the namespace {namespace!r}"
             )
@@ -140,7 +140,7 @@ def main() -> None:
     writer = Writer(
         publisher,
         publisher.topic_path(config["project_id"], config["topic_id"]),
-        {each["stream"]["name"] for each in catalog["streams"]},
+        {(each["stream"].get("namespace"), each["stream"]["name"]) for each in catalog["streams"]},
         config["ordering_enabled"],
         arguments.acknowledge_first,
     )
@@ -148,7 +148,7 @@ def main() -> None:
         # Not `sys.stdin` as text: it would end lines at more than "\n".
         for line in writer.write(each.decode() for each in sys.stdin.buffer):
             print(line, end="", flush=True)
-    except (*NOT_PUBLISHED, ValueError) as error:
+    except (*NOT_PUBLISHED, ValueError, TypeError, KeyError) as error:
         sys.exit(f"not published to {writer.topic}: {error}")
 
 
