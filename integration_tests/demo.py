@@ -24,7 +24,7 @@ from typing import Any
 
 from google.pubsub_v1.types import PubsubMessage
 
-from integration_tests.airbyte import ROOT, config_of
+from integration_tests.airbyte import Output, config_of
 from integration_tests.configure_catalog import configured_catalog
 from integration_tests.pubsub.servers import servers
 from integration_tests.pubsub.topic import Topic, create_topic, records_of
@@ -162,18 +162,17 @@ class Demo:
         for sentence in work(self.sandbox):
             print(f"  {sentence}")
 
-        moment, state = NOW, _state(first)
+        moment, state = NOW, Output(first, 0, "").state
         for number in range(2, SYNCS + 1):
             moment += LONG_ENOUGH
             messages = self._sync(number, moment, state)
             for line in reader.lines(_records(messages)) or ["nothing"]:
                 print(line)
-            state = _state(messages)
+            state = Output(messages, 0, "").state
 
     def publish(self) -> None:
         with _pubsub() as (name, address):
             topic = create_topic(address, "clockify")
-            self._write("destination.json", topic.destination())
             print(f"\nThe same four syncs as messages of Pub/Sub, on {name}.")
             print("Its messages are those of Airbyte's destination; not all columns are shown.")
             print("$ python -m integration_tests.pubsub.writer write ... < messages", flush=True)
@@ -199,19 +198,10 @@ class Demo:
 
     def _deliver(self, topic: Topic, number: int) -> list[PubsubMessage]:
         """Write what a sync printed to the topic as the destination does, and pull it."""
-        writer = [sys.executable, "-m", "integration_tests.pubsub.writer", "write"]
-        config, catalog = self.folder / "destination.json", self.folder / "some.json"
-        with (self.folder / f"sync-{number}.jsonl").open() as printed:
-            process = subprocess.run(
-                [*writer, "--config", config, "--catalog", catalog],
-                stdin=printed,
-                capture_output=True,
-                cwd=ROOT,
-                env=topic.environment,
-                text=True,
-            )
+        printed = (self.folder / f"sync-{number}.jsonl").read_bytes()
+        process = topic.write(printed, CHANGING_STREAMS, topic.destination())
         if process.returncode != 0:
-            sys.exit(f"the messages were not published: {process.stderr}")
+            sys.exit(f"the messages were not published: {process.stderr.decode()}")
         return topic.pull()
 
     def _sync(
@@ -351,13 +341,6 @@ def _began_before(entries: list[dict[str, Any]], ago: timedelta) -> list[dict[st
 
 def _records(messages: Collection[dict[str, Any]]) -> list[dict[str, Any]]:
     return [message["record"] for message in messages if message["type"] == "RECORD"]
-
-
-def _state(messages: Collection[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The last state of each stream, as Airbyte keeps it."""
-    states = [message["state"] for message in messages if message["type"] == "STATE"]
-    last = {state["stream"]["stream_descriptor"]["name"]: state for state in states}
-    return list(last.values())
 
 
 def _print_streams(records: list[dict[str, Any]], requests: list[str]) -> None:

@@ -12,10 +12,11 @@ import pytest
 from integration_tests.airbyte import ROOT, STREAMS
 from integration_tests.demo import CHANGING_STREAMS, NOW, START_DATE
 from integration_tests.pubsub.servers import servers
+from integration_tests.test_documents import section
+from integration_tests.test_user_page import PAGE, part
 from integration_tests.truth import EVENTS, REPORT_DAYS
 
 README = (ROOT / "README.md").read_text()
-USERS_PAGE = (ROOT / "docs" / "integrations" / "sources" / "clockify.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -104,21 +105,21 @@ def test_the_demo_ends_in_a_topic_that_merges_to_what_clockify_has(shown: str) -
 
 @pytest.mark.slow
 def test_the_readme_shows_what_the_demo_shows(shown: str) -> None:
-    part = README.split("\n## In one minute\n")[1].split("\n## ")[0]
+    minute = section(README, "In one minute")
     records, requests, tracked = (
-        int(number.replace(",", "")) for number in re.findall(r"\b[\d,]{3,}\b", part)[:3]
+        int(number.replace(",", "")) for number in re.findall(r"\b[\d,]{3,}\b", minute)[:3]
     )
     assert f"together{records:>26}{requests:>10}" in shown
     assert f"\nsync 1: {tracked} messages\n" in shown
-    (excerpt,) = re.findall(r"\n\n```\n(.*?)```", part, re.DOTALL)
+    (excerpt,) = re.findall(r"\n\n```\n(.*?)```", minute, re.DOTALL)
     assert f"\nSync 2, at 10:30:\n{_without_fractions(excerpt)}\n" in _without_fractions(shown)
 
 
 @pytest.mark.slow
 def test_the_users_page_tells_how_many_requests_a_sync_takes(shown: str) -> None:
-    part = USERS_PAGE.split("\n### Performance considerations\n")[1].split("\n## ")[0]
+    text = part(PAGE, "Performance considerations")
     span = r"( and week| and \d+ days)?"
-    rows = re.findall(rf"^\| (`.*`) \| (\d+) for each (\w+){span}(?:\W.*)? \|$", part, re.M)
+    rows = re.findall(rf"^\| (`.*`) \| (\d+) for each (\w+){span}(?:\W.*)? \|$", text, re.M)
     told = {
         stream: (int(number), unit, span)
         for streams, number, unit, span in rows

@@ -395,6 +395,17 @@ def test_the_source_gets_the_state_of_the_streams_that_it_reads(kept: Kept) -> N
     assert kept.state == former
 
 
+def test_the_command_with_some_streams_reads_these(kept: Kept, place: Place) -> None:
+    kept.sync([{"type": "CATALOG", "catalog": {"streams": list(discovered())}}])
+    (place.folder / "other-destination.json").write_text("{}")
+    (_, _, some_streams, *_) = commands("Shell pipeline")
+    images = {"SOURCE": str(kept.folder / "source"), "DESTINATION_IMAGE": "acknowledges-all"}
+    ended = place.run(some_streams, **images)
+    assert ended.returncode == 0, ended.stderr
+    made = json.loads((place.folder / "some-sync" / "catalog.json").read_text())
+    assert {each["stream"]["name"] for each in made["streams"]} == {*STREAMS}
+
+
 def test_a_configuration_that_the_source_prints_is_not_kept(kept: Kept) -> None:
     control = {"type": "CONTROL", "control": {"connectorConfig": {"config": {"api_key": "KEY"}}}}
     (kept.folder / "discovered.json").unlink()
@@ -539,7 +550,7 @@ def messages_of(printed: Iterable[JSON]) -> Iterator[Message]:
     """The messages that Airbyte's destination makes of a sync."""
     for each in printed:
         if each["type"] == "RECORD":
-            yield message_of(parse(json.dumps(each))["record"], False, lambda: "an-id")
+            yield message_of(parse(json.dumps(each))["record"], False, "an-id")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from google.pubsub_v1.services.publisher import PublisherClient
 
-from integration_tests.airbyte import STREAMS, config_of
+from integration_tests.airbyte import STREAMS, Output, config_of
 from integration_tests.configure_catalog import configured_catalog
 from integration_tests.pubsub.topic import create_topic, records_of, transport
 from integration_tests.pubsub.writer import Writer, publisher_of
@@ -55,9 +55,8 @@ def test_the_image_reads_an_account_into_a_topic(tmp_path: Path, pubsub_address:
 
         def sync(*files: str) -> Counter[str]:
             lines = run(tmp_path, "read", "config", "catalog", *files)
-            states = [json.loads(line)["state"] for line in writer.write(lines)]
-            last = {each["stream"]["stream_descriptor"]["name"]: each for each in states}
-            (tmp_path / "state.json").write_text(json.dumps(list(last.values())))
+            acknowledged = [json.loads(line) for line in writer.write(lines)]
+            (tmp_path / "state.json").write_text(json.dumps(Output(acknowledged, 0, "").state))
             return Counter(record["stream"] for record in records_of(topic.pull()))
 
         assert sync().keys() == {*STREAMS}

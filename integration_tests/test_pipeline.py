@@ -17,8 +17,8 @@ import pytest
 from freezegun import freeze_time
 
 from integration_tests.airbyte import (
-    ROOT,
     STREAMS,
+    Output,
     catalog,
     config_of,
     key_of,
@@ -86,7 +86,7 @@ def syncs(tmp_path_factory: pytest.TempPathFactory) -> list[Sync]:
             sandbox.set_now(f"{moment:%Y-%m-%dT%H:%M:%SZ}")
             printed = read(folder, moment, state)
             done.append(Sync(printed, account_of(sandbox, moment), not lost))
-            state = last_states(done[-1].messages)
+            state = Output(done[-1].messages, 0, printed).state
 
         sync(lambda _: None, lost=True)
         sync(edit_a_little)
@@ -111,12 +111,6 @@ def read(folder: Path, moment: datetime, state: Sequence[JSON] | None) -> str:
     )
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
     return done.stdout.decode()
-
-
-def last_states(messages: Sequence[JSON]) -> list[JSON]:
-    """The last state of each stream, as Airbyte keeps it."""
-    states = [each["state"] for each in messages if each["type"] == "STATE"]
-    return list({each["stream"]["stream_descriptor"]["name"]: each for each in states}.values())
 
 
 def account_of(sandbox: Sandbox, moment: datetime) -> Account:
@@ -224,33 +218,19 @@ class Delivery:
 
 
 @pytest.fixture(scope="module")
-def deliveries(
-    syncs: list[Sync], pubsub_address: str, tmp_path_factory: pytest.TempPathFactory
-) -> list[Delivery]:
+def deliveries(syncs: list[Sync], pubsub_address: str) -> list[Delivery]:
     """Every sync through the writer into one topic; what gets lost goes to one that is missing."""
     topic = create_topic(pubsub_address, "pipeline")
-    folder = tmp_path_factory.mktemp("destination")
-    return [deliver(folder, topic, sync) for sync in syncs]
+    return [deliver(topic, sync) for sync in syncs]
 
 
-def deliver(folder: Path, topic: Topic, sync: Sync) -> Delivery:
-    destination = (
-        topic.destination() if sync.reaches_the_topic else topic.destination(topic_id="no-topic")
-    )
-    (folder / "destination.json").write_text(json.dumps(destination))
-    (folder / "catalog.json").write_text(json.dumps(catalog(STREAMS, "incremental")))
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "integration_tests.pubsub.writer", "write"),
-            *("--config", folder / "destination.json", "--catalog", folder / "catalog.json"),
-            *([] if sync.reaches_the_topic else ["--acknowledge-first"]),
-        ],
-        cwd=ROOT,
-        env=topic.environment,
-        input=sync.printed.encode(),
-        capture_output=True,
-        timeout=120,
-    )
+def deliver(topic: Topic, sync: Sync) -> Delivery:
+    destination = topic.destination()
+    options = []
+    if not sync.reaches_the_topic:
+        destination = topic.destination(topic_id="no-topic")
+        options = ["--acknowledge-first"]
+    done = topic.write(sync.printed.encode(), STREAMS, destination, *options)
     printed = done.stdout.decode().split("\n")
     messages = topic.pull()
     return Delivery(

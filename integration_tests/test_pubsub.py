@@ -2,11 +2,8 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -109,14 +106,14 @@ def test_messages_are_those_that_the_destination_made(vector: dict[str, Any], to
 )
 def test_numbers_are_written_as_java_does(number: str, written: str) -> None:
     record = parse(f'{{"stream": "s", "data": {{"n": {number}}}, "emitted_at": 1}}')
-    data = message_of(record, False, lambda: "id").data.decode()
+    data = message_of(record, False, "id").data.decode()
     assert data.partition('"n":')[2] == f'{written}}},"_airbyte_emitted_at":1}}'
 
 
 def test_control_characters_are_escaped_as_java_does() -> None:
     text = '\\u001b\\u0001\\n\\t\\"\\\\u001b\\u00e9\\u007f\\u2028'
     record = parse(f'{{"stream": "s", "data": {{"t": "{text}"}}, "emitted_at": 1}}')
-    data = message_of(record, False, lambda: "id").data.decode()
+    data = message_of(record, False, "id").data.decode()
     assert '{"t":"\\u001B\\u0001\\n\\t\\"\\\\u001bé\x7f\u2028"}' in data
 
 
@@ -184,40 +181,21 @@ def test_a_message_above_the_limit_is_lost_and_with_ordering_what_follows(
     assert arrived == (["t1"] if ordering_enabled else ["t1", "t2"])
 
 
-def test_the_command_is_that_of_the_destinations_image(tmp_path: Path, topic: Topic) -> None:
+def test_the_command_is_that_of_the_destinations_image(topic: Topic) -> None:
     lines = record_line('{"id": "a\u2028b"}') + STATE % 1
-    done = run_writer(tmp_path, topic, topic.destination(), lines)
-    assert (done.returncode, done.stdout) == (0, STATE % 1), done.stderr
+    done = topic.write(lines.encode(), ["tags"], topic.destination())
+    assert (done.returncode, done.stdout.decode()) == (0, STATE % 1), done.stderr
     (record,) = records_of(topic.pull())
     assert record == {"stream": "tags", "data": {"id": "a\u2028b"}, "emitted_at": 1700000000123}
 
 
-def test_the_command_fails_in_a_sentence(tmp_path: Path, topic: Topic) -> None:
+def test_the_command_fails_in_a_sentence(topic: Topic) -> None:
     destination = topic.destination(topic_id="not-there")
-    done = run_writer(tmp_path, topic, destination, record_line() + STATE % 1)
-    assert (done.returncode, done.stdout) == (1, "")
+    done = topic.write((record_line() + STATE % 1).encode(), ["tags"], destination)
+    assert (done.returncode, done.stdout) == (1, b"")
     # Google's client may warn of the Python version before.
-    last_line = done.stderr.strip().split("\n")[-1]
+    last_line = done.stderr.decode().strip().split("\n")[-1]
     assert last_line.startswith("not published to projects/clockify/topics/not-there: 404 ")
-
-
-def run_writer(
-    folder: Path, topic: Topic, destination: dict[str, Any], lines: str
-) -> "subprocess.CompletedProcess[str]":
-    (folder / "destination.json").write_text(json.dumps(destination))
-    (folder / "catalog.json").write_text('{"streams": [{"stream": {"name": "tags"}}]}')
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "integration_tests.pubsub.writer", "write"),
-            *("--config", folder / "destination.json", "--catalog", folder / "catalog.json"),
-        ],
-        cwd=ROOT,
-        env=topic.environment,
-        input=lines,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 # The test server's limits

@@ -5,7 +5,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,14 +36,12 @@ def parse(line: str) -> Any:
     )
 
 
-def message_of(
-    record: dict[str, Any], ordering_enabled: bool, new_id: Callable[[], str]
-) -> Message:
-    """The message of a parsed record; `new_id` makes the UUID of the emission."""
+def message_of(record: dict[str, Any], ordering_enabled: bool, emission: str) -> Message:
+    """The message of a parsed record; `emission` is its UUID."""
     stream, namespace = record["stream"], record.get("namespace")
     data = orjson.dumps(
         {
-            "_airbyte_ab_id": new_id(),
+            "_airbyte_ab_id": emission,
             "_airbyte_data": record["data"],
             "_airbyte_emitted_at": record["emitted_at"],
         }

@@ -2,13 +2,10 @@
 
 It speaks gRPC on the types of google-cloud-pubsub, so that Google's client publishes and pulls as
 it always does. Google's own emulator knows neither limits nor permissions.
-
-python -m integration_tests.pubsub.server     prints its address; it ends with its stdin
 """
 
 import re
-import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -280,15 +277,3 @@ def _check_message(message: types.PubsubMessage) -> None:
 
 def _invalid(text: str) -> NoReturn:
     raise Refused(grpc.StatusCode.INVALID_ARGUMENT, text)
-
-
-def main(arguments: Sequence[str]) -> None:
-    if arguments:
-        sys.exit(__doc__)
-    with serve() as server:
-        print(server.address, flush=True)
-        sys.stdin.read()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

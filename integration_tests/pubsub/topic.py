@@ -2,9 +2,13 @@
 
 import json
 import os
+import subprocess
+import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import grpc
@@ -13,6 +17,7 @@ from google.pubsub_v1 import types
 from google.pubsub_v1.services.publisher import PublisherClient
 
 PROJECT = "clockify"
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,30 @@ class Topic:
             "batching_request_bytes_threshold": 1_000_000,
             **more,
         }
+
+    def write(
+        self,
+        printed: bytes,
+        streams: Collection[str],
+        destination: Mapping[str, Any],
+        *options: str,
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """Run the writer on what a source printed; `streams` are those of the catalog."""
+        catalog = {"streams": [{"stream": {"name": stream}} for stream in streams]}
+        with TemporaryDirectory() as folder:
+            line = [sys.executable, "-m", "integration_tests.pubsub.writer", "write", *options]
+            for name, content in (("config", destination), ("catalog", catalog)):
+                path = Path(folder, f"{name}.json")
+                path.write_text(json.dumps(content))
+                line += [f"--{name}", str(path)]
+            return subprocess.run(
+                line,
+                cwd=_ROOT,
+                env=self.environment,
+                input=printed,
+                capture_output=True,
+                timeout=120,
+            )
 
     def pull(self) -> list[types.PubsubMessage]:
         """Acknowledge all messages that wait, and answer them in the order of publishing."""

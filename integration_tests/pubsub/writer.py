@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +49,6 @@ class Writer:
     streams: Collection[tuple[str | None, str]]
     ordering_enabled: bool = False
     acknowledge_first: bool = False
-    new_id: Callable[[], str] = lambda: str(uuid.uuid4())
     lost: list[Exception] = field(default_factory=list)
     _stopped: set[str] = field(default_factory=set)
     _published: list["Future[str]"] = field(default_factory=list)
@@ -76,7 +75,7 @@ class Writer:
             raise ValueError(
                 f"the catalog has no stream {record['stream']!r} of the namespace {namespace!r}"
             )
-        message = message_of(record, self.ordering_enabled, self.new_id)
+        message = message_of(record, self.ordering_enabled, str(uuid.uuid4()))
         try:
             if message.ordering_key in self._stopped:
                 raise PublishToPausedOrderingKeyException(message.ordering_key)
