@@ -390,7 +390,11 @@ def reading(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
         files = ["--config", tmp_path / "config.json", "--catalog", tmp_path / "catalog.json"]
         command = Path(sys.executable).with_name(CONNECTOR.command)
         with subprocess.Popen(
-            [command, "read", *files], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [command, "read", *files],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # A background job of a shell hands on that it ignores interrupts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         ) as process:
             assert process.stdout is not None
             while b'"RECORD"' not in process.stdout.readline():
