@@ -1,7 +1,8 @@
 """The key goes to the configured hosts and nowhere else.
 
 The manifest's `SelectiveAuthenticator` sends the same header, but `requests` would carry a header
-that is not `Authorization` along a redirect to another host.
+that is not `Authorization` along a redirect to another host. The CDK calls the authenticator before
+every attempt of a request, so it is also where a request gets the form that its server answers.
 """
 
 import re
@@ -14,7 +15,9 @@ import requests
 from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
 from airbyte_cdk.sources.types import Config
 
-from source_clockify.bodies import refuse_broken_body
+from source_clockify.adaptations import CONSEQUENCES, workspace_of
+from source_clockify.bodies import limit_body, refuse_broken_body
+from source_clockify.refusals import Gap, current_notes
 
 # Where a redirect wanted to go; read by the error handler.
 REDIRECT_TARGET = "x-redirect-not-followed"
@@ -35,8 +38,9 @@ class ClockifyAuthenticator(DeclarativeAuthenticator):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         _sending.request = request
         request.headers.update(self._header)
+        _adapt(request)
         hooks = request.hooks["response"]
-        mine = (drop_redirect, self.hide_key, hide_webhook_tokens, refuse_broken_body)
+        mine = (drop_redirect, limit_body, self.hide_key, hide_webhook_tokens, refuse_broken_body)
         hooks.extend(hook for hook in mine if hook not in hooks)
         return request
 
@@ -56,6 +60,16 @@ class ClockifyAuthenticator(DeclarativeAuthenticator):
         return self._header.get(self.auth_header, "")
 
 
+def _adapt(request: requests.PreparedRequest) -> None:
+    """Send a request in the form that its server is known to answer, and note what that lacks."""
+    notes = current_notes()
+    if notes is None or notes.adaptations is None:
+        return
+    adaptation = notes.adaptations.apply(request)
+    if adaptation is not None and adaptation in CONSEQUENCES:
+        notes.gaps[Gap(workspace_of(request), CONSEQUENCES[adaptation])] = None
+
+
 def request_being_sent() -> requests.PreparedRequest | None:
     """Return the last request that this thread began to send.
 
@@ -68,11 +82,16 @@ def request_being_sent() -> requests.PreparedRequest | None:
 def credentials_header(config: Config) -> dict[str, str]:
     """Return the one header that `credentials` asks for; empty without credentials."""
     credentials = config.get("credentials") or {}
-    if credentials.get("auth_type") == "addon_token":
+    if is_addon(config):
         return {"X-Addon-Token": credentials["addon_token"]}
     if credentials.get("auth_type") == "api_key":
         return {"X-Api-Key": credentials["api_key"]}
     return {}
+
+
+def is_addon(config: Config) -> bool:
+    """Tell whether the account is read with an add-on token."""
+    return (config.get("credentials") or {}).get("auth_type") == "addon_token"
 
 
 def drop_redirect(response: requests.Response, **_: Any) -> requests.Response:

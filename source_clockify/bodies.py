@@ -1,56 +1,213 @@
-"""Bodies that are no JSON, noticed before the CDK's request cache keeps the response.
+"""Bodies of responses: a size limit, strict JSON, and text that Clockify should not have sent.
 
-The cache keeps every response with status 200. A retry of a listing that came cut off would be
-answered from it, with the same body, until the retries are used up.
+The response hooks run before the CDK's request cache keeps a response with status 200. A retry of a
+listing that arrived cut off would otherwise be answered from the cache with the same body.
 """
 
-from typing import Any
+import json
+from typing import Any, NoReturn
 
 import orjson
 import requests
 
+# A page of 5000 rows has a few megabytes; a body above the limit would exhaust the memory.
+LARGEST_BODY_BYTES = 256 * 1024 * 1024
+
+# Clockify's rows have five levels; Python's and the destinations' limits begin at about 250.
+MOST_LEVELS = 100
+
 _BODY = "_clockify_body"
+_PROBLEM = "_clockify_problem"
+_CHUNK_BYTES = 64 * 1024
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_NO_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
+# Digits become 0, what may stand before a number becomes a colon, all else x.
+_NUMBERS = bytes(
+    ord("0") if 48 <= code <= 57 else ord(":") if code in b":,[- \t\r\n" else ord("x")
+    for code in range(256)
+)
+# 2**64 has 20 digits.
+_BIG_INTEGER = b":" + b"0" * 20
 
 
 class BrokenBody(requests.RequestException):
-    """A response with status 200 whose body is empty, cut off, no JSON, or an error after all."""
+    """A response whose body cannot be used although its status is 200, or is too large."""
 
     request: requests.PreparedRequest
     response: requests.Response
 
 
-def refuse_broken_body(response: requests.Response, **_: Any) -> requests.Response:
-    """Raise BrokenBody; a response hook, so that it runs before the cache.
+class BodyError(ValueError):
+    """A body that is not usable JSON; the text completes the sentence "Clockify's answer ..."."""
 
-    An empty object and an error object are broken too: no endpoint answers them with status 200.
+
+def limit_body(response: requests.Response, **_: Any) -> requests.Response:
+    """Read the body up to `LARGEST_BODY_BYTES` after decompression; a response hook.
+
+    Raises:
+        BrokenBody: for a longer body, of which nothing is kept.
+    """
+    held = vars(response)
+    if held["_content"] is not False:
+        return response
+    chunks: list[bytes] = []
+    size = 0
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        size += len(chunk)
+        if size > LARGEST_BODY_BYTES:
+            response.close()
+            held |= {"_content": b"", "_content_consumed": True, _BODY: None}
+            setattr(response, _PROBLEM, f"is larger than {LARGEST_BODY_BYTES // 1024**2} MB")
+            raise BrokenBody(response=response)
+        chunks.append(chunk)
+    held |= {"_content": b"".join(chunks), "_content_consumed": True}
+    return response
+
+
+def refuse_broken_body(response: requests.Response, **_: Any) -> requests.Response:
+    """Raise BrokenBody for a status 200 without usable JSON; a response hook.
+
+    An empty object and an error object count as broken: no endpoint answers them with status 200.
     """
     if 300 <= response.status_code < 400:
-        # `requests` holds it for a good answer, and its body would be read.
+        # `requests` regards it as a success, and its body would be read.
         raise BrokenBody(response=response)
     if response.status_code == 200:
         body = decoded_body(response)
-        if body is None or body == {} or is_error(body):
+        if body is None or body == {} or is_error_despite_success(body):
             raise BrokenBody(response=response)
     return response
 
 
+def is_error_despite_success(body: Any) -> bool:
+    """Tell whether the body of a status 200 is an error after all; it then names a code."""
+    return is_error(body) and ("code" in body or "message" not in body)
+
+
 def decoded_body(response: requests.Response) -> Any:
-    """Return the decoded body, None if it is no JSON. It is decoded once."""
+    """Return the decoded body, None if it is not usable JSON. It is decoded once."""
     if not hasattr(response, _BODY):
         try:
-            body = orjson.loads(response.content)
-        except orjson.JSONDecodeError:
+            body, is_plain = _decode(response.content)
+            if not is_plain:
+                # For the CDK's own decoder, which reads a response from the cache.
+                response._content = json.dumps(body).encode()
+        except BodyError as error:
             body = None
+            setattr(response, _PROBLEM, str(error))
         setattr(response, _BODY, body)
     return getattr(response, _BODY)
 
 
+def body_problem(response: requests.Response) -> str:
+    """Return why the body could not be decoded, such as "is empty"; empty if it was."""
+    decoded_body(response)
+    return str(getattr(response, _PROBLEM, ""))
+
+
+def is_too_large(response: requests.Response) -> bool:
+    """Tell whether `limit_body` refused the response."""
+    return "larger than" in body_problem(response)
+
+
+def decode(content: bytes) -> Any:
+    """Decode JSON exactly.
+
+    A byte order mark is skipped, lone surrogates and invalid UTF-8 become U+FFFD, and integers keep
+    all their digits.
+
+    Raises:
+        BodyError: for anything else than JSON, and for JSON that is nested too deep.
+    """
+    return _decode(content)[0]
+
+
+def _decode(content: bytes) -> tuple[Any, bool]:
+    """Return the decoded JSON, and whether any parser would have decoded it so."""
+    is_plain = not content.startswith(_BYTE_ORDER_MARK)
+    content = content.removeprefix(_BYTE_ORDER_MARK)
+    if not content.strip():
+        raise BodyError("is empty")
+    if levels_of(content) > MOST_LEVELS:
+        raise BodyError(f"is nested more than {MOST_LEVELS} levels deep")
+    if _BIG_INTEGER not in content.translate(_NUMBERS):
+        try:
+            return orjson.loads(content), is_plain
+        except orjson.JSONDecodeError:
+            # Perhaps a lone surrogate or invalid UTF-8, which only Python's own parser reads.
+            pass
+    try:
+        text = content.decode("utf-8", "replace")
+        return _without_surrogates(json.loads(text, parse_constant=_refuse_constant)), False
+    except json.JSONDecodeError as error:
+        raise BodyError(_describe_break(text, error)) from error
+    except (ValueError, RecursionError) as error:
+        raise BodyError(f"cannot be decoded ({error})") from error
+
+
+def levels_of(content: bytes) -> int:
+    """Return how deep the brackets of a JSON text are nested, at most `MOST_LEVELS` + 1.
+
+    Brackets within strings can hide levels, but never add any below the limit.
+    """
+    brackets = content.translate(None, _NO_BRACKETS)
+    levels = 0
+    while levels <= MOST_LEVELS:
+        inner = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if len(inner) == len(brackets):
+            break
+        brackets = inner
+        levels += 1
+    return levels
+
+
+def _describe_break(text: str, error: json.JSONDecodeError) -> str:
+    if text.lstrip()[:1] == "<":
+        return "is a web page, not JSON"
+    return f"is cut off or not JSON: it breaks at character {error.pos} of {len(text)}"
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        if value.isascii():
+            return value
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_surrogates(part) for part in value]
+    if isinstance(value, dict):
+        return {
+            _without_surrogates(name): _without_surrogates(part) for name, part in value.items()
+        }
+    return value
+
+
 def empty_body(response: requests.Response) -> None:
-    """Let the response hold an empty list."""
+    """Replace the body by an empty list."""
     response._content = b"[]"
     setattr(response, _BODY, [])
 
 
 def is_error(body: Any) -> bool:
-    """Tell whether a decoded body is Clockify's error object."""
-    return isinstance(body, dict) and "code" in body and "message" in body
+    """Tell whether a decoded body is an error of Clockify's own.
+
+    Clockify writes `{"message": text, "code": integer}`, where `code` may be absent; its audit log
+    `{"timestamp", "status", "error", "path"}` (sections 2.2 and 8.1 of the API reference). Proxies
+    and firewalls write something else.
+    """
+    if not isinstance(body, dict):
+        return False
+    if isinstance(body.get("message"), str):
+        code = body.get("code")
+        return code is None or (isinstance(code, int) and not isinstance(code, bool))
+    return {"timestamp", "status", "error", "path"} <= body.keys()
+
+
+def error_text(body: Any) -> str:
+    """Return what an error of Clockify's own says, empty if it says nothing."""
+    if not isinstance(body, dict):
+        return ""
+    return str(body.get("message") or body.get("error") or "")

@@ -15,7 +15,8 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify.plan_gates import lacking
+from source_clockify.plan_features import missing_features
+from source_clockify.skip_report import SkipReport
 from source_clockify.streams import ends_before_workspace
 from source_clockify.timestamps import creation_time, parse_time
 
@@ -35,21 +36,25 @@ def check_connection(
     config: Mapping[str, Any],
     manifest: Mapping[str, Any],
     streams: Mapping[str, AbstractStream],
+    report: SkipReport,
 ) -> AirbyteConnectionStatus:
     """Return whether the workspaces can be read; what else cannot is only logged.
 
-    `manifest` has its references resolved; `streams` are `CHECKED_STREAMS` by name.
+    `manifest` has its references resolved; `streams` are `CHECKED_STREAMS` by name; `report` is
+    theirs.
     """
     try:
         workspaces = list(_read(streams["workspaces"]))
     except AirbyteTracedException as error:
         return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
     names = {stream.get("name", "") for stream in manifest["streams"]}
-    for gap in lacking(manifest, names, workspaces):
-        logger.warning(gap.sentence)
+    report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
+    for missing in missing_features(manifest, names, workspaces):
+        report.skip(missing.stream, missing.workspace_id, missing.reason)
     _try(logger, "report streams", streams["detailed_report"])
     if any("AUDIT_LOG" in (workspace.get("features") or []) for workspace in workspaces):
         _try(logger, "audit log", streams["audit_log"])
+    report.log()
     if config.get("plan") == "free":
         logger.info(free_plan_advice(config, workspaces))
     return AirbyteConnectionStatus(status=Status.SUCCEEDED)

@@ -1,19 +1,17 @@
-"""What a response of Clockify means.
+"""Classification of Clockify's responses.
 
 The filters of the manifest decide what is refused, retried or fatal. This handler adds what they
-cannot do: judge a body without building objects for a template, stop retrying a server that stays
-broken, follow no redirect, and remember refusals (see refusals.py).
+cannot do: tell Clockify's own refusals from those of proxies, judge a body without building objects
+for a template, resend a refused request in another form, stop retrying a server that stays broken,
+follow no redirect, and note refusals (see refusals.py).
 """
 
 import re
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.requesters.error_handlers import DefaultErrorHandler
@@ -24,29 +22,33 @@ from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
 )
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify.authenticator import (
-    REDIRECT_TARGET,
-    credentials_header,
-    drop_redirect,
-    request_being_sent,
+from source_clockify.account import visible_workspaces, workspace_features
+from source_clockify.adaptations import adaptation_to, workspace_of
+from source_clockify.authenticator import REDIRECT_TARGET, request_being_sent
+from source_clockify.bodies import (
+    BrokenBody,
+    body_problem,
+    decoded_body,
+    empty_body,
+    error_text,
+    is_error,
+    is_error_despite_success,
+    is_too_large,
 )
-from source_clockify.bodies import BrokenBody, decoded_body, empty_body, is_error
-from source_clockify.refusals import Refusal, current_notes
+from source_clockify.plan_features import lacks_feature
+from source_clockify.refusals import Gap, Refusal, current_notes, is_about_requested_entity
+from source_clockify.retry_after import LONGEST_WAIT_SECONDS
 
 # Retries of a server error, a broken connection or a broken body: 127 seconds of waiting in all.
 # The rate limit has its own number in the manifest, because it may last an hour.
 SERVER_RETRIES = 7
 
-# Longer than the hour of the free plan, for servers that name their wait in Retry-After.
-LONGEST_WAIT_SECONDS = 2 * 60 * 60
-
-# The code with which Clockify says, with status 400, that there is no such entity.
-GONE = 501
+# With status 400 the code of a violated rule, also of a missing entity.
+RULE_VIOLATED = 501
 
 _ATTEMPTS = "_clockify_attempts"
-
-# Streams that fail at the same time wait for one listing of the visible workspaces.
-_LISTING = threading.Lock()
+_TIMEOUT = 408
+_RATE_LIMITED = 429
 
 
 @dataclass
@@ -54,8 +56,9 @@ class ClockifyErrorHandler(DefaultErrorHandler):
     """Decides what to do with a response.
 
     Attributes:
-        body: what a good answer holds, see `is_expected`; the key of an envelope is the stream's
-            parameter `envelope`.
+        body: what a good answer holds, see `find_body_problem`; the key of an envelope is the
+            stream's parameter `envelope`, the plan's feature its parameter `feature`, and what the
+            key or plan must be for it `needs`.
     """
 
     max_time: int = LONGEST_WAIT_SECONDS
@@ -64,6 +67,8 @@ class ClockifyErrorHandler(DefaultErrorHandler):
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
         self._envelope = str((parameters or {}).get("envelope", ""))
+        self._feature = str((parameters or {}).get("feature", ""))
+        self._needs = str((parameters or {}).get("needs", ""))
 
     def interpret_response(
         self, response_or_exception: requests.Response | Exception | None
@@ -74,7 +79,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
             resolution = self._of_exception(response_or_exception)
         if resolution.response_action is ResponseAction.SUCCESS:
             return resolution
-        deferred = _deferred(resolution)
+        deferred = _defer_failure(resolution)
         if isinstance(response_or_exception, requests.Response) and deferred is not resolution:
             # An ignored response with status 200 would be read as if it were good.
             empty_body(response_or_exception)
@@ -83,15 +88,16 @@ class ClockifyErrorHandler(DefaultErrorHandler):
     def _of_response(self, response: requests.Response) -> ErrorResolution:
         if 300 <= response.status_code < 400:
             return _failure(_redirect_message(response), FailureType.config_error)
-        if response.ok:
-            resolution = self._of_body(response)
-        else:
-            resolution = super().interpret_response(response)
+        if _learn_adaptation(response):
+            return _retry("Clockify refuses this form of the request; it is sent in another.")
+        if _note_unlisted_members(response):
+            return ErrorResolution(ResponseAction.IGNORE, None, "The filter is refused.")
+        resolution = self._of_body(response) if response.ok else self._of_error(response)
         if resolution.response_action is ResponseAction.SUCCESS:
             return resolution
-        resolution = replace(
-            resolution, error_message=f"{resolution.error_message} ({_request_line(response)})"
-        )
+        # A template leaves a blank where it has nothing to say.
+        message = " ".join(str(resolution.error_message).split())
+        resolution = replace(resolution, error_message=f"{message} ({_request_line(response)})")
         if resolution.response_action is ResponseAction.IGNORE:
             if response.ok:
                 return _failure(str(resolution.error_message), FailureType.system_error)
@@ -103,7 +109,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         if response.status_code == 404 and not response.content:
             resolution = replace(
                 resolution,
-                error_message=f"{resolution.error_message} {self._visible_workspaces(response)}",
+                error_message=f"{resolution.error_message} {visible_workspaces(self.config)}",
             )
         if resolution.response_action is not ResponseAction.RETRY:
             return resolution
@@ -113,16 +119,62 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         return self._retried(response.request, resolution)
 
     def _of_body(self, response: requests.Response) -> ErrorResolution:
-        if is_expected(decoded_body(response), self.body, self._envelope):
-            return SUCCESS_RESOLUTION
-        resolution = super().interpret_response(response)
-        if resolution.response_action is ResponseAction.SUCCESS:
-            return ErrorResolution(
-                response_action=ResponseAction.RETRY,
-                failure_type=FailureType.transient_error,
-                error_message="Clockify's answer is empty, cut off or not the expected JSON.",
+        body = decoded_body(response)
+        if is_too_large(response):
+            return _failure(
+                f"Clockify's answer {body_problem(response)}. The connector reads no larger ones.",
+                FailureType.system_error,
             )
+        problem = body_problem(response) or find_body_problem(body, self.body, self._envelope)
+        if not problem:
+            return SUCCESS_RESOLUTION
+        # A template may name the remedy, but would parse what no parser can.
+        named = ErrorResolution() if body is None else super().interpret_response(response)
+        if named.response_action in (ResponseAction.FAIL, ResponseAction.IGNORE):
+            return named
+        return _retry(f"Clockify's answer {problem}.")
+
+    def _of_error(self, response: requests.Response) -> ErrorResolution:
+        status = response.status_code
+        if is_too_large(response):
+            return _retry(f"Clockify's answer {body_problem(response)}.")
+        if 400 <= status < 500 and status not in (_TIMEOUT, _RATE_LIMITED):
+            if not response.content.strip():
+                if self._is_of_missing_feature(response):
+                    return ErrorResolution(
+                        ResponseAction.IGNORE,
+                        FailureType.config_error,
+                        f"Clockify refused {response.url}: no reason given. {self._needs}",
+                    )
+                if status != 404 and not self._is_account_request(response):
+                    return _retry("The request was refused without a reason.")
+            elif not is_error(decoded_body(response)):
+                return _retry(
+                    "The request was refused, but not by Clockify: the answer is no error of its "
+                    "own. A proxy or firewall may stand between."
+                )
+        resolution = super().interpret_response(response)
+        lacks_scope = "does not have permission" in error_text(decoded_body(response))
+        if status == 401 and self._is_account_request(response) and not lacks_scope:
+            # Whoever may not ask for his own account has no valid key.
+            return replace(
+                resolution,
+                response_action=ResponseAction.FAIL,
+                failure_type=FailureType.config_error,
+            )
+        if status == 400 and resolution.response_action is ResponseAction.IGNORE:
+            return _of_violated_rule(response, resolution)
         return resolution
+
+    def _is_of_missing_feature(self, response: requests.Response) -> bool:
+        """Tell whether the workspace's plan explains a refusal without a body."""
+        if response.status_code not in (402, 403) or not self._feature:
+            return False
+        features = workspace_features(self.config, workspace_of(response.request))
+        return lacks_feature(features, self._feature)
+
+    def _is_account_request(self, response: requests.Response) -> bool:
+        return self.body == "workspaces" or urlsplit(response.url).path.endswith("/user")
 
     def _of_exception(self, exception: Exception | None) -> ErrorResolution:
         if isinstance(exception, BrokenBody):
@@ -159,59 +211,55 @@ class ClockifyErrorHandler(DefaultErrorHandler):
     def _is_check(self) -> bool:
         return int(self.max_retries or 0) <= 1
 
-    def _visible_workspaces(self, response: requests.Response) -> str:
-        header = credentials_header(self.config)
-        if "X-Api-Key" not in header:
-            return ""
-        return visible_workspaces(f"{self.config['hosts']['api']}/workspaces", header["X-Api-Key"])
 
+def find_body_problem(body: Any, kind: str, envelope: str = "") -> str:
+    """Return what a decoded body lacks of what an endpoint of this kind answers, else "".
 
-def is_expected(body: Any, kind: str, envelope: str = "") -> bool:
-    """Tell whether a decoded body is what an endpoint of this kind answers.
-
-    Kinds: `list` (a JSON list), `hydrated_projects` (a list of projects with their tasks),
-    `workspaces` (a list that is not empty, or one workspace), `envelope` (an object with this key)
-    and `object` (an object that is neither empty nor an error).
+    The text completes the sentence "Clockify's answer ...". Kinds: `list` (a JSON list of objects),
+    `hydrated_projects` (a list of projects with their tasks), `workspaces` (a list that is not
+    empty, or one workspace), `envelope` (an object with this key), `events` (a list, or an object
+    with a list under `response`) and `object` (an object that is neither empty nor an error).
     """
-    if kind == "list":
-        return isinstance(body, list)
-    if kind == "hydrated_projects":
-        return isinstance(body, list) and all("tasks" in project for project in body)
-    if kind == "workspaces":
-        return bool(body) and (isinstance(body, list) or (isinstance(body, dict) and "id" in body))
     if kind == "envelope":
         held = body.get(envelope, "") if isinstance(body, dict) else ""
-        return (
-            held is None or isinstance(held, list) or (isinstance(held, dict) and envelope in held)
-        )
-    return isinstance(body, dict) and bool(body) and not is_error(body)
+        if isinstance(held, dict) and envelope in held:
+            held = held[envelope]
+        return "" if held is None else _problem_of_list(held, f"lacks the list {envelope}")
+    if kind == "events" and isinstance(body, dict):
+        body = body.get("response")
+    if kind == "workspaces" and isinstance(body, dict):
+        return "" if "id" in body else "is no workspace"
+    if kind == "object":
+        is_object = isinstance(body, dict) and bool(body) and not is_error_despite_success(body)
+        return "" if is_object else "is not the expected JSON object"
+    problem = _problem_of_list(body, "is not the expected JSON list")
+    if not problem and kind == "workspaces" and not body:
+        return "lists no workspace"
+    if not problem and kind == "hydrated_projects" and any("tasks" not in row for row in body):
+        return "lists projects without their tasks"
+    return problem
 
 
-def visible_workspaces(url: str, api_key: str) -> str:
-    """Return a sentence that names the workspaces of this key; empty if they cannot be listed.
-
-    Sends one request, once per process, and only after a workspace was not found.
-    """
-    with _LISTING:
-        return _listed_workspaces(url, api_key)
-
-
-@lru_cache(maxsize=1)
-def _listed_workspaces(url: str, api_key: str) -> str:
-    try:
-        with requests.Session() as session:
-            session.hooks["response"].append(drop_redirect)
-            response = session.get(url, headers={"X-Api-Key": api_key}, timeout=30)
-        workspaces = orjson.loads(response.content) if response.ok else []
-        names = ", ".join(f"{workspace['id']} ({workspace['name']})" for workspace in workspaces)
-    except (requests.RequestException, orjson.JSONDecodeError, KeyError, TypeError):
+def _problem_of_list(rows: Any, otherwise: str) -> str:
+    if not isinstance(rows, list):
+        return otherwise
+    odd = next((place for place, row in enumerate(rows) if type(row) is not dict), None)
+    if odd is None:
         return ""
-    return f"This key can see: {names}." if names else "This key can see no workspace."
+    return f"lists something else than an object: row {odd + 1} is {type(rows[odd]).__name__}"
 
 
 def _failure(message: str, failure_type: FailureType) -> ErrorResolution:
     return ErrorResolution(
         response_action=ResponseAction.FAIL, failure_type=failure_type, error_message=message
+    )
+
+
+def _retry(message: str) -> ErrorResolution:
+    return ErrorResolution(
+        response_action=ResponseAction.RETRY,
+        failure_type=FailureType.transient_error,
+        error_message=message,
     )
 
 
@@ -234,17 +282,65 @@ def _sentence_in(text: str) -> str:
     return f"{match.group(1) if match else text}."
 
 
+def _learn_adaptation(response: requests.Response) -> bool:
+    """Learn from a refusal that the request has to be sent in another form, if it has one."""
+    notes = current_notes()
+    adaptation = adaptation_to(response)
+    if adaptation is None or notes is None or notes.adaptations is None:
+        return False
+    notes.adaptations.learn(adaptation, response.request)
+    return True
+
+
+def _note_unlisted_members(response: requests.Response) -> bool:
+    """Note that limited members cannot be listed, if this was the request for them."""
+    notes = current_notes()
+    is_request_for_them = "account-statuses=" in urlsplit(str(response.request.url)).query
+    refused = response.status_code == 400 and is_error(decoded_body(response))
+    if notes is None or not (is_request_for_them and refused):
+        return False
+    message = (
+        "Limited members are missing, because this server refuses to list them: "
+        f"{error_text(decoded_body(response))}."
+    )
+    notes.gaps[Gap(workspace_of(response.request), message)] = None
+    return True
+
+
+def _of_violated_rule(response: requests.Response, resolution: ErrorResolution) -> ErrorResolution:
+    """Tell an entity that does not exist from a refusal: both have status 400."""
+    if _is_vanished(response):
+        return resolution
+    message = (
+        f"Clockify refused {response.url.partition('?')[0]}: {error_text(decoded_body(response))}."
+    )
+    return replace(resolution, error_message=message)
+
+
+def _is_vanished(response: requests.Response) -> bool:
+    body = decoded_body(response)
+    if response.status_code != 400 or not isinstance(body, dict):
+        return False
+    if body.get("code") != RULE_VIOLATED:
+        return False
+    return is_about_requested_entity(error_text(body), _path_below_workspace(response))
+
+
+def _path_below_workspace(response: requests.Response) -> str:
+    _, _, below = urlsplit(str(response.request.url)).path.partition("/workspaces/")
+    return f"/{below.partition('/')[2]}"
+
+
 def _note_refusal(response: requests.Response, resolution: ErrorResolution) -> None:
     notes = current_notes()
     if notes is None:
         return
-    match = re.search(r"/workspaces/([^/]+)(.*)", urlsplit(response.url).path)
-    workspace_id, below = match.groups() if match else ("", "")
+    below = _path_below_workspace(response)
     notes.refusals.append(
         Refusal(
-            workspace_id=workspace_id,
+            workspace_id=workspace_of(response.request),
             partial=re.search(r"/[0-9a-f]{24}(/|$)", below) is not None,
-            vanished=response.status_code == 400 and _code_of(response) == GONE,
+            vanished=_is_vanished(response),
             message=str(resolution.error_message),
         )
     )
@@ -257,12 +353,7 @@ def _let_out_what_is_due() -> None:
         notes.on_wait()
 
 
-def _code_of(response: requests.Response) -> Any:
-    body = decoded_body(response)
-    return body.get("code") if isinstance(body, dict) else None
-
-
-def _deferred(resolution: ErrorResolution) -> ErrorResolution:
+def _defer_failure(resolution: ErrorResolution) -> ErrorResolution:
     """Note a failure of a parent for later, where the thread asks for that (see refusals.py)."""
     notes = current_notes()
     if (

@@ -17,8 +17,11 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
 )
 
 from source_clockify.change_tracking.lookups import lookup_streams
+from source_clockify.users import ACCOUNT_STATUSES, LARGEST_PAGE
 
-# The kind of body that each error handler of the manifest expects; see error_handler.py.
+STATUSES = list(ACCOUNT_STATUSES)
+
+# The kind of body that each error handler of the manifest expects; see `find_body_problem`.
 BODIES = {
     "account_error_handler": "workspaces",
     "listing_error_handler": "list",
@@ -28,7 +31,11 @@ BODIES = {
     "child_error_handler": "object",
     "envelope_error_handler": "envelope",
     "child_envelope_error_handler": "envelope",
+    "events_error_handler": "events",
 }
+
+# Pages of events may be filtered after they were cut.
+EVENT_PAGINATORS = ("webhook_logs_paginator", "entity_changes_paginator", "audit_log_paginator")
 
 
 def load_manifest() -> dict[str, Any]:
@@ -61,10 +68,19 @@ def with_python_components(
             "type": "CustomErrorHandler",
             "class_name": "source_clockify.error_handler.ClockifyErrorHandler",
             "body": body,
+            "backoff_strategies": [
+                _component("CustomBackoffStrategy", "retry_after.RetryAfterStrategy")
+            ],
         }
     for name, definition in definitions.items():
         if isinstance(definition, Mapping):
             definitions[name] = _with_obedient_paging(definition)
+    for name in EVENT_PAGINATORS:
+        definitions[name] = _with_strategy(manifest["definitions"][name], "EventPagination")
+    definitions["event_extractor"] = _component(
+        "CustomRecordExtractor", "pagination.EventExtractor"
+    )
+    definitions["users_stream"] = _with_both_requests(definitions["users_stream"])
     definitions["counted_strategy"] = _strategy(
         manifest["definitions"]["counted_strategy"], "CountedPagination"
     )
@@ -188,6 +204,42 @@ def _for_many_entries(stream: Mapping[str, Any]) -> dict[str, Any]:
         "record_selector": {
             **retriever["record_selector"],
             "record_filter": _component("CustomRecordFilter", "records.StartsInWindow"),
+        },
+    }
+    return {**stream, "retriever": retriever}
+
+
+def _with_both_requests(stream: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stream of users as it is read from any server, see users.py."""
+    retriever = stream["retriever"]
+    requester = retriever["requester"]
+    token = "next_page_token['next_page_token']"
+    value = {
+        **requester["request_body"]["value"],
+        "accountStatuses": f"{{{{ {token}['statuses'] if next_page_token else {STATUSES} }}}}",
+        "page": f"{{{{ {token}['page'] if next_page_token else 1 }}}}",
+    }
+    paginator = {
+        "type": "DefaultPaginator",
+        "page_size_option": {
+            "type": "RequestOption",
+            "inject_into": "body_json",
+            "field_path": ["pageSize"],
+        },
+        "pagination_strategy": {
+            "type": "CustomPaginationStrategy",
+            "class_name": "source_clockify.users.UsersPagination",
+            "page_size": LARGEST_PAGE,
+            "start_from_page": 1,
+        },
+    }
+    retriever = {
+        **retriever,
+        "paginator": paginator,
+        "requester": {**requester, "request_body": {**requester["request_body"], "value": value}},
+        "record_selector": {
+            "$ref": "#/definitions/record_selector",
+            "record_filter": _component("CustomRecordFilter", "users.MembersOfPass"),
         },
     }
     return {**stream, "retriever": retriever}

@@ -5,17 +5,21 @@ short pages all the time, and what follows them would be lost.
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import InitVar, dataclass
+from hashlib import blake2b
 from typing import Any, TypedDict
 
 import pendulum
 import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
 from airbyte_cdk.sources.declarative.extractors.record_selector import extracted_record_count
 from airbyte_cdk.sources.declarative.requesters.paginators.strategies.page_increment import (
     PageIncrement,
 )
 from airbyte_cdk.sources.types import Record, StreamSlice
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.bodies import decoded_body
 from source_clockify.records import start_of
@@ -43,6 +47,11 @@ def is_last_page(response: requests.Response, rows: int, page_size: int | None) 
     if header in ("true", "false"):
         return header == "true"
     return page_size is not None and rows < page_size
+
+
+def hash_of(response: requests.Response) -> bytes:
+    """Return a hash of a body, to notice a server that repeats a page."""
+    return blake2b(response.content, digest_size=16).digest()
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,54 @@ class ObedientPagination(PageIncrement):
 
     def number_after(self, page: Page) -> int:
         return int(page.token or self.start_from_page) + 1
+
+
+@dataclass
+class EventPagination(ObedientPagination):
+    """Page numbers until an empty page, whatever its size.
+
+    Event logs may be filtered after they were cut into pages, so a short page says nothing. A
+    server that ignores the page number repeats its only page, of which `EventExtractor` takes no
+    rows.
+    """
+
+    def token_after(self, page: Page) -> Any | None:
+        if page.rows > 0:
+            return self.number_after(page)
+        sent = len(events_in(decoded_body(page.response)))
+        if self._page_size is not None and sent >= self._page_size:
+            raise AirbyteTracedException(
+                message=(
+                    f"Clockify sent the same {sent} events on two pages, so the ones after them "
+                    f"cannot be read ({page.response.url.partition('?')[0]})."
+                ),
+                failure_type=FailureType.system_error,
+            )
+        return None
+
+
+@dataclass
+class EventExtractor(RecordExtractor):
+    """Takes the events of a page, none of one that repeats the page before it."""
+
+    parameters: InitVar[Mapping[str, Any]]
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None: ...
+
+    def extract_records(self, response: requests.Response) -> Iterable[Mapping[str, Any]]:
+        notes = current_notes()
+        body = hash_of(response)
+        if notes is not None and notes.last_event_page == body:
+            return
+        if notes is not None:
+            notes.last_event_page = body
+        yield from events_in(decoded_body(response))
+
+
+def events_in(body: Any) -> list[Mapping[str, Any]]:
+    """Return the events of a bare list, or of an object that holds them under `response`."""
+    found = body.get("response") if isinstance(body, dict) else body
+    return found if isinstance(found, list) else []
 
 
 class CountedPage(int):

@@ -13,7 +13,7 @@ from airbyte_cdk.sources.declarative.extractors.record_filter import RecordFilte
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.types import Config, StreamSlice, StreamState
 
-from source_clockify.bodies import decoded_body
+from source_clockify.bodies import decode, decoded_body
 from source_clockify.timestamps import WIRE_FORMAT
 
 
@@ -29,9 +29,9 @@ class OnceDecoder(JsonDecoder):
     def decode(self, response: Any) -> Any:
         if getattr(response, "from_cache", False):
             # Other streams read the same response, and change its records.
-            yield from super().decode(response)
-            return
-        body = decoded_body(response)
+            body = decode(response.content)
+        else:
+            body = decoded_body(response)
         if isinstance(body, list):
             yield from body
         else:

@@ -5,10 +5,17 @@ notes it here, and the stream that caused the request picks it up. Both run in t
 the notes are the thread's own.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from source_clockify.adaptations import Adaptations
+
+_ID = re.compile("[0-9a-f]{24}")
+_ABSENT = re.compile(r"n['o]?t (?:belong|exist)|not found", re.IGNORECASE)
+_USER_PATH = re.compile("/(?:users?|member-profile)/")
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,7 @@ class Refusal:
     Attributes:
         workspace_id: the workspace of the request, empty if its URL names none.
         partial: True if it was about one user, project ... of the workspace only.
-        vanished: True if the entity is gone (400 with code 501), False if the plan or a
+        vanished: True if the requested entity does not exist (any more), False if the plan or a
             permission is missing.
         message: a sentence for the user.
     """
@@ -29,22 +36,41 @@ class Refusal:
     message: str
 
 
+@dataclass(frozen=True)
+class Gap:
+    """Data that is missing although every request was answered.
+
+    Attributes:
+        workspace_id: the workspace.
+        message: a sentence for the user.
+    """
+
+    workspace_id: str
+    message: str
+
+
 @dataclass
 class Notes:
     """What happened in one thread between `collecting` and its end.
 
     Attributes:
         refusals: the ignored requests, in order.
+        gaps: what else is missing, each once.
         failures: errors of requests to parents that failed; None where a failure is raised at
             once because nothing else depends on the request.
         short: fewer rows came than the body announced.
+        last_event_page: a hash of the last page of events.
         on_wait: called before this thread waits because Clockify's request limit is reached.
+        adaptations: the forms of requests that the server refuses, shared by all threads.
     """
 
     refusals: list[Refusal] = field(default_factory=list)
+    gaps: dict[Gap, None] = field(default_factory=dict)
     failures: list[Exception] | None = None
     short: bool = False
+    last_event_page: bytes = b""
     on_wait: Callable[[], None] | None = None
+    adaptations: Adaptations | None = None
 
 
 _current = threading.local()
@@ -52,15 +78,21 @@ _current = threading.local()
 
 @contextmanager
 def collecting(
-    *, defer_failures: bool = False, on_wait: Callable[[], None] | None = None
+    *,
+    defer_failures: bool = False,
+    on_wait: Callable[[], None] | None = None,
+    adaptations: Adaptations | None = None,
 ) -> Iterator[Notes]:
     """Collect what the error handler notes in this thread.
 
     With `defer_failures` a failed request is noted and taken for an empty answer, so that an error
     in one workspace does not keep the others from being read; the caller raises it afterwards.
+    Without `adaptations` those of an outer `collecting` hold.
     """
-    notes = Notes(failures=[] if defer_failures else None, on_wait=on_wait)
-    outer = getattr(_current, "notes", None)
+    outer = current_notes()
+    if adaptations is None and outer is not None:
+        adaptations = outer.adaptations
+    notes = Notes(failures=[] if defer_failures else None, on_wait=on_wait, adaptations=adaptations)
     _current.notes = notes
     try:
         yield notes
@@ -71,3 +103,27 @@ def collecting(
 def current_notes() -> Notes | None:
     """Return the notes of this thread, None outside `collecting`."""
     return getattr(_current, "notes", None)
+
+
+def is_about_requested_entity(message: str, path: str) -> bool:
+    """Tell whether the message of a code 501 says that the entity of a path does not exist.
+
+    `path` is below the workspace, as `/projects/{id}/tasks`. Clockify uses the code for every
+    violated rule: for a page size of 0, and for a user who may not see a project (section 8.1 of
+    the API reference).
+    """
+    message = message.replace("\u2019", "'")
+    absent = _ABSENT.search(message)
+    if absent is None:
+        return False
+    subject, rest = message[: absent.start()], message[absent.end() :]
+    kind = subject.strip().upper()
+    if kind.startswith("WORKSPACE"):
+        return False
+    ids = _ID.findall(subject)
+    if ids and not any(identifier in path for identifier in ids):
+        return False
+    if kind.startswith("USER"):
+        within_project = "PROJECT" in rest.upper()
+        return _USER_PATH.search(path) is not None and not within_project
+    return True

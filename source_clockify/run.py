@@ -13,7 +13,7 @@ from airbyte_cdk.exception_handler import init_uncaught_exception_handler
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify.interpreter import parse_in_turn
+from source_clockify.cdk_patches import parse_in_turn
 from source_clockify.source import SourceClockify
 
 logger = logging.getLogger("airbyte")

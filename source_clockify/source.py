@@ -16,11 +16,13 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
     ConcurrentDeclarativeSource,
 )
-from airbyte_cdk.sources.declarative.incremental import ConcurrentPerPartitionCursor
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedBoolean
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_clockify.adaptations import Adaptations
+from source_clockify.authenticator import is_addon
+from source_clockify.cdk_patches import patch_cdk
 from source_clockify.change_tracking.deletions import decide
 from source_clockify.change_tracking.full_refresh import StampedStream
 from source_clockify.change_tracking.kinds import tracking_of
@@ -35,17 +37,19 @@ from source_clockify.manifest import (
     streams_of,
     with_python_components,
 )
-from source_clockify.plan_gates import lacking
+from source_clockify.plan_features import missing_features
 from source_clockify.read_ahead import read_ahead
+from source_clockify.skip_report import SkipReport
 from source_clockify.state import states_of_the_manifest, tracked_states, usable_state
 from source_clockify.streams import ClockifyStream, traits_of
 
-# Above its limit the CDK keeps one cursor for all partitions, and a workspace that failed or a user
-# that is new would start where the others are.
-ConcurrentPerPartitionCursor.SWITCH_TO_GLOBAL_LIMIT = 1_000_000
-ConcurrentPerPartitionCursor.DEFAULT_MAX_PARTITIONS_NUMBER = 1_000_000
+patch_cdk()
 
 logger = logging.getLogger("airbyte")
+
+NO_AUDIT_LOG_FOR_ADDONS = (
+    "Clockify lets no add-on read the audit log. Use an API key (credentials.api_key)."
+)
 
 # How many records a sync asks for one by one, so that it ends; the rest waits for the next.
 SINGLE_READS = 500
@@ -69,6 +73,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
     ) -> None:
         selected = {stream.stream.name for stream in catalog.streams} if catalog else only
         self._built: list[AbstractStream] | None = None
+        self._report = SkipReport()
         self._now = time.time()
         self._horizon = horizon_of(config or {}, int(self._now))
         tracking_on = (config or {}).get("track_changes", True) is not False
@@ -116,8 +121,14 @@ class SourceClockify(ConcurrentDeclarativeSource):
         built = super().streams(self._config)
         beside = self._lookups
         main = built[: len(built) - beside]
+        adaptations = Adaptations()
         wrapped = [
-            ClockifyStream(stream, traits_of(self._definitions[stream.name], self._config))
+            ClockifyStream(
+                stream,
+                traits_of(self._definitions[stream.name], self._config),
+                self._report,
+                adaptations,
+            )
             for stream in main
         ]
         return wrapped, built[len(main) :]
@@ -129,9 +140,9 @@ class SourceClockify(ConcurrentDeclarativeSource):
             check_start_date(impatient)
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
-        streams = SourceClockify(config=impatient, only=CHECKED_STREAMS).streams(impatient)
-        by_name = {stream.name: stream for stream in streams}
-        return check_connection(logger, impatient, self.resolved_manifest, by_name)
+        checked = SourceClockify(config=impatient, only=CHECKED_STREAMS)
+        by_name = {stream.name: stream for stream in checked.streams(impatient)}
+        return check_connection(logger, impatient, self.resolved_manifest, by_name, checked._report)
 
     def read(
         self,
@@ -147,14 +158,21 @@ class SourceClockify(ConcurrentDeclarativeSource):
         streams, beside = self._all_streams()
         selected = {stream.stream.name for stream in catalog.streams}
         workspaces = read_ahead(streams, self._parents_to_read(selected))
+        self._report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
         gaps: set[tuple[str, str]] = set()
         # Named workspaces are asked in any case, and the refusal warns.
         if not self._config.get("workspace_ids"):
-            for gap in lacking(self.resolved_manifest, selected, workspaces):
-                gaps.add((gap.stream, gap.workspace_id))
-                logger.warning(gap.sentence)
+            for missing in missing_features(self.resolved_manifest, selected, workspaces):
+                gaps.add((missing.stream, missing.workspace_id))
+                self._report.skip(missing.stream, missing.workspace_id, missing.reason)
+        if "audit_log" in selected and is_addon(self._config):
+            for workspace_id in self._config.get("workspace_ids") or ():
+                self._report.skip("audit_log", workspace_id, NO_AUDIT_LOG_FOR_ADDONS)
         self._built = self._with_tracking(streams, beside, workspaces, gaps)
-        yield from super().read(logger, config, catalog, state)
+        try:
+            yield from super().read(logger, config, catalog, state)
+        finally:
+            self._report.log()
 
     def _with_tracking(
         self,

@@ -6,7 +6,6 @@ workspace existed.
 """
 
 import logging
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,8 +21,10 @@ from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partitio
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
+from source_clockify.adaptations import Adaptations
 from source_clockify.change_tracking.messages import with_columns
-from source_clockify.refusals import Notes, collecting
+from source_clockify.refusals import collecting
+from source_clockify.skip_report import SkipReport
 from source_clockify.timestamps import creation_time, format_time, parse_time
 
 logger = logging.getLogger("airbyte")
@@ -60,44 +61,6 @@ def traits_of(stream: Mapping[str, Any], config: Mapping[str, Any]) -> StreamTra
         equal_records=stream_name == "audit_log",
         tracked=config.get("track_changes", True) is not False,
     )
-
-
-class RefusalLog:
-    """Warns once per workspace of a stream, and knows which were refused as a whole."""
-
-    def __init__(self, stream_name: str) -> None:
-        self._stream_name = stream_name
-        self._warned: set[str] = set()
-        self._refused: set[str] = set()
-        self._lock = threading.Lock()
-
-    def is_refused(self, workspace_id: str) -> bool:
-        with self._lock:
-            return workspace_id in self._refused
-
-    def warn(self, notes: Notes) -> None:
-        for refusal in notes.refusals:
-            if refusal.vanished:
-                logger.warning("%s: %s", self._stream_name, refusal.message)
-                continue
-            if not refusal.partial:
-                with self._lock:
-                    self._refused.add(refusal.workspace_id)
-            if self._is_first(refusal.workspace_id):
-                logger.warning(
-                    "%s: %sworkspace %s is skipped, the others are read. %s",
-                    self._stream_name,
-                    "a part of " if refusal.partial else "",
-                    refusal.workspace_id,
-                    refusal.message,
-                )
-
-    def _is_first(self, workspace_id: str) -> bool:
-        with self._lock:
-            if workspace_id in self._warned:
-                return False
-            self._warned.add(workspace_id)
-            return True
 
 
 class WrappedStream(AbstractStream):
@@ -155,19 +118,33 @@ class ClockifyStream(WrappedStream):
         on_wait: called before a thread waits because Clockify's request limit is reached.
     """
 
-    def __init__(self, inner: AbstractStream, traits: StreamTraits) -> None:
+    def __init__(
+        self,
+        inner: AbstractStream,
+        traits: StreamTraits,
+        report: SkipReport,
+        adaptations: Adaptations,
+    ) -> None:
         super().__init__(inner)
         self._traits = traits
-        self._refusal_log = RefusalLog(inner.name)
+        self._report = report
+        self._adaptations = adaptations
         self.refused_workspaces: frozenset[str] = frozenset()
         self.on_wait: Callable[[], None] | None = None
 
     def generate_partitions(self) -> Iterable["ClockifyPartition"]:
         """Yield the partitions of all workspaces, then raise the first error of a parent."""
-        with _masking_secrets(), collecting(defer_failures=True, on_wait=self.on_wait) as notes:
+        with (
+            _masking_secrets(),
+            collecting(
+                defer_failures=True, on_wait=self.on_wait, adaptations=self._adaptations
+            ) as notes,
+        ):
             for partition in self._inner.generate_partitions():
-                yield ClockifyPartition(partition, self._traits, self._refusal_log, self.on_wait)
-        self._refusal_log.warn(notes)
+                yield ClockifyPartition(
+                    partition, self._traits, self._report, self._adaptations, self.on_wait
+                )
+        self._report.add(self.name, notes)
         self.refused_workspaces = frozenset(refusal.workspace_id for refusal in notes.refusals)
         if notes.failures:
             raise notes.failures[0]
@@ -188,13 +165,15 @@ class ClockifyPartition(WrappedPartition):
         self,
         inner: Partition,
         traits: StreamTraits,
-        refusal_log: RefusalLog,
+        report: SkipReport,
+        adaptations: Adaptations,
         on_wait: Callable[[], None] | None,
     ) -> None:
         super().__init__(inner)
         self._on_wait = on_wait
         self._traits = traits
-        self._refusal_log = refusal_log
+        self._report = report
+        self._adaptations = adaptations
         self.refused = False
 
     def read(self) -> Iterable[Record]:
@@ -203,7 +182,10 @@ class ClockifyPartition(WrappedPartition):
             return
         if self._traits.begins_with_workspace and ends_before_workspace(self.to_slice() or {}):
             return
-        with _masking_secrets(), collecting(on_wait=self._on_wait) as notes:
+        with (
+            _masking_secrets(),
+            collecting(on_wait=self._on_wait, adaptations=self._adaptations) as notes,
+        ):
             records: Iterable[Record] = self._inner.read()
             if self._traits.overlapping_pages:
                 records = without_repeats(records)
@@ -213,12 +195,14 @@ class ClockifyPartition(WrappedPartition):
                 records = with_ordinals(records)
             yield from records
         self.refused = notes.short or bool(notes.refusals)
-        self._refusal_log.warn(notes)
+        self._report.add(self.stream_name(), notes)
 
     def _is_window_of_refused_workspace(self) -> bool:
         """Tell whether an earlier window was refused: the next would be too."""
         found = self.to_slice() or {}
-        return "start_time" in found and self._refusal_log.is_refused(found.get("workspace_id", ""))
+        return "start_time" in found and self._report.is_skipped(
+            self.stream_name(), found.get("workspace_id", "")
+        )
 
 
 def ends_before_workspace(stream_slice: Mapping[str, Any]) -> bool:

@@ -67,7 +67,7 @@ PROJECT = "650000000000000000000042"
 
 PATHS = {
     "workspaces": "/workspaces",
-    "users": "/workspaces/{workspace}/users",
+    "users": "/workspaces/{workspace}/users/info",
     "member_profiles": f"/workspaces/{{workspace}}/member-profile/{USER}",
     "user_groups": "/workspaces/{workspace}/user-groups",
     "clients": "/workspaces/{workspace}/clients",
@@ -79,6 +79,9 @@ PATHS = {
     "time_entries_in_progress": "/workspaces/{workspace}/time-entries/status/in-progress",
     "detailed_report": "/workspaces/{workspace}/reports/detailed",
 }
+
+# Streams that are read by POST.
+POSTED = ("users", "detailed_report")
 
 # What Clockify and the connector agree on as the largest page.
 PAGE_SIZES = {
@@ -195,21 +198,24 @@ class Clockify:
         """Serve a paged list.
 
         Args:
-            resource: the path below the workspace, such as `projects/1/tasks`.
+            resource: the path below the workspace, such as `projects/1/tasks`; for `users` the
+                search is served, which is a POST.
             served: all rows of the list.
             of: the workspace.
             at_most: the page size that the server silently falls back to.
             last_page: `honest`, or `absent` for a server without the header.
         """
 
+        is_search = resource.startswith("users")
+
         def answer(request: Any, context: Any) -> list[Any]:
-            parameters = query(request)
-            page, size = page_of(parameters, at_most)
+            page, size = page_of(asked_for(request), at_most)
             if last_page == "honest":
                 context.headers["Last-Page"] = str(page * size >= len(served)).lower()
             return list(served[(page - 1) * size : page * size])
 
-        self.answer(f"/workspaces/{of}/{resource}", {"json": answer})
+        path, method = ("users/info", "POST") if is_search else (resource, "GET")
+        self.answer(f"/workspaces/{of}/{path}", {"json": answer}, method=method)
 
     def users(self, *identifiers: str, of: str = WORKSPACE) -> None:
         self.listing("users", [{"id": identifier} for identifier in identifiers], of)
@@ -325,7 +331,7 @@ class Clockify:
         self.answer(
             path_of(stream, of),
             *responses,
-            method="POST" if report else "GET",
+            method="POST" if stream in POSTED else "GET",
             host=self.reports if report else self.api,
         )
 
@@ -334,9 +340,14 @@ class Clockify:
         return self.sent(path_of(stream, of))
 
     def answer(
-        self, path: str, *responses: Any, method: str = "GET", host: str | None = None
+        self, path: str, *responses: Any, method: str | None = None, host: str | None = None
     ) -> None:
-        """Give these answers in order, the last one for ever; an exception is raised instead."""
+        """Give these answers in order, the last one for ever; an exception is raised instead.
+
+        Without a method, to a GET; the search for users is a POST.
+        """
+        if method is None:
+            method = "POST" if path.endswith("/users/info") else "GET"
         listed = [
             {"exc": response} if isinstance(response, type) else response for response in responses
         ]
@@ -404,7 +415,15 @@ class Clockify:
         ]
 
 
-def page_of(parameters: Mapping[str, str], at_most: int) -> tuple[int, int]:
+def asked_for(request: Any) -> dict[str, Any]:
+    """Return the parameters of a listing's request, those of a search by their names in a query."""
+    if request.method == "GET":
+        return query(request)
+    body = request.json()
+    return {**body, "page-size": body["pageSize"]}
+
+
+def page_of(parameters: Mapping[str, Any], at_most: int) -> tuple[int, int]:
     """Return the number and size of the page that was asked for; 50 is Clockify's default."""
     return int(parameters.get("page", 1)), min(int(parameters.get("page-size", 50)), at_most)
 

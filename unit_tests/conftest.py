@@ -13,8 +13,8 @@ import requests_mock
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
-from source_clockify.error_handler import _listed_workspaces
-from source_clockify.interpreter import parse_in_turn
+from source_clockify.account import forget_account
+from source_clockify.cdk_patches import parse_in_turn
 from unit_tests.clockify import NOW, USER, Clockify, Connect, Connection
 from unit_tests.manifests import make_once
 
@@ -34,7 +34,7 @@ def _manifest_made_once() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _own_request_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("REQUEST_CACHE_PATH", str(tmp_path))
-    _listed_workspaces.cache_clear()
+    forget_account()
 
 
 @pytest.fixture(autouse=True)

@@ -88,22 +88,22 @@ def test_an_empty_list_gives_no_record_and_no_error(clockify: Clockify, stream: 
 def test_users_are_asked_for_with_every_status_because_the_default_hides_some(
     clockify: Clockify,
 ) -> None:
-    """Without `account-statuses` limited members are missing, and their time entries with them."""
+    """Without `accountStatuses` limited members are missing, and their time entries with them."""
     clockify.workspaces()
     clockify.users(USER)
 
     read_ok("users")
 
     (request,) = clockify.sent_for("users")
-    assert query(request) == {
+    assert request.json() == {
         "status": "ALL",
-        "account-statuses": "ACTIVE,PENDING_EMAIL_VERIFICATION,NOT_REGISTERED,LIMITED",
+        "accountStatuses": ["ACTIVE", "PENDING_EMAIL_VERIFICATION", "NOT_REGISTERED", "LIMITED"],
         "memberships": "WORKSPACE",
-        "include-roles": "true",
-        "sort-column": "ID",
-        "sort-order": "ASCENDING",
-        "page": "1",
-        "page-size": "5000",
+        "includeRoles": True,
+        "sortColumn": "ID",
+        "sortOrder": "ASCENDING",
+        "page": 1,
+        "pageSize": 5000,
     }
 
 

@@ -471,7 +471,7 @@ def test_a_later_start_date_forgets_records_without_tombstones(
     output = connection.sync(start_date="2026-11-15T00:00:00Z")
 
     assert changes(output) == []
-    assert clockify.sent(method="POST") == []
+    assert clockify.sent("/time-entries/batch") == []
 
 
 # A clock that is wrong -------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airbyte_cdk.sources.declarative.interpolation import jinja
 
-from source_clockify.interpreter import parse_in_turn
+from source_clockify.cdk_patches import parse_in_turn
 
 
 @pytest.mark.parametrize(

@@ -373,7 +373,8 @@ def test_its_check_fails_where_no_workspace_is_visible(clockify: Clockify) -> No
 
 def test_refused_streams_do_not_fail_it(clockify: Clockify) -> None:
     clockify.workspaces()
-    clockify.serve_responses("custom_fields", {"status_code": 403})
+    refusal = {"status_code": 403, "json": {"message": "Access Denied"}}
+    clockify.serve_responses("custom_fields", refusal)
     clockify.listing("tags", rows(1))
 
     output = read_ok("custom_fields", "tags", manifest_alone=True)

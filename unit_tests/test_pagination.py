@@ -12,9 +12,9 @@ from unit_tests.clockify import (
     PAGE_SIZES,
     WORKSPACE,
     Clockify,
+    asked_for,
     config,
     ids,
-    query,
     read_ok,
     records,
     rows,
@@ -44,7 +44,7 @@ def sent_pages(clockify: Clockify, stream: str) -> list[int]:
             for request in requests
             if "2026-11-" in request.json()["dateRangeStart"]
         ]
-    return [int(query(request)["page"]) for request in requests]
+    return [int(asked_for(request)["page"]) for request in requests]
 
 
 def counted(group: list[str], output: Any) -> dict[str, tuple[int, int]]:
@@ -198,7 +198,7 @@ def test_every_page_of_a_parent_is_fetched_once_for_all_its_children(clockify: C
 
     read_ok("users", "member_profiles", "time_entries", with_config=config(num_workers=8))
 
-    assert [query(request)["page"] for request in clockify.sent("/users")] == ["1", "2", "3"]
+    assert [asked_for(request)["page"] for request in clockify.sent("/users/info")] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("count", [999, 1000, 1001])

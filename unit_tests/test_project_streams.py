@@ -142,20 +142,20 @@ def test_ids_that_look_like_numbers_stay_text(clockify: Clockify, odd: str) -> N
 def test_a_plan_that_lacks_custom_fields_costs_a_warning_and_no_request(
     clockify: Clockify,
 ) -> None:
-    lacking = {"featureSubscriptionType": "STANDARD_2024", "features": ["TIME_OFF"]}
-    free = workspace(name="Small", **{**lacking, "featureSubscriptionType": "FREE"})
-    newer = workspace(OTHER_WORKSPACE, **lacking)
-    clockify.workspaces(free, newer)
+    lacking = {"featureSubscriptionType": "STANDARD_2021", "features": ["TIME_OFF"]}
+    clockify.workspaces(
+        workspace(name="Small", **lacking),
+        workspace(OTHER_WORKSPACE, featureSubscriptionType="FREE", features=["CUSTOM_FIELDS"]),
+    )
     clockify.serve("custom_fields", rows(1))
     clockify.serve("custom_fields", rows(1, 5), OTHER_WORKSPACE)
 
     output = read_ok("custom_fields")
 
-    # A plan that the connector does not know is asked for all the same.
     assert ids(output) == [rows(1, 5)[0]["id"]]
     assert clockify.sent_for("custom_fields") == []
     (warning,) = warnings(output)
-    for part in (WORKSPACE, "Small", "FREE", "Pro plan"):
+    for part in (WORKSPACE, "Small", "STANDARD_2021", "Pro plan"):
         assert part in warning
 
 

@@ -41,7 +41,14 @@ def test_every_listing_is_fetched_once_however_many_streams_need_it(
     found = counted(clockify)
     assert found["/workspaces"] == 1
     for of in (WORKSPACE, OTHER_WORKSPACE):
-        for listing in ("users", "user-groups", "clients", "projects", "tags", "custom-fields"):
+        for listing in (
+            "users/info",
+            "user-groups",
+            "clients",
+            "projects",
+            "tags",
+            "custom-fields",
+        ):
             assert found[f"/workspaces/{of}/{listing}"] == 1, listing
     of_tasks = [number for path, number in found.items() if path.endswith("/tasks")]
     of_entries = [number for path, number in found.items() if path.endswith("/time-entries")]
@@ -60,7 +67,7 @@ def test_parents_that_are_not_selected_are_fetched_once_too(clockify: Clockify) 
     found = counted(clockify)
     assert found["/workspaces"] == 1
     for of in (WORKSPACE, OTHER_WORKSPACE):
-        assert found[f"/workspaces/{of}/users"] == found[f"/workspaces/{of}/projects"] == 1
+        assert found[f"/workspaces/{of}/users/info"] == found[f"/workspaces/{of}/projects"] == 1
     assert {message.record.stream for message in output.records} == {
         "tasks",
         "time_entries",
@@ -89,7 +96,7 @@ def test_named_workspaces_are_never_listed(clockify: Clockify) -> None:
     found = counted(clockify)
     assert "/workspaces" not in found
     assert found[f"/workspaces/{WORKSPACE}"] == 1
-    assert found[f"/workspaces/{WORKSPACE}/users"] == 1
+    assert found[f"/workspaces/{WORKSPACE}/users/info"] == 1
     assert [path for path in found if OTHER_WORKSPACE in path] == []
 
 
@@ -99,7 +106,7 @@ def test_an_addon_token_takes_as_few_requests(clockify: Clockify) -> None:
     read_ok(*STREAMS, with_config=addon_config(**RECENT, num_workers=8))
 
     found = counted(clockify)
-    assert found[f"/workspaces/{WORKSPACE}/users"] == 1
+    assert found[f"/workspaces/{WORKSPACE}/users/info"] == 1
     assert found[f"/workspaces/{WORKSPACE}/projects"] == 1
     assert "/workspaces" not in found
 
@@ -211,10 +218,11 @@ def test_a_page_is_as_large_as_the_endpoint_grants(clockify: Clockify) -> None:
         request.path.rsplit("/", 1)[-1]: query(request).get("page-size")
         for request in clockify.sent(method="GET")
     }
-    paged = ("users", "user-groups", "clients", "projects", "tasks", "tags", "time-entries")
+    paged = ("user-groups", "clients", "projects", "tasks", "tags", "time-entries")
     assert {name: sizes[name] for name in paged} == dict.fromkeys(paged, "5000")
     assert sizes["in-progress"] == "1000"
     assert sizes["custom-fields"] is None
+    assert {request.json()["pageSize"] for request in clockify.sent("/users/info")} == {5000}
     reports = clockify.sent("/detailed")
     assert {request.json()["detailedFilter"]["pageSize"] for request in reports} == {1000}
 
@@ -222,8 +230,8 @@ def test_a_page_is_as_large_as_the_endpoint_grants(clockify: Clockify) -> None:
 def test_a_stream_that_fails_is_not_asked_for_again_by_its_siblings(clockify: Clockify) -> None:
     """Each stream that needs a broken parent tries it; their tries are bounded."""
     clockify.workspaces()
-    clockify.answer(f"/workspaces/{WORKSPACE}/users", {"status_code": 500})
+    clockify.answer(f"/workspaces/{WORKSPACE}/users/info", {"status_code": 500})
 
     read("time_entries", "member_profiles")
 
-    assert len(clockify.sent("/users")) <= 3 * 8
+    assert len(clockify.sent("/users/info")) <= 3 * 8

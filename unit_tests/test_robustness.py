@@ -111,7 +111,7 @@ def test_a_parent_that_fails_in_one_workspace_leaves_the_other_to_be_read(
     clockify: Clockify, answer: dict[str, Any]
 ) -> None:
     clockify.workspaces(WORKSPACE, OTHER_WORKSPACE)
-    clockify.answer(f"/workspaces/{WORKSPACE}/users", answer)
+    clockify.answer(f"/workspaces/{WORKSPACE}/users/info", answer, method="POST")
     clockify.users(USER, of=OTHER_WORKSPACE)
     clockify.user_entries(USER, [entry("1", "2026-11-20T08:00:00Z")], of=OTHER_WORKSPACE)
 
@@ -134,7 +134,8 @@ def test_a_refused_user_is_a_part_of_the_workspace(clockify: Clockify) -> None:
 
     assert ids(output) == ["1"]
     (warning,) = warnings(output)
-    assert warning.startswith(f"time_entries: a part of workspace {WORKSPACE} is skipped")
+    assert warning.startswith(f"Workspace {WORKSPACE} (Acme): A part of these streams is skipped")
+    assert "time_entries" in warning
 
 
 @pytest.mark.parametrize("start_date", ["2100-01-01T00:00:00Z", "2024-13-45T00:00:00Z"])

@@ -1,7 +1,8 @@
 """Streams that the plan of a workspace lacks.
 
 The manifest spends no request on them (the filter of its `visible_workspaces_stream`); this module
-says so. Both go by the stream's parameters `feature` and `plans_without`.
+names them. Both go by the stream's parameter `feature` and the workspace's list `features`, since
+the names of the plans themselves (`STANDARD_2021`, `BUNDLE_YEAR_2024` ...) are an open set.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -10,25 +11,25 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Gap:
+class MissingFeature:
     """A stream that the plan of a workspace lacks.
 
     Attributes:
         stream: its name.
         workspace_id: the workspace.
-        sentence: says so to the user.
+        reason: a sentence for the user.
     """
 
     stream: str
     workspace_id: str
-    sentence: str
+    reason: str
 
 
-def lacking(
+def missing_features(
     manifest: Mapping[str, Any],
     stream_names: Collection[str],
     workspaces: Sequence[Mapping[str, Any]],
-) -> Iterator[Gap]:
+) -> Iterator[MissingFeature]:
     """Yield the streams and workspaces where the plan lacks the stream.
 
     `manifest` has its references resolved; `workspaces` are rows of the stream of that name.
@@ -38,17 +39,15 @@ def lacking(
         if definition.get("name") not in stream_names or "feature" not in parameters:
             continue
         for workspace in workspaces:
-            if lacks(workspace, parameters["feature"], parameters["plans_without"]):
-                sentence = (
-                    f"{definition['name']}: workspace {workspace['id']} ({workspace.get('name')}) "
-                    "is skipped, the others are read. Its plan "
-                    f"{workspace['featureSubscriptionType']} lacks {parameters['feature']}. "
-                    f"{parameters['needs']}"
+            if lacks_feature(workspace.get("features"), parameters["feature"]):
+                yield MissingFeature(
+                    definition["name"],
+                    workspace["id"],
+                    f"Its plan {workspace.get('featureSubscriptionType')} lacks "
+                    f"{parameters['feature']}. {parameters['needs']}",
                 )
-                yield Gap(definition["name"], workspace["id"], sentence)
 
 
-def lacks(workspace: Mapping[str, Any], feature: str, plans_without: Collection[str]) -> bool:
-    """Tell whether both the plan and the list of features say that a workspace lacks a feature."""
-    features = workspace.get("features") or [feature]
-    return feature not in features and workspace.get("featureSubscriptionType") in plans_without
+def lacks_feature(features: Sequence[str] | None, feature: str) -> bool:
+    """Tell whether a workspace lacks a feature; one without a list of features may have it."""
+    return bool(features) and feature not in (features or ())

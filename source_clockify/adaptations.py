@@ -1,0 +1,172 @@
+"""Requests that a server refuses in one form and answers in another.
+
+The first refusal teaches the other form; from then on every request of that kind and workspace is
+sent in it.
+"""
+
+import re
+import threading
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import orjson
+import requests
+
+from source_clockify.bodies import decoded_body, is_error
+
+# The types of entity changes in Clockify's official documentation; newer servers know more.
+OFFICIAL_CHANGE_TYPES = (
+    "CLIENTS",
+    "PROJECTS",
+    "SCHEDULED_ASSIGNMENT",
+    "TAGS",
+    "TASKS",
+    "TIME_ENTRY",
+    "TIME_ENTRY_CUSTOM_FIELD_VALUE",
+    "TIME_ENTRY_RATE",
+)
+
+_WORKSPACE = re.compile("/workspaces/([^/]+)")
+_REPORT = re.compile("/reports/(?:detailed|summary|weekly|attendance)$")
+_CHANGES = re.compile("/entities/(?:created|updated|deleted)$")
+_USER_SEARCH = "/users/info"
+
+
+class Adaptation(Enum):
+    """The other form of a request.
+
+    HIDE_AMOUNTS: a report without amounts, for keys that may not see them.
+    OFFICIAL_CHANGE_TYPES: entity changes of the documented types only.
+    LIST_USERS: the users by `GET /users`, where there is no `POST /users/info`.
+    """
+
+    HIDE_AMOUNTS = "hide_amounts"
+    OFFICIAL_CHANGE_TYPES = "official_change_types"
+    LIST_USERS = "list_users"
+
+
+# What is missing from the answers to the other form.
+CONSEQUENCES: Mapping[Adaptation, str] = {
+    Adaptation.HIDE_AMOUNTS: (
+        "Amounts and rates are missing, because Clockify refuses them to this key. Use a key of a "
+        "workspace owner or admin."
+    ),
+    Adaptation.OFFICIAL_CHANGE_TYPES: (
+        "This server refuses the newer types of entities, so only changes of "
+        f"{', '.join(OFFICIAL_CHANGE_TYPES)} are read."
+    ),
+}
+
+
+class Adaptations:
+    """The forms that were refused so far, by workspace. Worker threads share it under its lock."""
+
+    def __init__(self) -> None:
+        self._learned: set[tuple[Adaptation, str]] = set()
+        self._lock = threading.Lock()
+
+    def learn(self, adaptation: Adaptation, request: requests.PreparedRequest) -> None:
+        """Take note that the workspace of a request needs the other form."""
+        with self._lock:
+            self._learned.add((adaptation, workspace_of(request)))
+
+    def apply(self, request: requests.PreparedRequest) -> Adaptation | None:
+        """Change a request into the form that is known to be answered, and return which."""
+        adaptation = _possible_adaptation(request)
+        if adaptation is None:
+            return None
+        with self._lock:
+            if (adaptation, workspace_of(request)) not in self._learned:
+                return None
+        _CHANGE[adaptation](request)
+        return adaptation
+
+
+def adaptation_to(response: requests.Response) -> Adaptation | None:
+    """Return the other form that a refused request is worth sending in, None if there is none."""
+    adaptation = _possible_adaptation(response.request)
+    status = response.status_code
+    if adaptation is Adaptation.LIST_USERS and status in (404, 405):
+        return adaptation
+    refused = 403 if adaptation is Adaptation.HIDE_AMOUNTS else 400
+    if adaptation is None or status != refused or not is_error(decoded_body(response)):
+        return None
+    return adaptation
+
+
+def workspace_of(request: requests.PreparedRequest) -> str:
+    """Return the id of the workspace in a request's URL, empty if it names none."""
+    found = _WORKSPACE.search(urlsplit(str(request.url)).path)
+    return found.group(1) if found else ""
+
+
+def _possible_adaptation(request: requests.PreparedRequest) -> Adaptation | None:
+    """Return the other form of a request that is not in it yet."""
+    parts = urlsplit(str(request.url))
+    if _REPORT.search(parts.path):
+        return None if "amountShown" in _json_of(request) else Adaptation.HIDE_AMOUNTS
+    if _CHANGES.search(parts.path):
+        types = {value for name, value in parse_qsl(parts.query) if name == "type"}
+        return Adaptation.OFFICIAL_CHANGE_TYPES if types - {*OFFICIAL_CHANGE_TYPES} else None
+    if request.method == "POST" and parts.path.endswith(_USER_SEARCH):
+        return Adaptation.LIST_USERS
+    return None
+
+
+def _json_of(request: requests.PreparedRequest) -> dict[str, Any]:
+    try:
+        body = orjson.loads(request.body or b"{}")
+    except orjson.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _hide_amounts(request: requests.PreparedRequest) -> None:
+    body = {**_json_of(request), "amountShown": "HIDE_AMOUNT"}
+    request.prepare_body(None, None, json=body)
+
+
+def _ask_for_official_types(request: requests.PreparedRequest) -> None:
+    parts = urlsplit(str(request.url))
+    query = [
+        (name, value)
+        for name, value in parse_qsl(parts.query)
+        if name != "type" or value in OFFICIAL_CHANGE_TYPES
+    ]
+    request.url = urlunsplit(parts._replace(query=urlencode(query)))
+
+
+def _list_users(request: requests.PreparedRequest) -> None:
+    """Turn the search into the listing.
+
+    It admits one account status; without any it lists all but limited members, who are listed by a
+    second pass (see `UsersPagination`).
+    """
+    body = _json_of(request)
+    query = {
+        "status": body["status"],
+        "memberships": body["memberships"],
+        "include-roles": "true",
+        "sort-column": body["sortColumn"],
+        "sort-order": body["sortOrder"],
+        "page": body["page"],
+        "page-size": body["pageSize"],
+    }
+    if len(body["accountStatuses"]) == 1:
+        query["account-statuses"] = body["accountStatuses"][0]
+    parts = urlsplit(str(request.url))
+    path = parts.path.removesuffix("/info")
+    request.method = "GET"
+    request.url = urlunsplit(parts._replace(path=path, query=urlencode(query)))
+    request.body = None
+    for header in ("Content-Type", "Content-Length"):
+        request.headers.pop(header, None)
+
+
+_CHANGE = {
+    Adaptation.HIDE_AMOUNTS: _hide_amounts,
+    Adaptation.OFFICIAL_CHANGE_TYPES: _ask_for_official_types,
+    Adaptation.LIST_USERS: _list_users,
+}

@@ -1,0 +1,57 @@
+"""What the connector changes in the CDK's own classes, with the reason for each."""
+
+import ast
+import sys
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import requests
+import requests_cache
+from airbyte_cdk.sources.declarative.incremental import ConcurrentPerPartitionCursor
+from airbyte_cdk.sources.declarative.interpolation import jinja
+from airbyte_cdk.sources.streams.http.http_client import HttpClient
+
+_MANY_PARTITIONS = 1_000_000
+
+
+def patch_cdk() -> None:
+    """Change what holds for every command; more than one call changes nothing."""
+    # Above its limit the CDK keeps one cursor for all partitions, and a workspace that failed or a
+    # user that is new would start where the others are.
+    ConcurrentPerPartitionCursor.SWITCH_TO_GLOBAL_LIMIT = _MANY_PARTITIONS
+    ConcurrentPerPartitionCursor.DEFAULT_MAX_PARTITIONS_NUMBER = _MANY_PARTITIONS
+    _cache_post_requests()
+
+
+def _cache_post_requests() -> None:
+    """Let the request cache keep POST requests too: several streams read the search for users."""
+    make_session = HttpClient._request_session
+    if getattr(make_session, "caches_post", False):
+        return
+
+    def request_session(self: HttpClient) -> requests.Session:
+        session = make_session(self)
+        if isinstance(session, requests_cache.CacheMixin):
+            session.settings.allowable_methods = ("GET", "HEAD", "POST")
+        return session
+
+    vars(request_session)["caches_post"] = True
+    HttpClient._request_session = request_session  # type: ignore[method-assign]
+
+
+def parse_in_turn() -> None:
+    """Let one thread at a time parse what a template of the manifest evaluated to.
+
+    Python 3.11 before 3.11.8 counts how deep it is in an expression for all threads together, and
+    raises SystemError when two parse at the same time (CPython issue 106905).
+    """
+    if not (3, 11) <= sys.version_info < (3, 11, 8) or jinja.ast is not ast:
+        return
+    lock = threading.Lock()
+
+    def literal_eval(text: Any) -> Any:
+        with lock:
+            return ast.literal_eval(text)
+
+    vars(jinja)["ast"] = SimpleNamespace(literal_eval=literal_eval)
