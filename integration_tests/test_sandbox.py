@@ -561,6 +561,134 @@ def test_a_fault_hits_once_and_is_over(
     assert [fault["hits"] for fault in sandbox.faults()] == [1]
 
 
+@pytest.mark.parametrize(
+    ("path", "rows_of", "count_of"),
+    [
+        ("/tags", lambda body: body, None),
+        ("/expenses", lambda body: body["expenses"]["expenses"], lambda b: b["expenses"]["count"]),
+        ("/expenses/categories", lambda body: body["categories"], lambda body: body["count"]),
+        ("/invoices", lambda body: body["invoices"], lambda body: body["total"]),
+        ("/webhooks", lambda body: body["webhooks"], lambda body: body["workspaceWebhookCount"]),
+        ("/approval-requests", lambda body: [each["approvalRequest"] for each in body], None),
+        ("/entities/created?type=TIME_ENTRY", lambda body: body, None),
+    ],
+)
+def test_an_omitted_row_is_in_no_list_and_not_counted(
+    sandbox: Sandbox,
+    w: str,
+    path: str,
+    rows_of: Callable[[Any], list[JSON]],
+    count_of: Callable[[Any], int] | None,
+) -> None:
+    before = sandbox.get(w + path).json()
+    gone = rows_of(before)[0]["id"]
+    sandbox.fault({"omit": [gone]})
+    after = sandbox.get(w + path).json()
+    assert gone not in ids(rows_of(after))
+    if count_of is not None:
+        assert count_of(after) == count_of(before) - 1
+
+
+def test_an_omitted_row_is_alive_by_id_and_other_rows_move_up(sandbox: Sandbox, w: str) -> None:
+    listed = ids(sandbox.get(f"{w}/tags", **{"sort-column": "ID"}).json())
+    sandbox.fault({"omit": listed[:1]})
+    paged = pages(sandbox, f"{w}/tags", 3, **{"sort-column": "ID"})
+    assert ids(paged) == listed[1:]
+    assert sandbox.get(f"{w}/tags/{listed[0]}").status_code == 200
+
+
+def test_an_omitted_row_is_missing_from_reports_and_from_hydrated_projects(
+    sandbox: Sandbox, w: str
+) -> None:
+    project = sandbox.get(f"{w}/projects", hydrated="true").json()[0]
+    before = report(sandbox, w)
+    task, entry = project["tasks"][0]["id"], before["timeentries"][0]["_id"]
+    workspace = sandbox.workspaces[1]["id"]
+    sandbox.fault({"omit": [task, entry, workspace]})
+    after = report(sandbox, w)
+    assert ids(after["timeentries"]) == ids(before["timeentries"])[1:]
+    count = before["totals"][0]["entriesCount"] - 1
+    assert after["totals"][0]["entriesCount"] == count
+    again = sandbox.get(f"{w}/projects", hydrated="true").json()[0]
+    assert ids(again["tasks"]) == ids(project["tasks"])[1:]
+    url = f"{sandbox.api_url}{w}/time-entries/batch"
+    assert sandbox.request("POST", url, json={"timeEntryIds": [entry]}).json() == []
+    assert sandbox.get(f"{w}/time-entries/{entry}").status_code == 200
+    assert ids(sandbox.get("/workspaces").json()) == [sandbox.workspaces[0]["id"]]
+
+
+def test_an_omitted_expense_and_time_off_request_are_not_counted(rich: Sandbox, e: str) -> None:
+    body = {"dateRangeStart": "2025-01-01T00:00:00Z", "dateRangeEnd": NOW}
+    expenses = post(rich, f"{e}/reports/expenses/detailed", body, "reports")
+    time_off = post(rich, f"{e}/time-off/requests", {})
+    rich.fault({"omit": [expenses["expenses"][0]["id"], time_off["requests"][0]["id"]]})
+    fewer = post(rich, f"{e}/reports/expenses/detailed", body, "reports")
+    assert ids(fewer["expenses"]) == ids(expenses["expenses"])[1:]
+    assert fewer["totals"]["expensesCount"] == expenses["totals"]["expensesCount"] - 1
+    assert post(rich, f"{e}/time-off/requests", {})["count"] == time_off["count"] - 1
+
+
+def test_a_fault_can_answer_any_text_in_any_encoding(sandbox: Sandbox, w: str) -> None:
+    sandbox.fault({"raw": '[{"name": "caf\u00e9"}]', "encoding": "latin-1"}, times=1)
+    answer = sandbox.get(f"{w}/tags")
+    assert (answer.status_code, answer.content) == (200, b'[{"name": "caf\xe9"}]')
+    sandbox.fault({"raw": ""}, times=1)
+    assert sandbox.get(f"{w}/tags").content == b""
+
+
+def test_a_fault_can_replace_text_within_the_real_answer(sandbox: Sandbox, w: str) -> None:
+    sandbox.fault({"replace": ['"archived":false', '"archived":9' + "9" * 30]}, times=1)
+    assert 10**31 - 1 in {row["archived"] for row in sandbox.get(f"{w}/tags").json()}
+    sandbox.fault({"replace": ['"name":"', '"name":"\\ud83d']}, times=1)
+    rows = sandbox.get(f"{w}/tags").json()
+    assert {row["name"][0] for row in rows} == {"\ud83d"}
+    assert sandbox.get(f"{w}/tags").json()[0]["name"][0] != "\ud83d"
+
+
+def test_a_fault_can_put_a_byte_order_mark_before_the_answer(sandbox: Sandbox, w: str) -> None:
+    whole = sandbox.get(f"{w}/tags").content
+    sandbox.fault({"prefix_bom": True}, times=1)
+    assert sandbox.get(f"{w}/tags").content == b"\xef\xbb\xbf" + whole
+
+
+def test_a_gzip_bomb_is_small_on_the_wire_and_large_when_decoded(sandbox: Sandbox, w: str) -> None:
+    sandbox.fault({"gzip_bomb": 5}, times=1)
+    answer = sandbox.get(f"{w}/tags")
+    assert int(answer.headers["content-length"]) < 10_000
+    assert len(answer.content) == 5_000_002
+    assert answer.json() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "rows_of"),
+    [
+        ("/tags", lambda body: body),
+        ("/expenses", lambda body: body["expenses"]["expenses"]),
+        ("/invoices", lambda body: body["invoices"]),
+    ],
+)
+def test_a_fault_can_list_rows_that_are_no_objects(
+    sandbox: Sandbox, w: str, path: str, rows_of: Callable[[Any], Any]
+) -> None:
+    rows = [None, 5, "text", [], {"id": 7}]
+    sandbox.fault({"rows": rows}, times=1)
+    assert rows_of(sandbox.get(w + path).json()) == rows
+
+
+def test_a_fault_that_fails_is_a_500_that_says_so(sandbox: Sandbox) -> None:
+    sandbox.fault({"rows": []}, times=1)
+    answer = sandbox.get("/user")
+    assert answer.status_code == 500
+    assert "fault failed" in answer.text
+
+
+def test_a_fault_can_send_a_web_page_with_a_status(sandbox: Sandbox, w: str) -> None:
+    sandbox.fault({"status": 403, "html": True}, times=1)
+    answer = sandbox.get(f"{w}/tags")
+    assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html")
+    assert answer.text.startswith("<!DOCTYPE html>")
+
+
 @pytest.mark.parametrize("action", [{"drop": True}, {"cut": 0.5}])
 def test_a_connection_can_break_before_or_within_an_answer(
     sandbox: Sandbox, w: str, action: JSON

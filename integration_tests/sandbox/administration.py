@@ -11,7 +11,7 @@ from integration_tests.sandbox.call import (
     foreign,
     mismatch,
 )
-from integration_tests.sandbox.listing import Keep, Listing
+from integration_tests.sandbox.listing import Keep, Listing, present
 from integration_tests.sandbox.paging import QUERY_CAMEL, QUERY_SIZE, Paging, page_of
 from integration_tests.sandbox.resources import as_stored, collection_items, single
 from integration_tests.sandbox.store import Row
@@ -86,7 +86,7 @@ def webhook_logs(call: Call) -> Reply:
     )
     rows = [
         row
-        for row in call.workspace.rows("webhook-logs").values()
+        for row in present(call, call.workspace.rows("webhook-logs").values())
         if row["webhookId"] == webhook_id
         and (first is None or parsed("respondedAt", row["respondedAt"]) >= first)
         and (last is None or parsed("respondedAt", row["respondedAt"]) <= last)

@@ -76,6 +76,7 @@ class Call:
     scopes: frozenset[str] | None = None
     workspace_id: str | None = None
     page_size: int | None = None
+    omitted: set[str] = field(default_factory=set)
     asked: dict[str, list[str]] = field(default_factory=dict)
     _workspace: Workspace | None = None
     _body: Any = None

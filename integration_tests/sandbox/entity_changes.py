@@ -179,7 +179,9 @@ def feed(changes_of: Feed, may_begin_in_window: bool) -> Handler:
         found = [
             change
             for change in within(changes_of(call.state, call.workspace), first, last)
-            if change.code in codes and (may_begin_in_window or not first <= change.created <= last)
+            if change.code in codes
+            and change.entity_id not in call.omitted
+            and (may_begin_in_window or not first <= change.created <= last)
         ]
         rows = [change_row(call.workspace, change) for change in page.cut(found)]
         return Reply(200, encode(rows), rows=len(rows))

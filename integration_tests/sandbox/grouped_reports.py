@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from integration_tests.sandbox.call import Call, Reply, encode, error, mismatch
+from integration_tests.sandbox.listing import present
 from integration_tests.sandbox.render import cents, user_of
 from integration_tests.sandbox.report_base import (
     DAY,
@@ -140,7 +141,7 @@ def summary(call: Call) -> Reply:
     grouping = Grouping(call.workspace, zone, amounts_of(body), running_until(call))
     rows = sorted_rows(group_rows(grouping, entries, groups), body, options)
     totals = [totals_row(entries, grouping.amounts)]
-    return Reply(200, encode({"totals": totals, "groupOne": rows}), rows=len(rows))
+    return Reply(200, encode({"totals": totals, "groupOne": present(call, rows)}), rows=len(rows))
 
 
 def sorted_rows(rows: list[Row], body: Row, options: Row) -> list[Row]:
@@ -223,7 +224,7 @@ def weekly(call: Call) -> Reply:
     answer = {
         "totals": [totals_row(entries, grouping.amounts)],
         "totalsByDay": _by_days(grouping, entries, days),
-        "groupOne": rows,
+        "groupOne": present(call, rows),
     }
     return Reply(200, encode(answer), rows=len(rows))
 

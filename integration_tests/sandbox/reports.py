@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from integration_tests.sandbox.call import Call, Reply, encode, mismatch
+from integration_tests.sandbox.listing import present
 from integration_tests.sandbox.paging import DETAILED, Paging, page_of
 from integration_tests.sandbox.render import cents, entry_values, user_of
 from integration_tests.sandbox.report_base import (
@@ -59,6 +60,7 @@ def _cached(call: Call, body: Row, options: Row, zone: ZoneInfo) -> Found:
         call.user_id,
         zone.key,
         settings.report_end,
+        frozenset(call.omitted),
         orjson.dumps({**body, "detailedFilter": pageless}, option=orjson.OPT_SORT_KEYS),
     )
     kept = call.state.reports
@@ -71,7 +73,8 @@ def _cached(call: Call, body: Row, options: Row, zone: ZoneInfo) -> Found:
 
 
 def _find(call: Call, body: Row, options: Row, start: float, end: float) -> Found:
-    entries = _sorted(call.workspace, body, options, seen_entries(call, body, start, end))
+    seen = list(present(call, seen_entries(call, body, start, end)))
+    entries = _sorted(call.workspace, body, options, seen)
     wanted = (options.get("options") or {}).get("totals", "CALCULATE")
     totals = [] if wanted == "EXCLUDE" else [totals_row(entries, amounts_of(body))]
     return Found(entries, totals)

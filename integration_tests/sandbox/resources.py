@@ -13,7 +13,15 @@ from integration_tests.sandbox.call import (
     foreign,
     mismatch,
 )
-from integration_tests.sandbox.listing import Keep, Listing, among, flag, sort_by, text
+from integration_tests.sandbox.listing import (
+    Keep,
+    Listing,
+    among,
+    flag,
+    present,
+    sort_by,
+    text,
+)
 from integration_tests.sandbox.store import Entry, Member, Row, between
 from integration_tests.sandbox.timetext import duration_seconds, parse_instant, reread_in
 
@@ -62,10 +70,8 @@ def as_stored(call: Call, row: Row) -> Row:
 
 
 def workspaces(call: Call) -> Reply:
-    rows = [
-        render.workspace_row(workspace)
-        for workspace in call.state.world.workspaces_of(call.user_id)
-    ]
+    seen = present(call, call.state.world.workspaces_of(call.user_id))
+    rows = [render.workspace_row(workspace) for workspace in seen]
     return Reply(200, encode(rows), rows=len(rows))
 
 
@@ -284,7 +290,10 @@ def known_project(call: Call) -> Row:
 
 
 def project_row(call: Call, row: Row) -> Row:
-    return render.hydrated_project(call.workspace, row) if call.flag("hydrated") else row
+    if not call.flag("hydrated"):
+        return row
+    hydrated = render.hydrated_project(call.workspace, row)
+    return {**hydrated, "tasks": present(call, hydrated["tasks"])}
 
 
 def single_project(call: Call) -> Reply:
@@ -467,5 +476,6 @@ def entries_by_id(call: Call) -> Reply:
         raise mismatch("timeEntryIds", ids)
     if call.state.settings.batch_missing == "omit":
         ids = [entry_id for entry_id in ids if entry_id in call.workspace.entries]
-    rows = [entry_row(call, _known_entry(call, str(entry_id))) for entry_id in ids]
+    entries = present(call, [_known_entry(call, str(entry_id)) for entry_id in ids])
+    rows = [entry_row(call, entry) for entry in entries]
     return Reply(200, encode(rows), rows=len(rows))
