@@ -14,6 +14,7 @@ import requests
 from integration_tests.sandbox.client import JSON, Sandbox, start
 
 NOW = "2026-11-24T09:00:00Z"
+DENIED = {"message": "Access Denied", "code": 501}
 OPEN_USERS = {
     "status": "ALL",
     "account-statuses": "ACTIVE,PENDING_EMAIL_VERIFICATION,NOT_REGISTERED,LIMITED",
@@ -134,7 +135,7 @@ def test_a_workspace_that_the_key_cannot_see_is_404_without_a_body(
 def test_a_plain_member_sees_own_entries_only_and_no_rates(sandbox: Sandbox, w: str) -> None:
     info = sandbox.info()
     key, me = info["keys"]["member"], info["users"]["member"]
-    assert sandbox.get(f"{w}/webhooks", key=key).json() == {"message": "Access Denied"}
+    assert sandbox.get(f"{w}/webhooks", key=key).json() == DENIED
     assert sandbox.get(owner_entries(sandbox, w), key=key).status_code == 403
     assert len(sandbox.get(f"{w}/user/{me}/time-entries", key=key).json()) == 40
     rows = sandbox.report(f"{w}/reports/detailed", window(), key=key).json()["timeentries"]
@@ -204,12 +205,52 @@ def test_bad_bodies_are_told_apart(sandbox: Sandbox, w: str) -> None:
 
 
 def test_a_feature_that_the_plan_lacks_is_403(sandbox: Sandbox, free: str) -> None:
-    assert sandbox.get(f"{free}/custom-fields").json() == {"message": "Access Denied"}
+    answer = sandbox.get(f"{free}/custom-fields")
+    assert (answer.status_code, answer.json()) == (403, DENIED)
     listed = {row["id"]: row for row in sandbox.get("/workspaces").json()}
     plans = [listed[each["id"]]["featureSubscriptionType"] for each in sandbox.workspaces]
-    assert plans == ["PRO", "FREE"]
+    assert plans == ["PRO_YEAR_2021", "FREE"]
     features = [listed[each["id"]]["features"] for each in sandbox.workspaces]
     assert ["CUSTOM_FIELDS" in each for each in features] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("setting", "status", "body"),
+    [
+        ("401", 401, {"message": "CUSTOM_FIELDS is not available on the FREE plan"}),
+        ("402", 402, {"message": "CUSTOM_FIELDS is not available on the FREE plan"}),
+        ("empty_403", 403, None),
+        (
+            "400_4033",
+            400,
+            {"message": "CUSTOM_FIELDS is not available on the FREE plan", "code": 4033},
+        ),
+    ],
+)
+def test_how_a_plan_refuses_can_be_set(
+    sandbox: Sandbox, w: str, free: str, setting: str, status: int, body: JSON | None
+) -> None:
+    sandbox.settings(plan_refusal=setting)
+    answer = sandbox.get(f"{free}/custom-fields")
+    assert answer.status_code == status
+    assert (answer.json() if answer.content else None) == body
+    member = sandbox.info()["keys"]["member"]
+    assert sandbox.get(f"{w}/webhooks", key=member).json() == DENIED, "a right is not a plan"
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("tags", {"page-size": "0"}),
+        ("tags", {"page-size": "-1"}),
+        ("tags", {"page": "0"}),
+        ("entities/created?type=TAGS", {"page": "-1"}),
+    ],
+)
+def test_a_page_or_size_below_the_first_violates_a_rule(
+    sandbox: Sandbox, w: str, path: str, params: dict[str, str]
+) -> None:
+    assert code(sandbox.get(f"{w}/{path}", **params)) == (400, 501)
 
 
 def test_the_request_id_comes_back(sandbox: Sandbox) -> None:
@@ -670,7 +711,7 @@ def test_a_gzip_bomb_is_small_on_the_wire_and_large_when_decoded(sandbox: Sandbo
 def test_a_fault_can_list_rows_that_are_no_objects(
     sandbox: Sandbox, w: str, path: str, rows_of: Callable[[Any], Any]
 ) -> None:
-    rows = [None, 5, "text", [], {"id": 7}]
+    rows: list[Any] = [None, 5, "text", [], {"id": 7}]
     sandbox.fault({"rows": rows}, times=1)
     assert rows_of(sandbox.get(w + path).json()) == rows
 
@@ -990,7 +1031,9 @@ def test_a_plan_below_the_one_needed_is_refused_and_has_no_records(
         if allowed:
             assert answer.status_code != 403
         else:
-            assert (answer.status_code, answer.json()) == (403, {"message": "Access Denied"})
+            assert answer.status_code == 403
+            if prefix != "auditlog":
+                assert answer.json() == DENIED
 
 
 def test_the_features_of_a_workspace_say_what_its_plan_unlocks(rich: Sandbox) -> None:
@@ -1001,6 +1044,28 @@ def test_the_features_of_a_workspace_say_what_its_plan_unlocks(rich: Sandbox) ->
         ("APPROVAL", 3), ("ATTENDANCE_REPORT", 3), ("SHARED_REPORTS", 4),
     ):  # fmt: skip
         assert [feature in each for each in found] == [number < plans for number in range(5)]
+
+
+def test_a_workspace_names_its_plan_and_the_range_of_its_reports(rich: Sandbox) -> None:
+    listed = {row["id"]: row for row in rich.get("/workspaces").json()}
+    found = [listed[each["id"]] for each in rich.workspaces]
+    assert [row["featureSubscriptionType"] for row in found] == [
+        "ENTERPRISE_YEAR", "PRO_YEAR_2021", "STANDARD_2021", "BASIC_2021", "FREE"
+    ]  # fmt: skip
+    ranges = [{name for name in row["features"] if "REPORTS" in name} for row in found]
+    assert ranges == [
+        *[{"UNLIMITED_REPORTS", "SHARED_REPORTS"}] * 3,
+        {"ONE_YEAR_RANGE_REPORTS", "SHARED_REPORTS"},
+        {"ONE_MONTH_RANGE_REPORTS"},
+    ]
+
+
+def test_a_basic_workspace_reports_on_366_days_at_most(rich: Sandbox) -> None:
+    basic, standard = (f"/workspaces/{rich.workspaces[n]['id']}/reports/detailed" for n in (3, 2))
+    year, more = window("2025-11-01", "2026-11-01"), window("2025-10-31", "2026-11-01")
+    assert rich.report(basic, year).status_code == 200
+    assert code(rich.report(basic, more)) == (400, 501)
+    assert rich.report(standard, more).status_code == 200
 
 
 def test_a_plan_that_grows_shows_what_was_hidden(rich: Sandbox) -> None:
@@ -1412,31 +1477,76 @@ def audit_year(rich: Sandbox, e: str) -> list[JSON]:
         page: list[JSON] = [{}]
         number = 0
         while page:
-            number += 1
             page = audit(rich, e, **span, **{"page": number, "page-size": 50})
             found += page
+            number += 1
         first = last + timedelta(milliseconds=1)
     return found
 
 
 def test_the_audit_log_is_read_in_windows_and_pages(rich: Sandbox, e: str) -> None:
     held = truth(rich, "audit_log")
-    assert same(audit_year(rich, e), held)
+    by_users = [row for row in held if row["userId"] != "SYSTEM"]
+    assert same(audit_year(rich, e), by_users)
     assert len({repr(row) for row in held}) < len(held)
     assert all("id" not in row for row in held)
+
+
+def test_events_of_the_system_come_only_if_it_is_named(rich: Sandbox, e: str) -> None:
+    held = [row for row in truth(rich, "audit_log") if row["userId"] == "SYSTEM"]
+    recent = [row for row in held if row["timestamp"] >= "2026-10-25T09"]
+    assert recent
+    assert {row["userName"] for row in held} == {"System"}
+    assert len(held) > len(recent)
+    for contains, wanted in (("CONTAINS", recent), ("DOES_NOT_CONTAIN", [])):
+        rows = audit(rich, e, authors={"authorIds": ["SYSTEM"], "contains": contains})
+        assert [row for row in rows if row["userId"] == "SYSTEM"] == wanted
+    assert all(row["userId"] != "SYSTEM" for row in audit(rich, e, **{"page-size": 50}))
+
+
+def test_the_audit_log_has_pages_from_0_and_an_envelope_if_so_set(rich: Sandbox, e: str) -> None:
+    whole = audit(rich, e, **{"page-size": 50})
+    halves = [audit(rich, e, **{"page": page, "page-size": 20}) for page in (0, 1)]
+    assert whole[:40] == halves[0] + halves[1]
+    rich.settings(audit_envelope="response")
+    assert audit(rich, e, **{"page-size": 50}) == {"response": whole}
+
+
+def test_the_audit_log_words_its_errors_in_its_own_way(rich: Sandbox, e: str) -> None:
+    url = f"{rich.audit_log_url}{e}/audit-log"
+    pro = f"{rich.audit_log_url}/workspaces/{rich.workspaces[1]['id']}/audit-log"
+    member = rich.info()["keys"]["member"]
+    token = {"X-Addon-Token": rich.addon_token}
+    for answer, status, name in (
+        (rich.request("POST", url, json={}, key=member), 403, "Forbidden"),
+        (rich.request("POST", pro, json={}), 403, "Forbidden"),
+        (rich.request("POST", url, json={}), 400, "Bad Request"),
+        (requests.post(url, json={}, headers=token, timeout=5), 401, "Unauthorized"),
+    ):
+        path = "/v1" + answer.request.path_url.removeprefix("/auditlog/v1")
+        assert answer.status_code == status
+        assert answer.json() == {
+            "timestamp": "2026-11-24T09:00:00.000+00:00",
+            "status": status,
+            "error": name,
+            "path": path,
+        }
+    assert code(rich.request("POST", url, json={}, key="wrong")) == (401, 4003)
 
 
 def test_the_audit_log_wants_actions_authors_and_a_short_window(rich: Sandbox, e: str) -> None:
     assert len(audit(rich, e)) == 20
     assert len(audit(rich, e, pageSize=50)) == 20
     assert len(audit(rich, e, **{"page-size": 30})) == 30
-    assert audit(rich, e, **{"page-size": 51}) == (400, 3000)
+    assert audit(rich, e, **{"page-size": 51}) == (400, None)
+    assert audit(rich, e, **{"page-size": 0}) == (400, None)
+    assert audit(rich, e, page=-1) == (400, None)
     for name in ("actions", "authors", "start", "end"):
-        assert audit(rich, e, **{name: None}) == (400, 3001)
-    assert audit(rich, e, actions=[]) == (400, 3001)
-    assert audit(rich, e, actions=["READ_TAG"]) == (400, 3000)
-    assert audit(rich, e, start="2026-10-24T08:59:59Z") == (400, 501)
-    assert audit(rich, e, start="2025-11-24T08:00:00Z", end="2025-12-01T00:00:00Z") == (400, 501)
+        assert audit(rich, e, **{name: None}) == (400, None)
+    assert audit(rich, e, actions=[]) == (400, None)
+    assert audit(rich, e, actions=["READ_TAG"]) == (400, None)
+    assert audit(rich, e, start="2026-10-24T08:59:59Z") == (400, None)
+    assert audit(rich, e, start="2025-11-24T08:00:00Z", end="2025-12-01T00:00:00Z") == (400, None)
     owner = rich.info()["users"]["owner"]
     both = [
         audit(rich, e, authors={"authorIds": [owner], "contains": contains}, **{"page-size": 50})

@@ -124,6 +124,8 @@ def _change_settings(state: State, wanted: Row) -> Row:
         "report_end": ("inclusive", "exclusive"),
         "running_duration": ("null", "elapsed"),
         "batch_missing": ("error", "omit"),
+        "audit_envelope": ("array", "response"),
+        "plan_refusal": ("403", "401", "402", "empty_403", "400_4033"),
     }
     for name, values in allowed.items():
         if wanted.get(name, values[0]) not in values:

@@ -12,9 +12,10 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from integration_tests.sandbox import admin, auth
+from integration_tests.sandbox.audit_log import in_own_shape
 from integration_tests.sandbox.call import ApiError, Call, Reply, error, reply_of
 from integration_tests.sandbox.connections import close
-from integration_tests.sandbox.endpoints import PREFIXES, Endpoint, find
+from integration_tests.sandbox.endpoints import AUDIT, PREFIXES, Endpoint, find
 from integration_tests.sandbox.fault_effects import alter, replaced
 from integration_tests.sandbox.paging import asked_page
 from integration_tests.sandbox.state import State
@@ -71,6 +72,16 @@ def respond(call: Call) -> Reply:
     """Answer as Clockify would: who asks, what there is, where, whether he may, and the rows."""
     try:
         auth.authenticate(call)
+        return _served(call)
+    except ApiError as failure:
+        return reply_of(failure)
+    except Exception:
+        traceback.print_exc()
+        return reply_of(error(500, "The sandbox has a bug, see its standard error", None))
+
+
+def _served(call: Call) -> Reply:
+    try:
         endpoint, call.params = find(call.method, call.host, call.path)
         if "workspaceId" in call.params:
             auth.enter_workspace(call, call.params["workspaceId"])
@@ -81,10 +92,7 @@ def respond(call: Call) -> Reply:
             auth.check_scope(call, endpoint.scope)
         return endpoint.handler(call)
     except ApiError as failure:
-        return reply_of(failure)
-    except Exception:
-        traceback.print_exc()
-        return reply_of(error(500, "The sandbox has a bug, see its standard error", None))
+        raise (in_own_shape(call, failure) if call.host == AUDIT else failure) from None
 
 
 def _endpoint(call: Call) -> Endpoint | None:

@@ -3,11 +3,11 @@
 from zoneinfo import ZoneInfo
 
 from integration_tests.sandbox.call import Call, error, mismatch
+from integration_tests.sandbox.plans import report_days
 from integration_tests.sandbox.render import cents
 from integration_tests.sandbox.store import Entry, Row, Workspace, between
 from integration_tests.sandbox.timetext import parse_instant, reread_in
 
-FREE_DAYS = 31
 DAY = 86_400
 
 
@@ -84,8 +84,9 @@ def window_of(call: Call, body: Row, zone: ZoneInfo) -> tuple[float, float]:
     """The window's bounds: their UTC wall clocks, read again in the report's time zone."""
     start, end = wall_clocks(body)
     days = int(end // DAY) - int(start // DAY) + 1
-    if call.workspace.plan == "FREE" and days > FREE_DAYS:
-        raise error(400, f"Date range of {days} days is above the {FREE_DAYS} of your plan", 501)
+    most = report_days(call.workspace.plan)
+    if most is not None and days > most:
+        raise error(400, f"Date range of {days} days is above the {most} of your plan", 501)
     return reread_in(zone, start), reread_in(zone, end)
 
 

@@ -18,7 +18,9 @@ class Settings:
     limits: bool = False
     per_hour_free: int = 30
     per_second: int = 50
-    retry_after: int | None = None
+    retry_after: int | str | None = None
+    plan_refusal: str = "403"
+    audit_envelope: str = "array"
     oversize: str = "error"
     page_size_clamp: int | None = None
     last_page: str = "normal"
