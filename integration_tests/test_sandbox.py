@@ -364,6 +364,103 @@ def test_users_are_hidden_by_default_filters(sandbox: Sandbox, w: str) -> None:
     assert len(sandbox.get(f"{w}/users", memberships="ALL").json()[0]["memberships"]) > 1
 
 
+def users_info(sandbox: Sandbox, w: str, **body: Any) -> requests.Response:
+    return sandbox.request("POST", f"{sandbox.api_url}{w}/users/info", json=body)
+
+
+def test_the_search_for_users_takes_account_statuses_as_an_array(sandbox: Sandbox, w: str) -> None:
+    limited = users_info(sandbox, w, accountStatuses=["LIMITED", "NOT_REGISTERED"]).json()
+    assert {row["status"] for row in limited} == {"LIMITED", "NOT_REGISTERED"}
+    assert code(users_info(sandbox, w, accountStatuses="LIMITED")) == (400, 3000)
+    assert code(users_info(sandbox, w, accountStatuses=["LOST"])) == (400, 3000)
+    for way in ("single", "ignored", "refused"):
+        sandbox.settings(account_statuses=way)
+        assert users_info(sandbox, w, accountStatuses=["LIMITED"]).json() == [
+            row for row in limited if row["status"] == "LIMITED"
+        ]
+
+
+def test_how_the_list_of_users_takes_account_statuses_can_be_set(sandbox: Sandbox, w: str) -> None:
+    def get(value: str) -> requests.Response:
+        return sandbox.get(f"{w}/users", **{"account-statuses": value})
+
+    assert {row["status"] for row in get("LIMITED,ACTIVE").json()} == {"LIMITED", "ACTIVE"}
+    sandbox.settings(account_statuses="single")
+    assert code(get("LIMITED,ACTIVE")) == (400, 3000)
+    assert {row["status"] for row in get("LIMITED").json()} == {"LIMITED"}
+    sandbox.settings(account_statuses="ignored")
+    assert get("LIMITED").json() == sandbox.get(f"{w}/users").json()
+    sandbox.settings(account_statuses="refused")
+    assert code(get("LIMITED")) == (400, 3000)
+    assert sandbox.get(f"{w}/users").status_code == 200
+
+
+def test_an_older_server_does_not_know_the_search_for_users(sandbox: Sandbox, w: str) -> None:
+    sandbox.settings(users_info="404")
+    answer = users_info(sandbox, w)
+    assert code(answer) == (404, 3000)
+    assert answer.json()["message"].startswith("No static resource")
+    sandbox.settings(users_info="405")
+    assert code(users_info(sandbox, w)) == (405, 3000)
+
+
+def test_the_search_for_users_has_a_largest_page_of_its_own(sandbox: Sandbox, w: str) -> None:
+    sandbox.settings(users_info_max=3)
+    assert code(users_info(sandbox, w, pageSize=4)) == (400, 501)
+    assert len(users_info(sandbox, w, pageSize=3).json()) == 3
+    sandbox.settings(oversize="clamp")
+    assert len(users_info(sandbox, w, pageSize=4).json()) == 3
+    assert len(sandbox.get(f"{w}/users", **{"page-size": 4}).json()) == 4
+
+
+def test_plain_members_may_be_refused_the_list_of_users(sandbox: Sandbox, w: str) -> None:
+    sandbox.settings(members_list_users=False)
+    keys = sandbox.info()["keys"]
+    url = f"{sandbox.api_url}{w}/users/info"
+    for answer in (
+        sandbox.get(f"{w}/users", key=keys["member"]),
+        sandbox.request("POST", url, json={}, key=keys["member"]),
+    ):
+        assert (answer.status_code, answer.json()) == (403, DENIED)
+    assert sandbox.get("/user", key=keys["member"]).status_code == 200
+    for name in ("owner", "manager"):
+        assert sandbox.get(f"{w}/users", key=keys[name]).status_code == 200
+
+
+def test_done_tasks_can_be_left_out_unless_they_are_asked_for(sandbox: Sandbox, w: str) -> None:
+    records = sandbox.records("tasks", workspaceId=sandbox.workspaces[0]["id"])
+    done = next(each for each in records if not each["row"]["active"])
+    project, task = done["path"]["projectId"], done["row"]["id"]
+
+    def listed(**params: str) -> list[str]:
+        return ids(sandbox.get(f"{w}/projects/{project}/tasks", **params).json())
+
+    def hydrated(**params: str) -> list[str]:
+        rows = sandbox.get(f"{w}/projects", hydrated="true", **params).json()
+        return [task["id"] for row in rows for task in row["tasks"]]
+
+    assert task in listed()
+    assert task in hydrated()
+    sandbox.settings(tasks_without_done=True)
+    active = ids([each["row"] for each in records if each["row"]["active"]])
+    assert task not in listed()
+    assert sorted(hydrated()) == sorted(active)
+    assert task in listed(**{"is-active": "false"})
+    assert task in hydrated(**{"is-active": "false"})
+    assert sandbox.get(f"{w}/projects/{project}/tasks/{task}").status_code == 200
+
+
+def test_templates_can_be_hidden_from_the_list_but_live_by_id(sandbox: Sandbox, w: str) -> None:
+    templates = {row["id"] for row in sandbox.get(f"{w}/projects").json() if row["template"]}
+    assert templates
+    sandbox.settings(hidden_templates=True)
+    assert templates.isdisjoint(ids(sandbox.get(f"{w}/projects").json()))
+    asked = sandbox.get(f"{w}/projects", **{"is-template": "true"}).json()
+    assert set(ids(asked)) == templates
+    for template in templates:
+        assert sandbox.get(f"{w}/projects/{template}").status_code == 200
+
+
 def test_archived_omitted_lists_both_kinds(sandbox: Sandbox, w: str) -> None:
     for path in ("clients", "projects", "tags"):
         count = {
@@ -567,6 +664,9 @@ def test_a_free_workspace_answers_30_requests_an_hour() -> None:
         assert "Retry-After" not in refused.headers
         sandbox.settings(retry_after=7)
         assert sandbox.get(path).headers["Retry-After"] == "7"
+        for text in ("-5", "Wed, 21 Oct 2026 07:28:00 GMT", ""):
+            sandbox.settings(retry_after=text)
+            assert sandbox.get(path).headers["Retry-After"] == text
         sandbox.advance(3600)
         assert sandbox.get(path).status_code == 200
 
@@ -1571,6 +1671,38 @@ def test_an_edit_leaves_a_row_in_the_audit_log_of_an_enterprise_workspace(
     assert len(truth(rich, "audit_log")) == before + 3
 
 
+def test_a_short_page_of_a_feed_is_not_its_last(rich: Sandbox, e: str) -> None:
+    held = rich.records("webhook_logs", workspaceId=e[-24:])
+    hook = held[0]["path"]["webhookId"]
+
+    def read(page_of: Callable[[int], list[JSON]]) -> tuple[list[int], list[JSON]]:
+        sizes: list[int] = []
+        rows: list[JSON] = []
+        for number in range(100):
+            page = page_of(number)
+            if not page:
+                return sizes, rows
+            sizes.append(len(page))
+            rows += page
+        raise AssertionError("no empty page")
+
+    feeds: list[Callable[[int], list[JSON]]] = [
+        lambda page: post(rich, f"{e}/webhooks/{hook}/logs", {}, size=10, page=page),
+        lambda page: rich.get(
+            f"{e}/entities/created", type="TIME_ENTRY", page=page, limit=10
+        ).json(),
+        lambda page: audit(rich, e, **{"page": page, "page-size": 10}),
+    ]
+    whole = [read(feed)[1] for feed in feeds]
+    rich.settings(short_feeds=3)
+    for feed, rows in zip(feeds, whole, strict=True):
+        sizes, found = read(feed)
+        assert set(sizes[:-1]) == {7}
+        assert found == rows
+    rich.settings(short_feeds=50)
+    assert set(read(feeds[0])[0]) == {1}
+
+
 # Changes of entities
 
 EVERY_TYPE = [
@@ -1621,6 +1753,18 @@ def test_changes_want_a_type_and_31_days_at_most(rich: Sandbox, e: str) -> None:
     assert entries[0]["timeInterval"]["start"]
     assert rich.get(path, type="TIME_ENTRY", limit=3, page=1).json() != entries
     assert len(rich.get(path, type=["TIME_ENTRY", "USER"], **{"page-size": 3}).json()) > 3
+
+
+def test_an_older_server_knows_eight_types_of_changes_only(rich: Sandbox, e: str) -> None:
+    rich.settings(change_types="official")
+    official = [
+        "CLIENTS", "PROJECTS", "TAGS", "TASKS", "SCHEDULED_ASSIGNMENT", "TIME_ENTRY",
+        "TIME_ENTRY_RATE", "TIME_ENTRY_CUSTOM_FIELD_VALUE",
+    ]  # fmt: skip
+    assert rich.get(f"{e}/entities/created", type=official).status_code == 200
+    for other in set(EVERY_TYPE) - set(official):
+        answer = rich.get(f"{e}/entities/created", type=[*official, other])
+        assert code(answer) == (400, 3000)
 
 
 def test_an_edit_leaves_its_trace_in_the_feeds(rich: Sandbox, e: str) -> None:
@@ -1718,6 +1862,48 @@ def test_the_weekly_report_covers_exactly_seven_days(rich: Sandbox, e: str) -> N
     answer = rich.report(f"{e}/reports/weekly", {**window(), "weeklyFilter": {}})
     assert "exactly 7 days" in answer.json()["message"]
     assert week(rich, e, weeklyFilter=None) == (400, 3001)
+
+
+AMOUNTS = {"amount", "rate", "earnedAmount", "earnedRate", "costAmount", "costRate"}
+TIME_REPORTS = [
+    ("detailed", {"detailedFilter": {"pageSize": 1000}}, "timeentries"),
+    ("summary", {"summaryFilter": {"groups": ["DATE", "USER"]}}, "groupOne"),
+    ("weekly", {"weeklyFilter": {}}, "groupOne"),
+    ("attendance", {"attendanceFilter": {}}, "entities"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "field"), TIME_REPORTS)
+def test_a_manager_sees_reports_of_everybody_without_amounts_only(
+    sandbox: Sandbox, w: str, name: str, options: JSON, field: str
+) -> None:
+    info = sandbox.info()
+    key = info["keys"]["manager"]
+    roles = sandbox.get(f"{w}/users", **OPEN_USERS).json()
+    mine = next(row["roles"] for row in roles if row["id"] == info["users"]["manager"])
+    assert [role["role"] for role in mine] == ["TEAM_MANAGER"]
+    path = f"{w}/reports/{name}"
+    span = {"dateRangeStart": "2026-11-16T00:00:00Z", "dateRangeEnd": "2026-11-22T23:59:59Z"}
+    body = {**span, "timeZone": "UTC", **options}
+    refused = sandbox.report(path, {**body, "amountShown": "EARNED"}, key=key)
+    assert (refused.status_code, refused.json()) == (403, DENIED)
+    assert code(sandbox.report(path, body, key=key)) == (403, 501)
+
+    def keys_of(value: Any) -> set[str]:
+        if isinstance(value, list):
+            return {name for each in value for name in keys_of(each)}
+        if not isinstance(value, dict):
+            return set()
+        return set(value) | {name for each in value.values() for name in keys_of(each)}
+
+    shown = sandbox.report(path, {**body, "amountShown": "HIDE_AMOUNT"}, key=key).json()
+    owners = sandbox.report(path, body).json()
+    assert len(shown[field]) == len(owners[field]) > 0
+    assert keys_of(shown).isdisjoint(AMOUNTS)
+    assert all(row.get("amounts", []) == [] for row in shown[field])
+    member = sandbox.report(path, body, key=info["keys"]["member"])
+    assert member.status_code == 200
+    assert sandbox.get(f"{w}/webhooks", key=key).status_code == 403
 
 
 def attendance(sandbox: Sandbox, w: str, **options: Any) -> Any:

@@ -124,6 +124,9 @@ def _change_settings(state: State, wanted: Row) -> Row:
         "report_end": ("inclusive", "exclusive"),
         "running_duration": ("null", "elapsed"),
         "batch_missing": ("error", "omit"),
+        "users_info": ("on", "404", "405"),
+        "account_statuses": ("csv", "single", "ignored", "refused"),
+        "change_types": ("all", "official"),
         "audit_envelope": ("array", "response"),
         "plan_refusal": ("403", "401", "402", "empty_403", "400_4033"),
     }

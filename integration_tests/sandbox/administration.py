@@ -77,7 +77,7 @@ def webhook_logs(call: Call) -> Reply:
     webhook_id, body = call.params["webhookId"], call.body()
     if webhook_id not in call.workspace.rows("webhooks"):
         raise foreign("Webhook", webhook_id)
-    page = page_of(call, LOG_PAGING)
+    page = page_of(call, LOG_PAGING).shorter_by(call.state.settings.short_feeds)
     status = body.get("status") or "ALL"
     if status not in ("ALL", "SUCCEEDED", "FAILED"):
         raise mismatch("status", status)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from integration_tests.sandbox.call import Call, Reply, encode, mismatch
 from integration_tests.sandbox.paging import ATTENDANCE, Paging, page_of
 from integration_tests.sandbox.report_base import (
+    check_amounts,
     family_filter,
     order_of,
     seen_entries,
@@ -36,6 +37,7 @@ def attendance(call: Call) -> Reply:
     """POST /workspaces/{id}/reports/attendance."""
     body = call.body()
     options = family_filter(body, "attendanceFilter")
+    check_amounts(call, body)
     column = options.get("sortColumn") or "USER"
     if column not in _SORTS:
         raise mismatch("sortColumn", column)

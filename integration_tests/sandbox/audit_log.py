@@ -31,7 +31,7 @@ def audit_log(call: Call) -> Reply:
         raise error(400, f"Date range must be at most {WINDOW_DAYS} days", 501)
     if first < call.state.clock.now() - KEPT_DAYS * DAY:
         raise error(400, "Start date must be at most one year ago", 501)
-    page = page_of(call, AUDIT_PAGING)
+    page = page_of(call, AUDIT_PAGING).shorter_by(call.state.settings.short_feeds)
     ids, contains = set(authors.get("authorIds") or ()), authors.get("contains", "CONTAINS")
     if contains not in ("CONTAINS", "DOES_NOT_CONTAIN", "CONTAINS_ONLY"):
         raise mismatch("contains", contains)

@@ -12,10 +12,12 @@ from integration_tests.sandbox.report_base import (
     DAY,
     amounts_of,
     amounts_row,
+    check_amounts,
     family_filter,
     order_of,
     running_until,
     seen_entries,
+    shown_amounts,
     totals_row,
     wall_clocks,
     window_of,
@@ -128,6 +130,7 @@ def summary(call: Call) -> Reply:
     """POST /workspaces/{id}/reports/summary: everything in one answer."""
     body = call.body()
     options = family_filter(body, "summaryFilter")
+    check_amounts(call, body)
     groups = options.get("groups")
     if not isinstance(groups, list) or not groups:
         raise error(400, "summaryFilter.groups is required", 3001)
@@ -141,7 +144,8 @@ def summary(call: Call) -> Reply:
     grouping = Grouping(call.workspace, zone, amounts_of(body), running_until(call))
     rows = sorted_rows(group_rows(grouping, entries, groups), body, options)
     totals = [totals_row(entries, grouping.amounts)]
-    return Reply(200, encode({"totals": totals, "groupOne": present(call, rows)}), rows=len(rows))
+    answer = {"totals": totals, "groupOne": present(call, rows)}
+    return Reply(200, encode(shown_amounts(body, answer)), rows=len(rows))
 
 
 def sorted_rows(rows: list[Row], body: Row, options: Row) -> list[Row]:
@@ -205,6 +209,7 @@ def weekly(call: Call) -> Reply:
     """POST /workspaces/{id}/reports/weekly: exactly seven days."""
     body = call.body()
     options = family_filter(body, "weeklyFilter")
+    check_amounts(call, body)
     group = options.get("group") or "PROJECT"
     if group not in ("PROJECT", "USER"):
         raise mismatch("group", group)
@@ -226,7 +231,7 @@ def weekly(call: Call) -> Reply:
         "totalsByDay": _by_days(grouping, entries, days),
         "groupOne": present(call, rows),
     }
-    return Reply(200, encode(answer), rows=len(rows))
+    return Reply(200, encode(shown_amounts(body, answer)), rows=len(rows))
 
 
 def weekly_rows(grouping: Grouping, entries: list[Entry], group: str, days: list[str]) -> list[Row]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from integration_tests.sandbox.call import RULE_VIOLATED, Call, error, mismatch
+from integration_tests.sandbox.call import RULE_VIOLATED, TYPE_MISMATCH, Call, error, mismatch
 
 Item = TypeVar("Item")
 _INTEGER = re.compile(r"[+-]?\d{1,12}", re.ASCII)
@@ -43,6 +43,7 @@ class Paging:
     default: int = 50
     maximum: int = 5000
     last_page_number: int | None = None
+    oversize_code: int = TYPE_MISMATCH
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class Page:
 
     number: int
     size: int
+
+    def shorter_by(self, rows: int | None) -> "Page":
+        """The page of a feed that leaves out so many rows of each page, and serves them later."""
+        return Page(self.number, max(1, self.size - (rows or 0)))
 
     def cut(self, items: Sequence[Item]) -> Sequence[Item]:
         return items[self.number * self.size : (self.number + 1) * self.size]
@@ -79,7 +84,8 @@ def page_of(call: Call, paging: Paging, maximum: int | None = None) -> Page:
     most = paging.maximum if maximum is None else maximum
     if size > most:
         if settings.oversize == "error":
-            raise error(400, f"Value {size} of {family.size} is above the maximum of {most}", 3000)
+            message = f"Value {size} of {family.size} is above the maximum of {most}"
+            raise error(400, message, paging.oversize_code)
         size = most
     for clamp in (settings.page_size_clamp, call.page_size):
         size = size if clamp is None else min(size, clamp)

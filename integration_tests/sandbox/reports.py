@@ -13,10 +13,12 @@ from integration_tests.sandbox.render import cents, entry_values, user_of
 from integration_tests.sandbox.report_base import (
     amounts_of,
     amounts_row,
+    check_amounts,
     family_filter,
     order_of,
     running_until,
     seen_entries,
+    shown_amounts,
     totals_row,
     window_of,
     zone_of,
@@ -41,13 +43,15 @@ def detailed(call: Call) -> Reply:
     """POST /workspaces/{id}/reports/detailed."""
     body = call.body()
     options = family_filter(body, "detailedFilter")
+    check_amounts(call, body)
     zone = zone_of(call, body)
     page = page_of(call, DETAILED_PAGING, call.state.settings.report_max_page_size)
     found = _cached(call, body, options, zone)
     shown = page.cut(found.entries)
     now = running_until(call)
     rows = [detailed_row(call.workspace, entry, zone, amounts_of(body), now) for entry in shown]
-    return Reply(200, encode({"totals": found.totals, "timeentries": rows}), rows=len(rows))
+    answer = shown_amounts(body, {"totals": found.totals, "timeentries": rows})
+    return Reply(200, encode(answer), rows=len(rows))
 
 
 def _cached(call: Call, body: Row, options: Row, zone: ZoneInfo) -> Found:

@@ -21,6 +21,14 @@ class Settings:
     retry_after: int | str | None = None
     plan_refusal: str = "403"
     audit_envelope: str = "array"
+    users_info: str = "on"
+    users_info_max: int = 5000
+    account_statuses: str = "csv"
+    members_list_users: bool = True
+    short_feeds: int | None = None
+    change_types: str = "all"
+    tasks_without_done: bool = False
+    hidden_templates: bool = False
     oversize: str = "error"
     page_size_clamp: int | None = None
     last_page: str = "normal"
