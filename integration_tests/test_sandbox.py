@@ -562,6 +562,122 @@ def test_times_at_which_readers_go_wrong_are_there(sandbox: Sandbox) -> None:
     assert min(row["timeInterval"]["start"] for row in running) < "2026-11-10"
 
 
+ODD_STARTS = [
+    "0001-01-01T00:00:00Z",
+    "0022-11-24T09:00:00Z",
+    "1969-12-31T23:30:00Z",
+    "+20226-01-01T09:00:00Z",
+]
+
+
+@pytest.fixture
+def odd(sandbox: Sandbox) -> list[JSON]:
+    """Entries of the owner's in years that were typed wrongly, oldest first."""
+    return [
+        sandbox.create(sandbox.workspaces[0]["id"], "time-entries", {"timeInterval": {"start": at}})
+        for at in ODD_STARTS
+    ]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Belgrade", "America/New_York"])
+def test_entries_may_start_in_years_that_nobody_meant(
+    sandbox: Sandbox, w: str, odd: list[JSON], zone: str
+) -> None:
+    sandbox.settings(time_zone=zone)
+    assert [row["timeInterval"]["start"] for row in odd] == ODD_STARTS
+    assert odd[3]["timeInterval"]["end"] == "+20226-01-01T10:00:00Z"
+    path = owner_entries(sandbox, w)
+    rows = sandbox.get(path, **{"page-size": 5000}).json()
+    assert rows[0] == odd[3]
+    assert rows[-3:] == [odd[2], odd[1], odd[0]]
+    assert sandbox.get(f"{w}/time-entries/{odd[3]['id']}").json() == odd[3]
+
+    def listed(**bounds: str) -> list[JSON]:
+        found: list[JSON] = sandbox.get(path, **bounds).json()
+        return found
+
+    assert listed(end="0021-01-01T00:00:00Z") == [odd[0]]
+    assert listed(start="0021-01-01T00:00:00Z", end="1970-01-02T00:00:00Z") == [odd[2], odd[1]]
+    assert listed(start="+20000-01-01T00:00:00Z") == [odd[3]]
+    assert listed(end="+20226-01-03T00:00:00Z")[0] == odd[3]
+    assert listed(start="-0001-01-01T00:00:00Z", end="0002-01-01T00:00:00Z") == [odd[0]]
+    moved = sandbox.update(
+        sandbox.workspaces[0]["id"],
+        "time-entries",
+        odd[3]["id"],
+        {"timeInterval": {"start": "0022-01-01T00:00:00Z"}},
+    )
+    assert moved["timeInterval"]["end"] == "0022-01-01T01:00:00Z"
+
+
+def test_reports_bring_entries_of_years_that_nobody_meant(
+    sandbox: Sandbox, w: str, odd: list[JSON]
+) -> None:
+    odd_ids = {row["id"] for row in odd}
+    span = {"start": "0001-01-01T00:00:00Z", "end": "+20227-01-01T00:00:00Z"}
+    rows = [
+        row
+        for page in (1, 2)
+        for row in report(sandbox, w, **span, page=page)["timeentries"]
+        if row["_id"] in odd_ids
+    ]
+    assert [row["timeInterval"]["start"] for row in rows] == ODD_STARTS[::-1]
+    workspace = sandbox.workspaces[0]["id"]
+    assert all(row in sandbox.rows("detailed_report", workspaceId=workspace) for row in rows)
+    body = {"dateRangeStart": span["start"], "dateRangeEnd": span["end"], "timeZone": "UTC"}
+    groups = {"summaryFilter": {"groups": ["DATE"]}}
+    days = ids(sandbox.report(f"{w}/reports/summary", {**body, **groups}).json()["groupOne"])
+    assert {start.partition("T")[0] for start in ODD_STARTS} <= set(days)
+    late = {
+        "dateRangeStart": "+20226-01-01T00:00:00Z",
+        "dateRangeEnd": "+20226-01-07T23:59:59Z",
+        "timeZone": "UTC",
+    }
+    week = sandbox.report(f"{w}/reports/weekly", {**late, "weeklyFilter": {}}).json()
+    assert [day["duration"] for day in week["totalsByDay"]] == [3600, 0, 0, 0, 0, 0, 0]
+    assert week["totalsByDay"][0]["date"] == "+20226-01-01"
+    attended = sandbox.report(f"{w}/reports/attendance", {**late, "attendanceFilter": {}}).json()
+    assert [row["startTime"] for row in attended["entities"]] == ["+20226-01-01T09:00:00Z"]
+    for stream in ("summary_report", "weekly_report", "attendance_report"):
+        assert sandbox.records(stream, workspaceId=workspace)
+
+
+def test_entries_from_before_the_workspace_are_in_lists_and_reports(
+    sandbox: Sandbox, w: str
+) -> None:
+    interval = {"start": "2019-03-04T08:00:00Z", "end": "2019-03-04T09:30:00Z"}
+    workspace = sandbox.workspaces[0]["id"]
+    assert int(workspace[:8], 16) > datetime(2019, 3, 5).timestamp()
+    made = sandbox.create(workspace, "time-entries", {"timeInterval": interval})
+    span = {"start": "2019-03-01T00:00:00Z", "end": "2019-03-31T00:00:00Z"}
+    assert sandbox.get(owner_entries(sandbox, w), **span).json() == [made]
+    assert ids(report(sandbox, w, **span)["timeentries"]) == [made["id"]]
+    assert made in sandbox.rows("time_entries")
+
+
+def test_report_rows_may_have_an_offset_although_utc_is_asked_for(sandbox: Sandbox, w: str) -> None:
+    workspace = sandbox.workspaces[0]["id"]
+    interval = {"start": "2025-09-26T08:00:00Z", "end": "2025-09-26T09:00:00Z"}
+    sandbox.create(workspace, "time-entries", {"timeInterval": interval})
+    span = {"start": "2025-09-26T00:00:00Z", "end": "2025-09-26T23:59:59Z"}
+    before = report(sandbox, w, **span)["timeentries"]
+    sandbox.settings(report_offset="Europe/London")
+    rows = report(sandbox, w, **span)["timeentries"]
+    assert ids(rows) == ids(before)
+    assert [row["timeInterval"]["start"] for row in rows] == ["2025-09-26T09:00:00+01:00"]
+    assert rows[0] in sandbox.rows("detailed_report", workspaceId=workspace)
+    body = {"dateRangeStart": span["start"], "dateRangeEnd": span["end"], "timeZone": "UTC"}
+    answer = sandbox.report(f"{w}/reports/attendance", {**body, "attendanceFilter": {}}).json()
+    assert [row["date"] for row in answer["entities"]] == ["2025-09-26"]
+    assert [row["endTime"] for row in answer["entities"]] == ["2025-09-26T10:00:00+01:00"]
+    wide = {**body, "dateRangeStart": "2025-01-01T00:00:00Z", "dateRangeEnd": NOW, "pageSize": 99}
+    expenses = sandbox.report(f"{w}/reports/expenses/detailed", wide).json()["expenses"]
+    assert {row["date"][10:] for row in expenses} == {"T00:00:00+00:00", "T01:00:00+01:00"}
+    assert expenses[0] in sandbox.rows("expense_report", workspaceId=workspace)
+    with pytest.raises(RuntimeError, match="404"):
+        sandbox.settings(report_offset="Nowhere")
+
+
 def test_entries_are_read_by_id_in_a_batch(sandbox: Sandbox, w: str) -> None:
     rows = sandbox.get(owner_entries(sandbox, w)).json()
     url = f"{sandbox.api_url}{w}/time-entries/batch"
@@ -1521,6 +1637,21 @@ def test_the_first_page_of_webhook_logs_is_number_0(rich: Sandbox, e: str) -> No
     assert max(len(row["requestBody"]) for row in mine) > 50_000
     assert post(rich, path, {"status": "LOST"}) == (400, 3000)
     assert post(rich, f"{e}/webhooks/{e[-24:]}/logs", {}) == (400, 501)
+
+
+def test_the_times_of_webhook_logs_may_have_an_offset(rich: Sandbox, e: str) -> None:
+    before = rich.records("webhook_logs", workspaceId=e[-24:])
+    hook = before[0]["path"]["webhookId"]
+    rich.settings(webhook_log_offset=True)
+    rows = post(rich, f"{e}/webhooks/{hook}/logs", {}, size=200)
+    times = {row["id"]: row["respondedAt"] for row in rows}
+    for each in before:
+        row = each["row"]
+        if each["path"]["webhookId"] == hook:
+            assert times[row["id"]] == row["respondedAt"].replace("Z", "+00:00")
+    assert any("." in time for time in times.values())
+    after = rich.rows("webhook_logs", workspaceId=e[-24:])
+    assert all(row in after for row in rows)
 
 
 def test_a_plain_member_sees_own_rows_only_of_what_everybody_has(rich: Sandbox, e: str) -> None:

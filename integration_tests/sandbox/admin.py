@@ -133,6 +133,8 @@ def _change_settings(state: State, wanted: Row) -> Row:
     for name, values in allowed.items():
         if wanted.get(name, values[0]) not in values:
             raise ValueError(f"{name} must be one of {values}")
+    if wanted.get("report_offset") is not None:
+        ZoneInfo(wanted["report_offset"])
     if "time_zone" in wanted:
         ZoneInfo(wanted["time_zone"])
         for account in state.world.accounts.values():

@@ -14,6 +14,7 @@ from integration_tests.sandbox.call import (
 from integration_tests.sandbox.listing import Keep, Listing, present
 from integration_tests.sandbox.paging import QUERY_CAMEL, QUERY_SIZE, Paging, page_of
 from integration_tests.sandbox.resources import as_stored, collection_items, single
+from integration_tests.sandbox.state import Settings
 from integration_tests.sandbox.store import Row
 from integration_tests.sandbox.time_off import parsed
 
@@ -72,6 +73,13 @@ WEBHOOKS = Listing(
 single_webhook = single("webhooks", "webhookId", "Webhook", as_stored)
 
 
+def log_row(settings: Settings, row: Row) -> Row:
+    """A delivery, whose time may be written with an offset instead of Z."""
+    if not settings.webhook_log_offset:
+        return row
+    return {**row, "respondedAt": row["respondedAt"].replace("Z", "+00:00")}
+
+
 def webhook_logs(call: Call) -> Reply:
     """POST /workspaces/{id}/webhooks/{id}/logs: the deliveries in a window, oldest first."""
     webhook_id, body = call.params["webhookId"], call.body()
@@ -94,5 +102,5 @@ def webhook_logs(call: Call) -> Reply:
     ]
     newest = body.get("sortByNewest") is True
     rows.sort(key=lambda row: (row["respondedAt"], row["id"]), reverse=newest)
-    shown = page.cut(rows)
+    shown = [log_row(call.state.settings, row) for row in page.cut(rows)]
     return Reply(200, encode(shown), rows=len(shown))

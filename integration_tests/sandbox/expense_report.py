@@ -7,6 +7,7 @@ from integration_tests.sandbox.paging import BODY, Paging, page_of
 from integration_tests.sandbox.report_base import (
     check_export_type,
     order_of,
+    shown_zone,
     wall_clocks,
     window_of,
     zone_of,
@@ -48,7 +49,8 @@ def expense_report(call: Call) -> Reply:
         and (call.me.is_admin or expense["userId"] == call.user_id)
         and _wanted(body, expense)
     ]
-    rows = [expense_report_row(call.workspace, expense, zone) for expense in expenses]
+    shown_in = shown_zone(call.state.settings, zone)
+    rows = [expense_report_row(call.workspace, expense, zone, shown_in) for expense in expenses]
     rows.sort(key=lambda row: row["id"])
     descending = order_of(body, body, "DESCENDING") == "DESCENDING"
     rows.sort(key=lambda row: row[_SORTS[column]] or "", reverse=descending)

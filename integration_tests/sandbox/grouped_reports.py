@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from integration_tests.sandbox.call import Call, Reply, encode, error, mismatch
@@ -24,7 +23,7 @@ from integration_tests.sandbox.report_base import (
     zone_of,
 )
 from integration_tests.sandbox.store import Entry, Row, Workspace
-from integration_tests.sandbox.timetext import utc_text
+from integration_tests.sandbox.timetext import day_number, utc_day, weekday
 
 MOST_GROUPS = 3
 _SORTS = ("GROUP", "DURATION", "AMOUNT")
@@ -49,8 +48,8 @@ class Grouping:
     amounts: list[str]
     now: int | None = None
 
-    def day(self, entry: Entry) -> datetime:
-        return datetime.fromtimestamp(entry.start, self.zone)
+    def day(self, entry: Entry) -> int:
+        return day_number(entry.start, self.zone)
 
     def seconds(self, entry: Entry) -> int:
         end = entry.end if entry.end is not None else self.now
@@ -98,18 +97,18 @@ def _by_entry(grouping: Grouping, entry: Entry) -> Group:
 
 
 def _by_date(grouping: Grouping, entry: Entry) -> Group:
-    day = grouping.day(entry).date().isoformat()
+    day = utc_day(grouping.day(entry) * DAY)
     return Group(day, day)
 
 
 def _by_week(grouping: Grouping, entry: Entry) -> Group:
-    moment = grouping.day(entry)
-    monday = (moment.date() - timedelta(days=moment.weekday())).isoformat()
+    day = grouping.day(entry)
+    monday = utc_day((day - weekday(day)) * DAY)
     return Group(monday, monday)
 
 
 def _by_month(grouping: Grouping, entry: Entry) -> Group:
-    month = grouping.day(entry).date().isoformat()[:7]
+    month = utc_day(grouping.day(entry) * DAY).rpartition("-")[0]
     return Group(month, month)
 
 
@@ -222,7 +221,7 @@ def weekly(call: Call) -> Reply:
     if last == first + 7 * DAY:
         entries = [entry for entry in entries if entry.start < end]
     grouping = Grouping(call.workspace, zone, amounts_of(body), running_until(call))
-    days = [utc_text(int(first) + number * DAY)[:10] for number in range(7)]
+    days = [utc_day(first + number * DAY) for number in range(7)]
     rows = weekly_rows(grouping, entries, group, days)
     if order_of(body, options, "ASCENDING") == "DESCENDING":
         rows.reverse()

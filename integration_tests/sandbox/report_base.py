@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from integration_tests.sandbox.call import Call, access_denied, error, mismatch
 from integration_tests.sandbox.plans import report_days
 from integration_tests.sandbox.render import cents
+from integration_tests.sandbox.state import Settings
 from integration_tests.sandbox.store import Entry, Row, Workspace, between
 from integration_tests.sandbox.timetext import parse_instant, reread_in
 
@@ -80,6 +81,11 @@ def zone_of(call: Call, body: Row) -> ZoneInfo:
         return ZoneInfo(str(name))
     except (KeyError, ValueError, OSError):
         raise mismatch("timeZone", name) from None
+
+
+def shown_zone(settings: Settings, zone: ZoneInfo) -> ZoneInfo:
+    """The zone in which a report's rows show times: the one asked for, unless a setting says."""
+    return zone if settings.report_offset is None else ZoneInfo(settings.report_offset)
 
 
 def running_until(call: Call) -> int | None:

@@ -19,6 +19,7 @@ from integration_tests.sandbox.report_base import (
     running_until,
     seen_entries,
     shown_amounts,
+    shown_zone,
     totals_row,
     window_of,
     zone_of,
@@ -49,6 +50,7 @@ def detailed(call: Call) -> Reply:
     found = _cached(call, body, options, zone)
     shown = page.cut(found.entries)
     now = running_until(call)
+    zone = shown_zone(call.state.settings, zone)
     rows = [detailed_row(call.workspace, entry, zone, amounts_of(body), now) for entry in shown]
     answer = shown_amounts(body, {"totals": found.totals, "timeentries": rows})
     return Reply(200, encode(answer), rows=len(rows))

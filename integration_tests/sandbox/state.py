@@ -29,6 +29,8 @@ class Settings:
     change_types: str = "all"
     tasks_without_done: bool = False
     hidden_templates: bool = False
+    report_offset: str | None = None
+    webhook_log_offset: bool = False
     oversize: str = "error"
     page_size_clamp: int | None = None
     last_page: str = "normal"
