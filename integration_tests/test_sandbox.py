@@ -638,6 +638,9 @@ def test_reports_bring_entries_of_years_that_nobody_meant(
     assert week["totalsByDay"][0]["date"] == "+20226-01-01"
     attended = sandbox.report(f"{w}/reports/attendance", {**late, "attendanceFilter": {}}).json()
     assert [row["startTime"] for row in attended["entities"]] == ["+20226-01-01T09:00:00Z"]
+    whole = {**body, "attendanceFilter": {"sortColumn": "START", "pageSize": 1000}}
+    attended = sandbox.report(f"{w}/reports/attendance", whole).json()
+    assert attended["entities"][-1]["startTime"] == "+20226-01-01T09:00:00Z"
     for stream in ("summary_report", "weekly_report", "attendance_report"):
         assert sandbox.records(stream, workspaceId=workspace)
 
@@ -883,6 +886,15 @@ def test_an_omitted_expense_and_time_off_request_are_not_counted(rich: Sandbox, 
     assert ids(fewer["expenses"]) == ids(expenses["expenses"])[1:]
     assert fewer["totals"]["expensesCount"] == expenses["totals"]["expensesCount"] - 1
     assert post(rich, f"{e}/time-off/requests", {})["count"] == time_off["count"] - 1
+
+
+def test_an_omitted_delivery_or_group_is_missing_from_its_list(rich: Sandbox, e: str) -> None:
+    log = rich.records("webhook_logs", workspaceId=e[-24:])[0]
+    path = f"{e}/webhooks/{log['path']['webhookId']}/logs"
+    groups = summary(rich, e, ["PROJECT"])["groupOne"]
+    rich.fault({"omit": [log["row"]["id"], groups[1]["_id"]]})
+    assert log["row"]["id"] not in ids(post(rich, path, {}, size=500))
+    assert summary(rich, e, ["PROJECT"])["groupOne"] == [groups[0], *groups[2:]]
 
 
 def test_a_fault_can_answer_any_text_in_any_encoding(sandbox: Sandbox, w: str) -> None:
