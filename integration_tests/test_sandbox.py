@@ -14,6 +14,7 @@ import requests
 from integration_tests.sandbox.client import JSON, Sandbox, start
 
 NOW = "2026-11-24T09:00:00Z"
+DENIED = {"message": "Access Denied", "code": 501}
 OPEN_USERS = {
     "status": "ALL",
     "account-statuses": "ACTIVE,PENDING_EMAIL_VERIFICATION,NOT_REGISTERED,LIMITED",
@@ -134,7 +135,7 @@ def test_a_workspace_that_the_key_cannot_see_is_404_without_a_body(
 def test_a_plain_member_sees_own_entries_only_and_no_rates(sandbox: Sandbox, w: str) -> None:
     info = sandbox.info()
     key, me = info["keys"]["member"], info["users"]["member"]
-    assert sandbox.get(f"{w}/webhooks", key=key).json() == {"message": "Access Denied"}
+    assert sandbox.get(f"{w}/webhooks", key=key).json() == DENIED
     assert sandbox.get(owner_entries(sandbox, w), key=key).status_code == 403
     assert len(sandbox.get(f"{w}/user/{me}/time-entries", key=key).json()) == 40
     rows = sandbox.report(f"{w}/reports/detailed", window(), key=key).json()["timeentries"]
@@ -204,12 +205,52 @@ def test_bad_bodies_are_told_apart(sandbox: Sandbox, w: str) -> None:
 
 
 def test_a_feature_that_the_plan_lacks_is_403(sandbox: Sandbox, free: str) -> None:
-    assert sandbox.get(f"{free}/custom-fields").json() == {"message": "Access Denied"}
+    answer = sandbox.get(f"{free}/custom-fields")
+    assert (answer.status_code, answer.json()) == (403, DENIED)
     listed = {row["id"]: row for row in sandbox.get("/workspaces").json()}
     plans = [listed[each["id"]]["featureSubscriptionType"] for each in sandbox.workspaces]
-    assert plans == ["PRO", "FREE"]
+    assert plans == ["PRO_YEAR_2021", "FREE"]
     features = [listed[each["id"]]["features"] for each in sandbox.workspaces]
     assert ["CUSTOM_FIELDS" in each for each in features] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("setting", "status", "body"),
+    [
+        ("401", 401, {"message": "CUSTOM_FIELDS is not available on the FREE plan"}),
+        ("402", 402, {"message": "CUSTOM_FIELDS is not available on the FREE plan"}),
+        ("empty_403", 403, None),
+        (
+            "400_4033",
+            400,
+            {"message": "CUSTOM_FIELDS is not available on the FREE plan", "code": 4033},
+        ),
+    ],
+)
+def test_how_a_plan_refuses_can_be_set(
+    sandbox: Sandbox, w: str, free: str, setting: str, status: int, body: JSON | None
+) -> None:
+    sandbox.settings(plan_refusal=setting)
+    answer = sandbox.get(f"{free}/custom-fields")
+    assert answer.status_code == status
+    assert (answer.json() if answer.content else None) == body
+    member = sandbox.info()["keys"]["member"]
+    assert sandbox.get(f"{w}/webhooks", key=member).json() == DENIED, "a right is not a plan"
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("tags", {"page-size": "0"}),
+        ("tags", {"page-size": "-1"}),
+        ("tags", {"page": "0"}),
+        ("entities/created?type=TAGS", {"page": "-1"}),
+    ],
+)
+def test_a_page_or_size_below_the_first_violates_a_rule(
+    sandbox: Sandbox, w: str, path: str, params: dict[str, str]
+) -> None:
+    assert code(sandbox.get(f"{w}/{path}", **params)) == (400, 501)
 
 
 def test_the_request_id_comes_back(sandbox: Sandbox) -> None:
@@ -323,6 +364,103 @@ def test_users_are_hidden_by_default_filters(sandbox: Sandbox, w: str) -> None:
     assert len(sandbox.get(f"{w}/users", memberships="ALL").json()[0]["memberships"]) > 1
 
 
+def users_info(sandbox: Sandbox, w: str, **body: Any) -> requests.Response:
+    return sandbox.request("POST", f"{sandbox.api_url}{w}/users/info", json=body)
+
+
+def test_the_search_for_users_takes_account_statuses_as_an_array(sandbox: Sandbox, w: str) -> None:
+    limited = users_info(sandbox, w, accountStatuses=["LIMITED", "NOT_REGISTERED"]).json()
+    assert {row["status"] for row in limited} == {"LIMITED", "NOT_REGISTERED"}
+    assert code(users_info(sandbox, w, accountStatuses="LIMITED")) == (400, 3000)
+    assert code(users_info(sandbox, w, accountStatuses=["LOST"])) == (400, 3000)
+    for way in ("single", "ignored", "refused"):
+        sandbox.settings(account_statuses=way)
+        assert users_info(sandbox, w, accountStatuses=["LIMITED"]).json() == [
+            row for row in limited if row["status"] == "LIMITED"
+        ]
+
+
+def test_how_the_list_of_users_takes_account_statuses_can_be_set(sandbox: Sandbox, w: str) -> None:
+    def get(value: str) -> requests.Response:
+        return sandbox.get(f"{w}/users", **{"account-statuses": value})
+
+    assert {row["status"] for row in get("LIMITED,ACTIVE").json()} == {"LIMITED", "ACTIVE"}
+    sandbox.settings(account_statuses="single")
+    assert code(get("LIMITED,ACTIVE")) == (400, 3000)
+    assert {row["status"] for row in get("LIMITED").json()} == {"LIMITED"}
+    sandbox.settings(account_statuses="ignored")
+    assert get("LIMITED").json() == sandbox.get(f"{w}/users").json()
+    sandbox.settings(account_statuses="refused")
+    assert code(get("LIMITED")) == (400, 3000)
+    assert sandbox.get(f"{w}/users").status_code == 200
+
+
+def test_an_older_server_does_not_know_the_search_for_users(sandbox: Sandbox, w: str) -> None:
+    sandbox.settings(users_info="404")
+    answer = users_info(sandbox, w)
+    assert code(answer) == (404, 3000)
+    assert answer.json()["message"].startswith("No static resource")
+    sandbox.settings(users_info="405")
+    assert code(users_info(sandbox, w)) == (405, 3000)
+
+
+def test_the_search_for_users_has_a_largest_page_of_its_own(sandbox: Sandbox, w: str) -> None:
+    sandbox.settings(users_info_max=3)
+    assert code(users_info(sandbox, w, pageSize=4)) == (400, 501)
+    assert len(users_info(sandbox, w, pageSize=3).json()) == 3
+    sandbox.settings(oversize="clamp")
+    assert len(users_info(sandbox, w, pageSize=4).json()) == 3
+    assert len(sandbox.get(f"{w}/users", **{"page-size": 4}).json()) == 4
+
+
+def test_plain_members_may_be_refused_the_list_of_users(sandbox: Sandbox, w: str) -> None:
+    sandbox.settings(members_list_users=False)
+    keys = sandbox.info()["keys"]
+    url = f"{sandbox.api_url}{w}/users/info"
+    for answer in (
+        sandbox.get(f"{w}/users", key=keys["member"]),
+        sandbox.request("POST", url, json={}, key=keys["member"]),
+    ):
+        assert (answer.status_code, answer.json()) == (403, DENIED)
+    assert sandbox.get("/user", key=keys["member"]).status_code == 200
+    for name in ("owner", "manager"):
+        assert sandbox.get(f"{w}/users", key=keys[name]).status_code == 200
+
+
+def test_done_tasks_can_be_left_out_unless_they_are_asked_for(sandbox: Sandbox, w: str) -> None:
+    records = sandbox.records("tasks", workspaceId=sandbox.workspaces[0]["id"])
+    done = next(each for each in records if not each["row"]["active"])
+    project, task = done["path"]["projectId"], done["row"]["id"]
+
+    def listed(**params: str) -> list[str]:
+        return ids(sandbox.get(f"{w}/projects/{project}/tasks", **params).json())
+
+    def hydrated(**params: str) -> list[str]:
+        rows = sandbox.get(f"{w}/projects", hydrated="true", **params).json()
+        return [task["id"] for row in rows for task in row["tasks"]]
+
+    assert task in listed()
+    assert task in hydrated()
+    sandbox.settings(tasks_without_done=True)
+    active = ids([each["row"] for each in records if each["row"]["active"]])
+    assert task not in listed()
+    assert sorted(hydrated()) == sorted(active)
+    assert task in listed(**{"is-active": "false"})
+    assert task in hydrated(**{"is-active": "false"})
+    assert sandbox.get(f"{w}/projects/{project}/tasks/{task}").status_code == 200
+
+
+def test_templates_can_be_hidden_from_the_list_but_live_by_id(sandbox: Sandbox, w: str) -> None:
+    templates = {row["id"] for row in sandbox.get(f"{w}/projects").json() if row["template"]}
+    assert templates
+    sandbox.settings(hidden_templates=True)
+    assert templates.isdisjoint(ids(sandbox.get(f"{w}/projects").json()))
+    asked = sandbox.get(f"{w}/projects", **{"is-template": "true"}).json()
+    assert set(ids(asked)) == templates
+    for template in templates:
+        assert sandbox.get(f"{w}/projects/{template}").status_code == 200
+
+
 def test_archived_omitted_lists_both_kinds(sandbox: Sandbox, w: str) -> None:
     for path in ("clients", "projects", "tags"):
         count = {
@@ -422,6 +560,125 @@ def test_times_at_which_readers_go_wrong_are_there(sandbox: Sandbox) -> None:
     assert {row["type"] for row in rows} >= {"REGULAR", "HOLIDAY", "TIME_OFF"}
     running = sandbox.rows("time_entries_in_progress")
     assert min(row["timeInterval"]["start"] for row in running) < "2026-11-10"
+
+
+ODD_STARTS = [
+    "0001-01-01T00:00:00Z",
+    "0022-11-24T09:00:00Z",
+    "1969-12-31T23:30:00Z",
+    "+20226-01-01T09:00:00Z",
+]
+
+
+@pytest.fixture
+def odd(sandbox: Sandbox) -> list[JSON]:
+    """Entries of the owner's in years that were typed wrongly, oldest first."""
+    return [
+        sandbox.create(sandbox.workspaces[0]["id"], "time-entries", {"timeInterval": {"start": at}})
+        for at in ODD_STARTS
+    ]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Belgrade", "America/New_York"])
+def test_entries_may_start_in_years_that_nobody_meant(
+    sandbox: Sandbox, w: str, odd: list[JSON], zone: str
+) -> None:
+    sandbox.settings(time_zone=zone)
+    assert [row["timeInterval"]["start"] for row in odd] == ODD_STARTS
+    assert odd[3]["timeInterval"]["end"] == "+20226-01-01T10:00:00Z"
+    path = owner_entries(sandbox, w)
+    rows = sandbox.get(path, **{"page-size": 5000}).json()
+    assert rows[0] == odd[3]
+    assert rows[-3:] == [odd[2], odd[1], odd[0]]
+    assert sandbox.get(f"{w}/time-entries/{odd[3]['id']}").json() == odd[3]
+
+    def listed(**bounds: str) -> list[JSON]:
+        found: list[JSON] = sandbox.get(path, **bounds).json()
+        return found
+
+    assert listed(end="0021-01-01T00:00:00Z") == [odd[0]]
+    assert listed(start="0021-01-01T00:00:00Z", end="1970-01-02T00:00:00Z") == [odd[2], odd[1]]
+    assert listed(start="+20000-01-01T00:00:00Z") == [odd[3]]
+    assert listed(end="+20226-01-03T00:00:00Z")[0] == odd[3]
+    assert listed(start="-0001-01-01T00:00:00Z", end="0002-01-01T00:00:00Z") == [odd[0]]
+    moved = sandbox.update(
+        sandbox.workspaces[0]["id"],
+        "time-entries",
+        odd[3]["id"],
+        {"timeInterval": {"start": "0022-01-01T00:00:00Z"}},
+    )
+    assert moved["timeInterval"]["end"] == "0022-01-01T01:00:00Z"
+
+
+def test_reports_bring_entries_of_years_that_nobody_meant(
+    sandbox: Sandbox, w: str, odd: list[JSON]
+) -> None:
+    odd_ids = {row["id"] for row in odd}
+    span = {"start": "0001-01-01T00:00:00Z", "end": "+20227-01-01T00:00:00Z"}
+    rows = [
+        row
+        for page in (1, 2)
+        for row in report(sandbox, w, **span, page=page)["timeentries"]
+        if row["_id"] in odd_ids
+    ]
+    assert [row["timeInterval"]["start"] for row in rows] == ODD_STARTS[::-1]
+    workspace = sandbox.workspaces[0]["id"]
+    assert all(row in sandbox.rows("detailed_report", workspaceId=workspace) for row in rows)
+    body = {"dateRangeStart": span["start"], "dateRangeEnd": span["end"], "timeZone": "UTC"}
+    groups = {"summaryFilter": {"groups": ["DATE"]}}
+    days = ids(sandbox.report(f"{w}/reports/summary", {**body, **groups}).json()["groupOne"])
+    assert {start.partition("T")[0] for start in ODD_STARTS} <= set(days)
+    late = {
+        "dateRangeStart": "+20226-01-01T00:00:00Z",
+        "dateRangeEnd": "+20226-01-07T23:59:59Z",
+        "timeZone": "UTC",
+    }
+    week = sandbox.report(f"{w}/reports/weekly", {**late, "weeklyFilter": {}}).json()
+    assert [day["duration"] for day in week["totalsByDay"]] == [3600, 0, 0, 0, 0, 0, 0]
+    assert week["totalsByDay"][0]["date"] == "+20226-01-01"
+    attended = sandbox.report(f"{w}/reports/attendance", {**late, "attendanceFilter": {}}).json()
+    assert [row["startTime"] for row in attended["entities"]] == ["+20226-01-01T09:00:00Z"]
+    whole = {**body, "attendanceFilter": {"sortColumn": "START", "pageSize": 1000}}
+    attended = sandbox.report(f"{w}/reports/attendance", whole).json()
+    assert attended["entities"][-1]["startTime"] == "+20226-01-01T09:00:00Z"
+    for stream in ("summary_report", "weekly_report", "attendance_report"):
+        assert sandbox.records(stream, workspaceId=workspace)
+
+
+def test_entries_from_before_the_workspace_are_in_lists_and_reports(
+    sandbox: Sandbox, w: str
+) -> None:
+    interval = {"start": "2019-03-04T08:00:00Z", "end": "2019-03-04T09:30:00Z"}
+    workspace = sandbox.workspaces[0]["id"]
+    assert int(workspace[:8], 16) > datetime(2019, 3, 5).timestamp()
+    made = sandbox.create(workspace, "time-entries", {"timeInterval": interval})
+    span = {"start": "2019-03-01T00:00:00Z", "end": "2019-03-31T00:00:00Z"}
+    assert sandbox.get(owner_entries(sandbox, w), **span).json() == [made]
+    assert ids(report(sandbox, w, **span)["timeentries"]) == [made["id"]]
+    assert made in sandbox.rows("time_entries")
+
+
+def test_report_rows_may_have_an_offset_although_utc_is_asked_for(sandbox: Sandbox, w: str) -> None:
+    workspace = sandbox.workspaces[0]["id"]
+    interval = {"start": "2025-09-26T08:00:00Z", "end": "2025-09-26T09:00:00Z"}
+    sandbox.create(workspace, "time-entries", {"timeInterval": interval})
+    span = {"start": "2025-09-26T00:00:00Z", "end": "2025-09-26T23:59:59Z"}
+    before = report(sandbox, w, **span)["timeentries"]
+    sandbox.settings(report_offset="Europe/London")
+    rows = report(sandbox, w, **span)["timeentries"]
+    assert ids(rows) == ids(before)
+    assert [row["timeInterval"]["start"] for row in rows] == ["2025-09-26T09:00:00+01:00"]
+    assert rows[0] in sandbox.rows("detailed_report", workspaceId=workspace)
+    body = {"dateRangeStart": span["start"], "dateRangeEnd": span["end"], "timeZone": "UTC"}
+    answer = sandbox.report(f"{w}/reports/attendance", {**body, "attendanceFilter": {}}).json()
+    assert [row["date"] for row in answer["entities"]] == ["2025-09-26"]
+    assert [row["endTime"] for row in answer["entities"]] == ["2025-09-26T10:00:00+01:00"]
+    wide = {**body, "dateRangeStart": "2025-01-01T00:00:00Z", "dateRangeEnd": NOW, "pageSize": 99}
+    expenses = sandbox.report(f"{w}/reports/expenses/detailed", wide).json()["expenses"]
+    assert {row["date"][10:] for row in expenses} == {"T00:00:00+00:00", "T01:00:00+01:00"}
+    assert expenses[0] in sandbox.rows("expense_report", workspaceId=workspace)
+    with pytest.raises(RuntimeError, match="404"):
+        sandbox.settings(report_offset="Nowhere")
 
 
 def test_entries_are_read_by_id_in_a_batch(sandbox: Sandbox, w: str) -> None:
@@ -526,6 +783,9 @@ def test_a_free_workspace_answers_30_requests_an_hour() -> None:
         assert "Retry-After" not in refused.headers
         sandbox.settings(retry_after=7)
         assert sandbox.get(path).headers["Retry-After"] == "7"
+        for text in ("-5", "Wed, 21 Oct 2026 07:28:00 GMT", ""):
+            sandbox.settings(retry_after=text)
+            assert sandbox.get(path).headers["Retry-After"] == text
         sandbox.advance(3600)
         assert sandbox.get(path).status_code == 200
 
@@ -559,6 +819,143 @@ def test_a_fault_hits_once_and_is_over(
     assert check(sandbox.get(f"{w}/tags"))
     assert sandbox.get(f"{w}/tags").json() == whole
     assert [fault["hits"] for fault in sandbox.faults()] == [1]
+
+
+@pytest.mark.parametrize(
+    ("path", "rows_of", "count_of"),
+    [
+        ("/tags", lambda body: body, None),
+        ("/expenses", lambda body: body["expenses"]["expenses"], lambda b: b["expenses"]["count"]),
+        ("/expenses/categories", lambda body: body["categories"], lambda body: body["count"]),
+        ("/invoices", lambda body: body["invoices"], lambda body: body["total"]),
+        ("/webhooks", lambda body: body["webhooks"], lambda body: body["workspaceWebhookCount"]),
+        ("/approval-requests", lambda body: [each["approvalRequest"] for each in body], None),
+        ("/entities/created?type=TIME_ENTRY", lambda body: body, None),
+    ],
+)
+def test_an_omitted_row_is_in_no_list_and_not_counted(
+    sandbox: Sandbox,
+    w: str,
+    path: str,
+    rows_of: Callable[[Any], list[JSON]],
+    count_of: Callable[[Any], int] | None,
+) -> None:
+    before = sandbox.get(w + path).json()
+    gone = rows_of(before)[0]["id"]
+    sandbox.fault({"omit": [gone]})
+    after = sandbox.get(w + path).json()
+    assert gone not in ids(rows_of(after))
+    if count_of is not None:
+        assert count_of(after) == count_of(before) - 1
+
+
+def test_an_omitted_row_is_alive_by_id_and_other_rows_move_up(sandbox: Sandbox, w: str) -> None:
+    listed = ids(sandbox.get(f"{w}/tags", **{"sort-column": "ID"}).json())
+    sandbox.fault({"omit": listed[:1]})
+    paged = pages(sandbox, f"{w}/tags", 3, **{"sort-column": "ID"})
+    assert ids(paged) == listed[1:]
+    assert sandbox.get(f"{w}/tags/{listed[0]}").status_code == 200
+
+
+def test_an_omitted_row_is_missing_from_reports_and_from_hydrated_projects(
+    sandbox: Sandbox, w: str
+) -> None:
+    project = sandbox.get(f"{w}/projects", hydrated="true").json()[0]
+    before = report(sandbox, w)
+    task, entry = project["tasks"][0]["id"], before["timeentries"][0]["_id"]
+    workspace = sandbox.workspaces[1]["id"]
+    sandbox.fault({"omit": [task, entry, workspace]})
+    after = report(sandbox, w)
+    assert ids(after["timeentries"]) == ids(before["timeentries"])[1:]
+    count = before["totals"][0]["entriesCount"] - 1
+    assert after["totals"][0]["entriesCount"] == count
+    again = sandbox.get(f"{w}/projects", hydrated="true").json()[0]
+    assert ids(again["tasks"]) == ids(project["tasks"])[1:]
+    url = f"{sandbox.api_url}{w}/time-entries/batch"
+    assert sandbox.request("POST", url, json={"timeEntryIds": [entry]}).json() == []
+    assert sandbox.get(f"{w}/time-entries/{entry}").status_code == 200
+    assert ids(sandbox.get("/workspaces").json()) == [sandbox.workspaces[0]["id"]]
+
+
+def test_an_omitted_expense_and_time_off_request_are_not_counted(rich: Sandbox, e: str) -> None:
+    body = {"dateRangeStart": "2025-01-01T00:00:00Z", "dateRangeEnd": NOW}
+    expenses = post(rich, f"{e}/reports/expenses/detailed", body, "reports")
+    time_off = post(rich, f"{e}/time-off/requests", {})
+    rich.fault({"omit": [expenses["expenses"][0]["id"], time_off["requests"][0]["id"]]})
+    fewer = post(rich, f"{e}/reports/expenses/detailed", body, "reports")
+    assert ids(fewer["expenses"]) == ids(expenses["expenses"])[1:]
+    assert fewer["totals"]["expensesCount"] == expenses["totals"]["expensesCount"] - 1
+    assert post(rich, f"{e}/time-off/requests", {})["count"] == time_off["count"] - 1
+
+
+def test_an_omitted_delivery_or_group_is_missing_from_its_list(rich: Sandbox, e: str) -> None:
+    log = rich.records("webhook_logs", workspaceId=e[-24:])[0]
+    path = f"{e}/webhooks/{log['path']['webhookId']}/logs"
+    groups = summary(rich, e, ["PROJECT"])["groupOne"]
+    rich.fault({"omit": [log["row"]["id"], groups[1]["_id"]]})
+    assert log["row"]["id"] not in ids(post(rich, path, {}, size=500))
+    assert summary(rich, e, ["PROJECT"])["groupOne"] == [groups[0], *groups[2:]]
+
+
+def test_a_fault_can_answer_any_text_in_any_encoding(sandbox: Sandbox, w: str) -> None:
+    sandbox.fault({"raw": '[{"name": "caf\u00e9"}]', "encoding": "latin-1"}, times=1)
+    answer = sandbox.get(f"{w}/tags")
+    assert (answer.status_code, answer.content) == (200, b'[{"name": "caf\xe9"}]')
+    sandbox.fault({"raw": ""}, times=1)
+    assert sandbox.get(f"{w}/tags").content == b""
+
+
+def test_a_fault_can_replace_text_within_the_real_answer(sandbox: Sandbox, w: str) -> None:
+    sandbox.fault({"replace": ['"archived":false', '"archived":9' + "9" * 30]}, times=1)
+    assert 10**31 - 1 in {row["archived"] for row in sandbox.get(f"{w}/tags").json()}
+    sandbox.fault({"replace": ['"name":"', '"name":"\\ud83d']}, times=1)
+    rows = sandbox.get(f"{w}/tags").json()
+    assert {row["name"][0] for row in rows} == {"\ud83d"}
+    assert sandbox.get(f"{w}/tags").json()[0]["name"][0] != "\ud83d"
+
+
+def test_a_fault_can_put_a_byte_order_mark_before_the_answer(sandbox: Sandbox, w: str) -> None:
+    whole = sandbox.get(f"{w}/tags").content
+    sandbox.fault({"prefix_bom": True}, times=1)
+    assert sandbox.get(f"{w}/tags").content == b"\xef\xbb\xbf" + whole
+
+
+def test_a_gzip_bomb_is_small_on_the_wire_and_large_when_decoded(sandbox: Sandbox, w: str) -> None:
+    sandbox.fault({"gzip_bomb": 5}, times=1)
+    answer = sandbox.get(f"{w}/tags")
+    assert int(answer.headers["content-length"]) < 10_000
+    assert len(answer.content) == 5_000_002
+    assert answer.json() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "rows_of"),
+    [
+        ("/tags", lambda body: body),
+        ("/expenses", lambda body: body["expenses"]["expenses"]),
+        ("/invoices", lambda body: body["invoices"]),
+    ],
+)
+def test_a_fault_can_list_rows_that_are_no_objects(
+    sandbox: Sandbox, w: str, path: str, rows_of: Callable[[Any], Any]
+) -> None:
+    rows: list[Any] = [None, 5, "text", [], {"id": 7}]
+    sandbox.fault({"rows": rows}, times=1)
+    assert rows_of(sandbox.get(w + path).json()) == rows
+
+
+def test_a_fault_that_fails_is_a_500_that_says_so(sandbox: Sandbox) -> None:
+    sandbox.fault({"rows": []}, times=1)
+    answer = sandbox.get("/user")
+    assert answer.status_code == 500
+    assert "fault failed" in answer.text
+
+
+def test_a_fault_can_send_a_web_page_with_a_status(sandbox: Sandbox, w: str) -> None:
+    sandbox.fault({"status": 403, "html": True}, times=1)
+    answer = sandbox.get(f"{w}/tags")
+    assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html")
+    assert answer.text.startswith("<!DOCTYPE html>")
 
 
 @pytest.mark.parametrize("action", [{"drop": True}, {"cut": 0.5}])
@@ -862,7 +1259,9 @@ def test_a_plan_below_the_one_needed_is_refused_and_has_no_records(
         if allowed:
             assert answer.status_code != 403
         else:
-            assert (answer.status_code, answer.json()) == (403, {"message": "Access Denied"})
+            assert answer.status_code == 403
+            if prefix != "auditlog":
+                assert answer.json() == DENIED
 
 
 def test_the_features_of_a_workspace_say_what_its_plan_unlocks(rich: Sandbox) -> None:
@@ -873,6 +1272,28 @@ def test_the_features_of_a_workspace_say_what_its_plan_unlocks(rich: Sandbox) ->
         ("APPROVAL", 3), ("ATTENDANCE_REPORT", 3), ("SHARED_REPORTS", 4),
     ):  # fmt: skip
         assert [feature in each for each in found] == [number < plans for number in range(5)]
+
+
+def test_a_workspace_names_its_plan_and_the_range_of_its_reports(rich: Sandbox) -> None:
+    listed = {row["id"]: row for row in rich.get("/workspaces").json()}
+    found = [listed[each["id"]] for each in rich.workspaces]
+    assert [row["featureSubscriptionType"] for row in found] == [
+        "ENTERPRISE_YEAR", "PRO_YEAR_2021", "STANDARD_2021", "BASIC_2021", "FREE"
+    ]  # fmt: skip
+    ranges = [{name for name in row["features"] if "REPORTS" in name} for row in found]
+    assert ranges == [
+        *[{"UNLIMITED_REPORTS", "SHARED_REPORTS"}] * 3,
+        {"ONE_YEAR_RANGE_REPORTS", "SHARED_REPORTS"},
+        {"ONE_MONTH_RANGE_REPORTS"},
+    ]
+
+
+def test_a_basic_workspace_reports_on_366_days_at_most(rich: Sandbox) -> None:
+    basic, standard = (f"/workspaces/{rich.workspaces[n]['id']}/reports/detailed" for n in (3, 2))
+    year, more = window("2025-11-01", "2026-11-01"), window("2025-10-31", "2026-11-01")
+    assert rich.report(basic, year).status_code == 200
+    assert code(rich.report(basic, more)) == (400, 501)
+    assert rich.report(standard, more).status_code == 200
 
 
 def test_a_plan_that_grows_shows_what_was_hidden(rich: Sandbox) -> None:
@@ -1230,6 +1651,21 @@ def test_the_first_page_of_webhook_logs_is_number_0(rich: Sandbox, e: str) -> No
     assert post(rich, f"{e}/webhooks/{e[-24:]}/logs", {}) == (400, 501)
 
 
+def test_the_times_of_webhook_logs_may_have_an_offset(rich: Sandbox, e: str) -> None:
+    before = rich.records("webhook_logs", workspaceId=e[-24:])
+    hook = before[0]["path"]["webhookId"]
+    rich.settings(webhook_log_offset=True)
+    rows = post(rich, f"{e}/webhooks/{hook}/logs", {}, size=200)
+    times = {row["id"]: row["respondedAt"] for row in rows}
+    for each in before:
+        row = each["row"]
+        if each["path"]["webhookId"] == hook:
+            assert times[row["id"]] == row["respondedAt"].replace("Z", "+00:00")
+    assert any("." in time for time in times.values())
+    after = rich.rows("webhook_logs", workspaceId=e[-24:])
+    assert all(row in after for row in rows)
+
+
 def test_a_plain_member_sees_own_rows_only_of_what_everybody_has(rich: Sandbox, e: str) -> None:
     info = rich.info()
     key, me = info["keys"]["member"], info["users"]["member"]
@@ -1284,31 +1720,76 @@ def audit_year(rich: Sandbox, e: str) -> list[JSON]:
         page: list[JSON] = [{}]
         number = 0
         while page:
-            number += 1
             page = audit(rich, e, **span, **{"page": number, "page-size": 50})
             found += page
+            number += 1
         first = last + timedelta(milliseconds=1)
     return found
 
 
 def test_the_audit_log_is_read_in_windows_and_pages(rich: Sandbox, e: str) -> None:
     held = truth(rich, "audit_log")
-    assert same(audit_year(rich, e), held)
+    by_users = [row for row in held if row["userId"] != "SYSTEM"]
+    assert same(audit_year(rich, e), by_users)
     assert len({repr(row) for row in held}) < len(held)
     assert all("id" not in row for row in held)
+
+
+def test_events_of_the_system_come_only_if_it_is_named(rich: Sandbox, e: str) -> None:
+    held = [row for row in truth(rich, "audit_log") if row["userId"] == "SYSTEM"]
+    recent = [row for row in held if row["timestamp"] >= "2026-10-25T09"]
+    assert recent
+    assert {row["userName"] for row in held} == {"System"}
+    assert len(held) > len(recent)
+    for contains, wanted in (("CONTAINS", recent), ("DOES_NOT_CONTAIN", [])):
+        rows = audit(rich, e, authors={"authorIds": ["SYSTEM"], "contains": contains})
+        assert [row for row in rows if row["userId"] == "SYSTEM"] == wanted
+    assert all(row["userId"] != "SYSTEM" for row in audit(rich, e, **{"page-size": 50}))
+
+
+def test_the_audit_log_has_pages_from_0_and_an_envelope_if_so_set(rich: Sandbox, e: str) -> None:
+    whole = audit(rich, e, **{"page-size": 50})
+    halves = [audit(rich, e, **{"page": page, "page-size": 20}) for page in (0, 1)]
+    assert whole[:40] == halves[0] + halves[1]
+    rich.settings(audit_envelope="response")
+    assert audit(rich, e, **{"page-size": 50}) == {"response": whole}
+
+
+def test_the_audit_log_words_its_errors_in_its_own_way(rich: Sandbox, e: str) -> None:
+    url = f"{rich.audit_log_url}{e}/audit-log"
+    pro = f"{rich.audit_log_url}/workspaces/{rich.workspaces[1]['id']}/audit-log"
+    member = rich.info()["keys"]["member"]
+    token = {"X-Addon-Token": rich.addon_token}
+    for answer, status, name in (
+        (rich.request("POST", url, json={}, key=member), 403, "Forbidden"),
+        (rich.request("POST", pro, json={}), 403, "Forbidden"),
+        (rich.request("POST", url, json={}), 400, "Bad Request"),
+        (requests.post(url, json={}, headers=token, timeout=5), 401, "Unauthorized"),
+    ):
+        path = "/v1" + answer.request.path_url.removeprefix("/auditlog/v1")
+        assert answer.status_code == status
+        assert answer.json() == {
+            "timestamp": "2026-11-24T09:00:00.000+00:00",
+            "status": status,
+            "error": name,
+            "path": path,
+        }
+    assert code(rich.request("POST", url, json={}, key="wrong")) == (401, 4003)
 
 
 def test_the_audit_log_wants_actions_authors_and_a_short_window(rich: Sandbox, e: str) -> None:
     assert len(audit(rich, e)) == 20
     assert len(audit(rich, e, pageSize=50)) == 20
     assert len(audit(rich, e, **{"page-size": 30})) == 30
-    assert audit(rich, e, **{"page-size": 51}) == (400, 3000)
+    assert audit(rich, e, **{"page-size": 51}) == (400, None)
+    assert audit(rich, e, **{"page-size": 0}) == (400, None)
+    assert audit(rich, e, page=-1) == (400, None)
     for name in ("actions", "authors", "start", "end"):
-        assert audit(rich, e, **{name: None}) == (400, 3001)
-    assert audit(rich, e, actions=[]) == (400, 3001)
-    assert audit(rich, e, actions=["READ_TAG"]) == (400, 3000)
-    assert audit(rich, e, start="2026-10-24T08:59:59Z") == (400, 501)
-    assert audit(rich, e, start="2025-11-24T08:00:00Z", end="2025-12-01T00:00:00Z") == (400, 501)
+        assert audit(rich, e, **{name: None}) == (400, None)
+    assert audit(rich, e, actions=[]) == (400, None)
+    assert audit(rich, e, actions=["READ_TAG"]) == (400, None)
+    assert audit(rich, e, start="2026-10-24T08:59:59Z") == (400, None)
+    assert audit(rich, e, start="2025-11-24T08:00:00Z", end="2025-12-01T00:00:00Z") == (400, None)
     owner = rich.info()["users"]["owner"]
     both = [
         audit(rich, e, authors={"authorIds": [owner], "contains": contains}, **{"page-size": 50})
@@ -1331,6 +1812,38 @@ def test_an_edit_leaves_a_row_in_the_audit_log_of_an_enterprise_workspace(
     assert rows[2]["content"] is None
     rich.create(e[-24:], "holidays")
     assert len(truth(rich, "audit_log")) == before + 3
+
+
+def test_a_short_page_of_a_feed_is_not_its_last(rich: Sandbox, e: str) -> None:
+    held = rich.records("webhook_logs", workspaceId=e[-24:])
+    hook = held[0]["path"]["webhookId"]
+
+    def read(page_of: Callable[[int], list[JSON]]) -> tuple[list[int], list[JSON]]:
+        sizes: list[int] = []
+        rows: list[JSON] = []
+        for number in range(100):
+            page = page_of(number)
+            if not page:
+                return sizes, rows
+            sizes.append(len(page))
+            rows += page
+        raise AssertionError("no empty page")
+
+    feeds: list[Callable[[int], list[JSON]]] = [
+        lambda page: post(rich, f"{e}/webhooks/{hook}/logs", {}, size=10, page=page),
+        lambda page: rich.get(
+            f"{e}/entities/created", type="TIME_ENTRY", page=page, limit=10
+        ).json(),
+        lambda page: audit(rich, e, **{"page": page, "page-size": 10}),
+    ]
+    whole = [read(feed)[1] for feed in feeds]
+    rich.settings(short_feeds=3)
+    for feed, rows in zip(feeds, whole, strict=True):
+        sizes, found = read(feed)
+        assert set(sizes[:-1]) == {7}
+        assert found == rows
+    rich.settings(short_feeds=50)
+    assert set(read(feeds[0])[0]) == {1}
 
 
 # Changes of entities
@@ -1383,6 +1896,18 @@ def test_changes_want_a_type_and_31_days_at_most(rich: Sandbox, e: str) -> None:
     assert entries[0]["timeInterval"]["start"]
     assert rich.get(path, type="TIME_ENTRY", limit=3, page=1).json() != entries
     assert len(rich.get(path, type=["TIME_ENTRY", "USER"], **{"page-size": 3}).json()) > 3
+
+
+def test_an_older_server_knows_eight_types_of_changes_only(rich: Sandbox, e: str) -> None:
+    rich.settings(change_types="official")
+    official = [
+        "CLIENTS", "PROJECTS", "TAGS", "TASKS", "SCHEDULED_ASSIGNMENT", "TIME_ENTRY",
+        "TIME_ENTRY_RATE", "TIME_ENTRY_CUSTOM_FIELD_VALUE",
+    ]  # fmt: skip
+    assert rich.get(f"{e}/entities/created", type=official).status_code == 200
+    for other in set(EVERY_TYPE) - set(official):
+        answer = rich.get(f"{e}/entities/created", type=[*official, other])
+        assert code(answer) == (400, 3000)
 
 
 def test_an_edit_leaves_its_trace_in_the_feeds(rich: Sandbox, e: str) -> None:
@@ -1480,6 +2005,48 @@ def test_the_weekly_report_covers_exactly_seven_days(rich: Sandbox, e: str) -> N
     answer = rich.report(f"{e}/reports/weekly", {**window(), "weeklyFilter": {}})
     assert "exactly 7 days" in answer.json()["message"]
     assert week(rich, e, weeklyFilter=None) == (400, 3001)
+
+
+AMOUNTS = {"amount", "rate", "earnedAmount", "earnedRate", "costAmount", "costRate"}
+TIME_REPORTS = [
+    ("detailed", {"detailedFilter": {"pageSize": 1000}}, "timeentries"),
+    ("summary", {"summaryFilter": {"groups": ["DATE", "USER"]}}, "groupOne"),
+    ("weekly", {"weeklyFilter": {}}, "groupOne"),
+    ("attendance", {"attendanceFilter": {}}, "entities"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "field"), TIME_REPORTS)
+def test_a_manager_sees_reports_of_everybody_without_amounts_only(
+    sandbox: Sandbox, w: str, name: str, options: JSON, field: str
+) -> None:
+    info = sandbox.info()
+    key = info["keys"]["manager"]
+    roles = sandbox.get(f"{w}/users", **OPEN_USERS).json()
+    mine = next(row["roles"] for row in roles if row["id"] == info["users"]["manager"])
+    assert [role["role"] for role in mine] == ["TEAM_MANAGER"]
+    path = f"{w}/reports/{name}"
+    span = {"dateRangeStart": "2026-11-16T00:00:00Z", "dateRangeEnd": "2026-11-22T23:59:59Z"}
+    body = {**span, "timeZone": "UTC", **options}
+    refused = sandbox.report(path, {**body, "amountShown": "EARNED"}, key=key)
+    assert (refused.status_code, refused.json()) == (403, DENIED)
+    assert code(sandbox.report(path, body, key=key)) == (403, 501)
+
+    def keys_of(value: Any) -> set[str]:
+        if isinstance(value, list):
+            return {name for each in value for name in keys_of(each)}
+        if not isinstance(value, dict):
+            return set()
+        return set(value) | {name for each in value.values() for name in keys_of(each)}
+
+    shown = sandbox.report(path, {**body, "amountShown": "HIDE_AMOUNT"}, key=key).json()
+    owners = sandbox.report(path, body).json()
+    assert len(shown[field]) == len(owners[field]) > 0
+    assert keys_of(shown).isdisjoint(AMOUNTS)
+    assert all(row.get("amounts", []) == [] for row in shown[field])
+    member = sandbox.report(path, body, key=info["keys"]["member"])
+    assert member.status_code == 200
+    assert sandbox.get(f"{w}/webhooks", key=key).status_code == 403
 
 
 def attendance(sandbox: Sandbox, w: str, **options: Any) -> Any:

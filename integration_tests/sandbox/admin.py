@@ -124,10 +124,17 @@ def _change_settings(state: State, wanted: Row) -> Row:
         "report_end": ("inclusive", "exclusive"),
         "running_duration": ("null", "elapsed"),
         "batch_missing": ("error", "omit"),
+        "users_info": ("on", "404", "405"),
+        "account_statuses": ("csv", "single", "ignored", "refused"),
+        "change_types": ("all", "official"),
+        "audit_envelope": ("array", "response"),
+        "plan_refusal": ("403", "401", "402", "empty_403", "400_4033"),
     }
     for name, values in allowed.items():
         if wanted.get(name, values[0]) not in values:
             raise ValueError(f"{name} must be one of {values}")
+    if wanted.get("report_offset") is not None:
+        ZoneInfo(wanted["report_offset"])
     if "time_zone" in wanted:
         ZoneInfo(wanted["time_zone"])
         for account in state.world.accounts.values():

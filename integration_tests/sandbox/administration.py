@@ -11,9 +11,10 @@ from integration_tests.sandbox.call import (
     foreign,
     mismatch,
 )
-from integration_tests.sandbox.listing import Keep, Listing
+from integration_tests.sandbox.listing import Keep, Listing, present
 from integration_tests.sandbox.paging import QUERY_CAMEL, QUERY_SIZE, Paging, page_of
 from integration_tests.sandbox.resources import as_stored, collection_items, single
+from integration_tests.sandbox.state import Settings
 from integration_tests.sandbox.store import Row
 from integration_tests.sandbox.time_off import parsed
 
@@ -72,12 +73,19 @@ WEBHOOKS = Listing(
 single_webhook = single("webhooks", "webhookId", "Webhook", as_stored)
 
 
+def log_row(settings: Settings, row: Row) -> Row:
+    """A delivery, whose time may be written with an offset instead of Z."""
+    if not settings.webhook_log_offset:
+        return row
+    return {**row, "respondedAt": row["respondedAt"].replace("Z", "+00:00")}
+
+
 def webhook_logs(call: Call) -> Reply:
     """POST /workspaces/{id}/webhooks/{id}/logs: the deliveries in a window, oldest first."""
     webhook_id, body = call.params["webhookId"], call.body()
     if webhook_id not in call.workspace.rows("webhooks"):
         raise foreign("Webhook", webhook_id)
-    page = page_of(call, LOG_PAGING)
+    page = page_of(call, LOG_PAGING).shorter_by(call.state.settings.short_feeds)
     status = body.get("status") or "ALL"
     if status not in ("ALL", "SUCCEEDED", "FAILED"):
         raise mismatch("status", status)
@@ -86,7 +94,7 @@ def webhook_logs(call: Call) -> Reply:
     )
     rows = [
         row
-        for row in call.workspace.rows("webhook-logs").values()
+        for row in present(call, call.workspace.rows("webhook-logs").values())
         if row["webhookId"] == webhook_id
         and (first is None or parsed("respondedAt", row["respondedAt"]) >= first)
         and (last is None or parsed("respondedAt", row["respondedAt"]) <= last)
@@ -94,5 +102,5 @@ def webhook_logs(call: Call) -> Reply:
     ]
     newest = body.get("sortByNewest") is True
     rows.sort(key=lambda row: (row["respondedAt"], row["id"]), reverse=newest)
-    shown = page.cut(rows)
+    shown = [log_row(call.state.settings, row) for row in page.cut(rows)]
     return Reply(200, encode(shown), rows=len(shown))

@@ -12,9 +12,11 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from integration_tests.sandbox import admin, auth
+from integration_tests.sandbox.audit_log import in_own_shape
 from integration_tests.sandbox.call import ApiError, Call, Reply, error, reply_of
 from integration_tests.sandbox.connections import close
-from integration_tests.sandbox.endpoints import PREFIXES, Endpoint, find
+from integration_tests.sandbox.endpoints import AUDIT, PREFIXES, Endpoint, find
+from integration_tests.sandbox.fault_effects import alter, replaced
 from integration_tests.sandbox.paging import asked_page
 from integration_tests.sandbox.state import State
 
@@ -40,16 +42,17 @@ class _Host:
         try:
             for action in actions:
                 await _prepare(self.state, call, action)
+            if any(action.get("drop") for action in actions):
+                _log(self.state, call, 0, None)
+                await close(scope, at_once=True)
+                return
+            reply = replaced(actions) or respond(call)
+            for action in actions:
+                alter(reply, action)
         except Exception:
             traceback.print_exc()
-            actions = [{"status": 500, "body": "A fault failed, see the sandbox's standard error"}]
-        if any(action.get("drop") for action in actions):
-            _log(self.state, call, 0, None)
-            await close(scope, at_once=True)
-            return
-        reply = _replaced(actions) or respond(call)
-        for action in actions:
-            _alter(reply, action)
+            actions = []
+            reply = Reply(500, b"A fault failed, see the sandbox's standard error")
         echoed = request.headers.get("x-request-id")
         if echoed is not None:
             reply.headers["x-request-id"] = echoed
@@ -69,6 +72,16 @@ def respond(call: Call) -> Reply:
     """Answer as Clockify would: who asks, what there is, where, whether he may, and the rows."""
     try:
         auth.authenticate(call)
+        return _served(call)
+    except ApiError as failure:
+        return reply_of(failure)
+    except Exception:
+        traceback.print_exc()
+        return reply_of(error(500, "The sandbox has a bug, see its standard error", None))
+
+
+def _served(call: Call) -> Reply:
+    try:
         endpoint, call.params = find(call.method, call.host, call.path)
         if "workspaceId" in call.params:
             auth.enter_workspace(call, call.params["workspaceId"])
@@ -79,10 +92,7 @@ def respond(call: Call) -> Reply:
             auth.check_scope(call, endpoint.scope)
         return endpoint.handler(call)
     except ApiError as failure:
-        return reply_of(failure)
-    except Exception:
-        traceback.print_exc()
-        return reply_of(error(500, "The sandbox has a bug, see its standard error", None))
+        raise (in_own_shape(call, failure) if call.host == AUDIT else failure) from None
 
 
 def _endpoint(call: Call) -> Endpoint | None:
@@ -113,37 +123,7 @@ async def _prepare(state: State, call: Call, action: dict[str, Any]) -> None:
         admin.change(state, change["method"], change["path"], change.get("body"))
     if "page_size" in action:
         call.page_size = int(action["page_size"])
-
-
-def _replaced(actions: list[dict[str, Any]]) -> Reply | None:
-    """The answer that a fault gives in the server's place."""
-    for action in actions:
-        if "redirect" in action:
-            location = {"Location": str(action["redirect"])}
-            return Reply(int(action.get("status", 302)), b"", location)
-        if "status" in action:
-            body, headers = action.get("body"), dict(action.get("headers") or {})
-            text = body if isinstance(body, str) else json.dumps(body)
-            return Reply(int(action["status"]), b"" if body is None else text.encode(), headers)
-        if action.get("html"):
-            page = b"<!DOCTYPE html><html><body><h1>Please sign in</h1></body></html>"
-            return Reply(200, page, {"Content-Type": "text/html"})
-        if action.get("empty"):
-            return Reply(200, b"")
-    return None
-
-
-def _alter(reply: Reply, action: dict[str, Any]) -> None:
-    """Change the real answer: cut the JSON short, or say something else about the last page."""
-    if "truncate" in action:
-        reply.body = reply.body[: int(len(reply.body) * float(action["truncate"]))]
-    if "last_page" in action:
-        said = reply.headers.pop("Last-Page", None)
-        wanted = action["last_page"]
-        if wanted == "invert" and said is not None:
-            reply.headers["Last-Page"] = "false" if said == "true" else "true"
-        elif isinstance(wanted, bool):
-            reply.headers["Last-Page"] = "true" if wanted else "false"
+    call.omitted |= set(action.get("omit") or ())
 
 
 def _log(state: State, call: Call, status: int, rows: int | None) -> None:

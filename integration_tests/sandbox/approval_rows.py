@@ -1,13 +1,12 @@
 """Wire rows of approval requests, with the time entries and expenses that they hold."""
 
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from integration_tests.sandbox.money_rows import expense_row, project_info, task_info
 from integration_tests.sandbox.plans import has
 from integration_tests.sandbox.render import cents, entry_values
 from integration_tests.sandbox.store import Entry, Row, Workspace
-from integration_tests.sandbox.timetext import duration_text, utc_text
+from integration_tests.sandbox.timetext import duration_text, utc_text, wall_clock
 
 
 def approval_row(workspace: Workspace, stored: Row) -> Row:
@@ -71,8 +70,8 @@ def _entry(workspace: Workspace, entry: Entry, request_id: str, zone_name: str) 
 
 def _interval(entry: Entry, zone: ZoneInfo) -> Row:
     """A time interval with the wall clock of the owner's zone; offsets in seconds."""
-    start, start_offset = _zoned(entry.start, zone)
-    end, end_offset = (None, None) if entry.end is None else _zoned(entry.end, zone)
+    start, start_offset = wall_clock(entry.start, zone)
+    end, end_offset = (None, None) if entry.end is None else wall_clock(entry.end, zone)
     return {
         "start": utc_text(entry.start),
         "end": None if entry.end is None else utc_text(entry.end),
@@ -83,12 +82,6 @@ def _interval(entry: Entry, zone: ZoneInfo) -> Row:
         "offsetStart": start_offset,
         "offsetEnd": end_offset,
     }
-
-
-def _zoned(second: int, zone: ZoneInfo) -> tuple[str, int]:
-    moment = datetime.fromtimestamp(second, zone)
-    offset = moment.utcoffset()
-    return moment.replace(tzinfo=None).isoformat(), int(offset.total_seconds()) if offset else 0
 
 
 def _expense(workspace: Workspace, expense: Row, request_id: str, state: str) -> Row:

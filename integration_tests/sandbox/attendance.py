@@ -1,29 +1,38 @@
 """The attendance report: one row for each user and day on which an entry of his begins."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from integration_tests.sandbox.call import Call, Reply, encode, mismatch
 from integration_tests.sandbox.paging import ATTENDANCE, Paging, page_of
 from integration_tests.sandbox.report_base import (
+    check_amounts,
     family_filter,
     order_of,
     seen_entries,
+    shown_zone,
     window_of,
     zone_of,
 )
 from integration_tests.sandbox.store import Entry, Row, Workspace
-from integration_tests.sandbox.timetext import duration_seconds, zoned_text
+from integration_tests.sandbox.timetext import (
+    DAY,
+    day_number,
+    duration_seconds,
+    parse_instant,
+    utc_day,
+    weekday,
+    zoned_text,
+)
 
 ATTENDANCE_PAGING = Paging(ATTENDANCE, maximum=1000)
 _WEEK_DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 _SORTS: dict[str, Callable[[Row], Any]] = {
     "USER": lambda row: row["userName"],
-    "DATE": lambda row: row["date"],
-    "START": lambda row: row["startTime"] or "",
-    "END": lambda row: row["endTime"] or "",
+    "DATE": lambda row: parse_instant(row["date"]),
+    "START": lambda row: _moment(row["startTime"]),
+    "END": lambda row: _moment(row["endTime"]),
     "BREAK": lambda row: row["break"],
     "WORK": lambda row: row["totalDuration"],
     "CAPACITY": lambda row: row["capacity"],
@@ -32,17 +41,22 @@ _SORTS: dict[str, Callable[[Row], Any]] = {
 }
 
 
+def _moment(text: str | None) -> float:
+    return float("-inf") if text is None else parse_instant(text)
+
+
 def attendance(call: Call) -> Reply:
     """POST /workspaces/{id}/reports/attendance."""
     body = call.body()
     options = family_filter(body, "attendanceFilter")
+    check_amounts(call, body)
     column = options.get("sortColumn") or "USER"
     if column not in _SORTS:
         raise mismatch("sortColumn", column)
     zone = zone_of(call, body)
     page = page_of(call, ATTENDANCE_PAGING)
     entries = seen_entries(call, body, *window_of(call, body, zone))
-    rows = attendance_rows(call.workspace, entries, zone)
+    rows = attendance_rows(call.workspace, entries, zone, shown_zone(call.state.settings, zone))
     if isinstance(options.get("hasTimeOff"), bool):
         rows = [row for row in rows if (row["timeOff"] > 0) == options["hasTimeOff"]]
     rows.sort(key=_SORTS[column], reverse=order_of(body, options, "ASCENDING") == "DESCENDING")
@@ -50,21 +64,23 @@ def attendance(call: Call) -> Reply:
     return Reply(200, encode({"entities": shown}), rows=len(shown))
 
 
-def attendance_rows(workspace: Workspace, entries: list[Entry], zone: ZoneInfo) -> list[Row]:
-    """The rows of listed users, by day and user."""
-    held: dict[tuple[str, str], list[Entry]] = {}
+def attendance_rows(
+    workspace: Workspace, entries: list[Entry], zone: ZoneInfo, shown_in: ZoneInfo | None = None
+) -> list[Row]:
+    """The rows of listed users, by day and user; times may be shown in another zone."""
+    held: dict[tuple[int, str], list[Entry]] = {}
     for entry in entries:
         if entry.user_id in workspace.members:
-            day = datetime.fromtimestamp(entry.start, zone).date().isoformat()
+            day = day_number(entry.start, zone)
             held.setdefault((day, entry.user_id), []).append(entry)
-    return [_row(workspace, *key, held[key], zone) for key in sorted(held)]
+    return [_row(workspace, *key, held[key], shown_in or zone) for key in sorted(held)]
 
 
-def _row(workspace: Workspace, day: str, user_id: str, entries: list[Entry], zone: ZoneInfo) -> Row:
-    """A user's day; every time in seconds."""
+def _row(workspace: Workspace, day: int, user_id: str, entries: list[Entry], zone: ZoneInfo) -> Row:
+    """A user's day, counted from 1970-01-01; every time in seconds."""
     member = workspace.members[user_id]
     work = [entry for entry in entries if entry.type == "REGULAR"]
-    working = _WEEK_DAYS[datetime.fromisoformat(day).weekday()] in member.profile["workingDays"]
+    working = _WEEK_DAYS[weekday(day)] in member.profile["workingDays"]
     capacity = duration_seconds(member.profile["workCapacity"]) if working else 0
     tracked = sum(entry.seconds for entry in work)
     off = sum(entry.seconds for entry in entries if entry.type in ("HOLIDAY", "TIME_OFF"))
@@ -74,7 +90,7 @@ def _row(workspace: Workspace, day: str, user_id: str, entries: list[Entry], zon
         "userId": user_id,
         "userName": member.account["name"] or "",
         "imageUrl": member.account["profilePicture"],
-        "date": day,
+        "date": utc_day(day * DAY),
         "startTime": zoned_text(work[0].start, zone) if work else None,
         "endTime": zoned_text(max(ends), zone) if ends and not runs else None,
         "totalDuration": tracked,

@@ -1,12 +1,15 @@
 """The audit log: what was done to time, projects and the like, to expenses, and by whom."""
 
+from http import HTTPStatus
 from typing import Any
 
 from integration_tests.sandbox.audit_actions import ACTIONS
-from integration_tests.sandbox.call import Call, Reply, encode, error, mismatch
+from integration_tests.sandbox.call import ApiError, Call, Reply, encode, error, mismatch
 from integration_tests.sandbox.paging import BODY_KEBAB, Paging, page_of
 from integration_tests.sandbox.store import Row
 from integration_tests.sandbox.time_off import parsed
+from integration_tests.sandbox.timetext import utc_text
+from integration_tests.sandbox.traces import SYSTEM
 
 AUDIT_PAGING = Paging(BODY_KEBAB, default=20, maximum=50)
 WINDOW_DAYS, KEPT_DAYS = 31, 365
@@ -14,7 +17,10 @@ DAY = 86_400
 
 
 def audit_log(call: Call) -> Reply:
-    """POST /workspaces/{id}/audit-log: a bare array, newest first; rows have no ids."""
+    """POST /workspaces/{id}/audit-log: newest first; rows have no ids.
+
+    Events of the system come only where it is named among the authors.
+    """
     body = call.body()
     actions, authors = _required(body, "actions", list), _required(body, "authors", dict)
     first, last = (parsed(name, _required(body, name, str)) for name in ("start", "end"))
@@ -25,20 +31,39 @@ def audit_log(call: Call) -> Reply:
         raise error(400, f"Date range must be at most {WINDOW_DAYS} days", 501)
     if first < call.state.clock.now() - KEPT_DAYS * DAY:
         raise error(400, "Start date must be at most one year ago", 501)
-    page = page_of(call, AUDIT_PAGING)
+    page = page_of(call, AUDIT_PAGING).shorter_by(call.state.settings.short_feeds)
     ids, contains = set(authors.get("authorIds") or ()), authors.get("contains", "CONTAINS")
     if contains not in ("CONTAINS", "DOES_NOT_CONTAIN", "CONTAINS_ONLY"):
         raise mismatch("contains", contains)
-    excluding = contains == "DOES_NOT_CONTAIN"
+
+    def wanted(author: str) -> bool:
+        if contains == "DOES_NOT_CONTAIN":
+            return author not in (*ids, SYSTEM)
+        return author in ids
+
     rows = [
         row
         for row in reversed(call.workspace.audit_log)
         if row["action"] in actions
         and first <= parsed("timestamp", row["timestamp"]) <= last
-        and (row["userId"] in ids) != excluding
+        and wanted(row["userId"])
     ]
     shown = page.cut(rows)
-    return Reply(200, encode(shown), rows=len(shown))
+    enveloped = call.state.settings.audit_envelope == "response"
+    return Reply(200, encode({"response": shown} if enveloped else shown), rows=len(shown))
+
+
+def in_own_shape(call: Call, failure: ApiError) -> ApiError:
+    """An error as this host words it, without a message; empty bodies and 429 are as elsewhere."""
+    if failure.body is None or failure.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return failure
+    body = {
+        "timestamp": utc_text(int(call.state.clock.now()))[:-1] + ".000+00:00",
+        "status": failure.status,
+        "error": HTTPStatus(failure.status).phrase,
+        "path": f"/v1{call.path}",
+    }
+    return ApiError(failure.status, body, failure.headers)
 
 
 def _required(body: Row, name: str, kind: type) -> Any:

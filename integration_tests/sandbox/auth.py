@@ -1,6 +1,6 @@
 """Who asks: the API key or add-on token, the workspaces it sees, and what it may read there."""
 
-from integration_tests.sandbox.call import ApiError, Call, access_denied, error
+from integration_tests.sandbox.call import PLAN_LIMIT, ApiError, Call, access_denied, error
 from integration_tests.sandbox.plans import features
 
 
@@ -43,11 +43,24 @@ def enter_workspace(call: Call, workspace_id: str) -> None:
 
 
 def check_rights(call: Call, feature: str | None, admin: bool) -> None:
-    """403 for a feature that the plan lacks, and for a member on what only admins read."""
+    """Refuse a feature that the plan lacks, and a member on what only admins read."""
     if feature is not None and feature not in features(call.workspace.plan):
-        raise access_denied()
+        raise _plan_refused(call, feature)
     if admin and not call.me.is_admin:
         raise access_denied()
+
+
+def _plan_refused(call: Call, feature: str) -> ApiError:
+    """The refusal of a feature that the plan lacks, as the setting says."""
+    message = f"{feature} is not available on the {call.workspace.plan} plan"
+    match call.state.settings.plan_refusal:
+        case "401" | "402" as status:
+            return error(int(status), message, None)
+        case "empty_403":
+            return ApiError(403, None)
+        case "400_4033":
+            return error(400, message, PLAN_LIMIT)
+    return access_denied()
 
 
 def check_limit(call: Call) -> None:

@@ -10,6 +10,7 @@ import orjson
 from integration_tests.sandbox.state import State
 from integration_tests.sandbox.store import Member, Row, Workspace
 
+RULE_VIOLATED, PLAN_LIMIT = 501, 4033
 TYPE_MISMATCH, MISSING_PARAMETER, UNREADABLE_BODY = 3000, 3001, 3002
 
 
@@ -38,7 +39,7 @@ def mismatch(name: str, value: object) -> ApiError:
 
 
 def access_denied() -> ApiError:
-    return error(403, "Access Denied", None)
+    return error(403, "Access Denied", RULE_VIOLATED)
 
 
 @dataclass
@@ -76,6 +77,7 @@ class Call:
     scopes: frozenset[str] | None = None
     workspace_id: str | None = None
     page_size: int | None = None
+    omitted: set[str] = field(default_factory=set)
     asked: dict[str, list[str]] = field(default_factory=dict)
     _workspace: Workspace | None = None
     _body: Any = None

@@ -7,6 +7,7 @@ from typing import Any
 from integration_tests.sandbox import data, money_rows, new_rows, render, time_off_rows
 from integration_tests.sandbox.approval_rows import approval_row
 from integration_tests.sandbox.data import new_role
+from integration_tests.sandbox.plans import plan_of
 from integration_tests.sandbox.store import Entry, Member, Row, Workspace, World
 from integration_tests.sandbox.timetext import parse_instant, utc_text
 from integration_tests.sandbox.world import add_workspace
@@ -47,7 +48,8 @@ def create_workspace(world: World, wanted: Row) -> Row:
 
 def patch_workspace(world: World, workspace_id: str, wanted: Row) -> Row:
     workspace = workspace_of(world, workspace_id)
-    workspace.plan = wanted.pop("plan", wanted.pop("featureSubscriptionType", workspace.plan))
+    named = wanted.pop("featureSubscriptionType", workspace.plan)
+    workspace.plan = plan_of(wanted.pop("plan", named))
     workspace.row = merged(workspace.row, wanted)
     return render.workspace_row(workspace)
 

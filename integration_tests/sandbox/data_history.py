@@ -6,9 +6,10 @@ from integration_tests.sandbox.money_rows import flat_expense
 from integration_tests.sandbox.render import entry_row, project_row
 from integration_tests.sandbox.store import Entry, Row, between
 from integration_tests.sandbox.timetext import utc_text
-from integration_tests.sandbox.traces import audit_row, note_deletion
+from integration_tests.sandbox.traces import SYSTEM, audit_row, note_deletion
 
 _AUDITED_USERS, _AUDITED_ENTRIES, _AUDITED_DAYS = 4, 15, 355
+_SYSTEM_ACTIONS = ("UPDATE_PROJECT", "UPDATE_TASK", "UPDATE_TIME_FOR_OTHER", "UPDATE_PROJECT")
 _CHANGED = ("clients", "projects", "tags", "tasks", "user-groups", "holidays", "time-off-policies")
 _DELETED = ("tags", "clients", "projects", "tasks", "time-entries", "time-off-requests")
 
@@ -78,6 +79,9 @@ def _audit_log(kit: Kit) -> None:
         rows += [changed, dict(changed)] if number % 4 == 0 else [changed]
     tag = audit_row(workspace, admin, "DELETE_TAG", kit.at(7), before={"name": "null"})
     rows += [tag, dict(tag), dict(tag)]
+    for number, action in enumerate(_SYSTEM_ACTIONS):
+        after = {"id": kit.projects[0]["id"] if kit.projects else None, "name": nasty(number)}
+        rows.append(audit_row(workspace, SYSTEM, action, kit.at(3 + number * 50), after=after))
     oldest = utc_text(kit.now - _AUDITED_DAYS * DAY)
     workspace.audit_log = sorted(
         (row for row in rows if row["timestamp"] >= oldest), key=lambda row: row["timestamp"]

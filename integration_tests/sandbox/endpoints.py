@@ -19,7 +19,7 @@ from integration_tests.sandbox import (
 from integration_tests.sandbox.approvals import APPROVALS
 from integration_tests.sandbox.call import Call, Handler, Reply, access_denied, error
 from integration_tests.sandbox.listing import Listing, serve
-from integration_tests.sandbox.paging import BODY, QUERY, Paging
+from integration_tests.sandbox.paging import QUERY, Paging
 from integration_tests.sandbox.resources import single
 
 API, REPORTS, AUDIT = "api", "reports", "auditlog"
@@ -292,8 +292,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "POST",
         _W + "/users/info",
-        resources.with_body_as_query(serve(resources.USERS, Paging(BODY), last_page=False)),
-        paging=Paging(BODY),
+        resources.users_info,
+        paging=resources.USERS_INFO_PAGING,
         scope="USER_READ",
     ),
     Endpoint(

@@ -38,6 +38,16 @@ COLLECTIONS = {
     "USER": "users",
     "USER_GROUPS": "user-groups",
 }
+OFFICIAL = (
+    "CLIENTS",
+    "PROJECTS",
+    "TAGS",
+    "TASKS",
+    "SCHEDULED_ASSIGNMENT",
+    "TIME_ENTRY",
+    "TIME_ENTRY_RATE",
+    "TIME_ENTRY_CUSTOM_FIELD_VALUE",
+)
 _FEATURES = {
     "APPROVAL_REQUESTS": "APPROVAL",
     "BALANCE": "TIME_OFF",
@@ -169,17 +179,20 @@ def feed(changes_of: Feed, may_begin_in_window: bool) -> Handler:
 
     def handler(call: Call) -> Reply:
         codes = call.listed("type")
+        known = OFFICIAL if call.state.settings.change_types == "official" else COLLECTIONS
         if not codes:
             raise error(400, "Required parameter 'type' is not present", 3001)
         for code in codes:
-            if code not in COLLECTIONS:
+            if code not in known:
                 raise mismatch("type", code)
         first, last = _window(call)
-        page = page_of(call, CHANGES_PAGING)
+        page = page_of(call, CHANGES_PAGING).shorter_by(call.state.settings.short_feeds)
         found = [
             change
             for change in within(changes_of(call.state, call.workspace), first, last)
-            if change.code in codes and (may_begin_in_window or not first <= change.created <= last)
+            if change.code in codes
+            and change.entity_id not in call.omitted
+            and (may_begin_in_window or not first <= change.created <= last)
         ]
         rows = [change_row(call.workspace, change) for change in page.cut(found)]
         return Reply(200, encode(rows), rows=len(rows))

@@ -1,11 +1,13 @@
 """The expense report: expenses of a window of days, with the names of what they refer to."""
 
 from integration_tests.sandbox.call import Call, Reply, encode, mismatch
+from integration_tests.sandbox.listing import present
 from integration_tests.sandbox.money_rows import expense_day, expense_report_row
 from integration_tests.sandbox.paging import BODY, Paging, page_of
 from integration_tests.sandbox.report_base import (
     check_export_type,
     order_of,
+    shown_zone,
     wall_clocks,
     window_of,
     zone_of,
@@ -42,12 +44,13 @@ def expense_report(call: Call) -> Reply:
     first, last = wall_clocks(body)
     expenses = [
         expense
-        for expense in call.workspace.rows("expenses").values()
+        for expense in present(call, call.workspace.rows("expenses").values())
         if first <= expense_day(expense) <= last
         and (call.me.is_admin or expense["userId"] == call.user_id)
         and _wanted(body, expense)
     ]
-    rows = [expense_report_row(call.workspace, expense, zone) for expense in expenses]
+    shown_in = shown_zone(call.state.settings, zone)
+    rows = [expense_report_row(call.workspace, expense, zone, shown_in) for expense in expenses]
     rows.sort(key=lambda row: row["id"])
     descending = order_of(body, body, "DESCENDING") == "DESCENDING"
     rows.sort(key=lambda row: row[_SORTS[column]] or "", reverse=descending)

@@ -17,6 +17,12 @@ ACTIONS = frozenset(
         "before",
         "last_page",
         "page_size",
+        "omit",
+        "raw",
+        "replace",
+        "prefix_bom",
+        "gzip_bomb",
+        "rows",
     )
 )
 MATCHES = frozenset(("method", "host", "path", "query", "page"))

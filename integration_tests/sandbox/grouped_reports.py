@@ -2,26 +2,28 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from integration_tests.sandbox.call import Call, Reply, encode, error, mismatch
+from integration_tests.sandbox.listing import present
 from integration_tests.sandbox.render import cents, user_of
 from integration_tests.sandbox.report_base import (
     DAY,
     amounts_of,
     amounts_row,
+    check_amounts,
     family_filter,
     order_of,
     running_until,
     seen_entries,
+    shown_amounts,
     totals_row,
     wall_clocks,
     window_of,
     zone_of,
 )
 from integration_tests.sandbox.store import Entry, Row, Workspace
-from integration_tests.sandbox.timetext import utc_text
+from integration_tests.sandbox.timetext import day_number, utc_day, weekday
 
 MOST_GROUPS = 3
 _SORTS = ("GROUP", "DURATION", "AMOUNT")
@@ -46,8 +48,8 @@ class Grouping:
     amounts: list[str]
     now: int | None = None
 
-    def day(self, entry: Entry) -> datetime:
-        return datetime.fromtimestamp(entry.start, self.zone)
+    def day(self, entry: Entry) -> int:
+        return day_number(entry.start, self.zone)
 
     def seconds(self, entry: Entry) -> int:
         end = entry.end if entry.end is not None else self.now
@@ -95,18 +97,18 @@ def _by_entry(grouping: Grouping, entry: Entry) -> Group:
 
 
 def _by_date(grouping: Grouping, entry: Entry) -> Group:
-    day = grouping.day(entry).date().isoformat()
+    day = utc_day(grouping.day(entry) * DAY)
     return Group(day, day)
 
 
 def _by_week(grouping: Grouping, entry: Entry) -> Group:
-    moment = grouping.day(entry)
-    monday = (moment.date() - timedelta(days=moment.weekday())).isoformat()
+    day = grouping.day(entry)
+    monday = utc_day((day - weekday(day)) * DAY)
     return Group(monday, monday)
 
 
 def _by_month(grouping: Grouping, entry: Entry) -> Group:
-    month = grouping.day(entry).date().isoformat()[:7]
+    month = utc_day(grouping.day(entry) * DAY).rpartition("-")[0]
     return Group(month, month)
 
 
@@ -127,6 +129,7 @@ def summary(call: Call) -> Reply:
     """POST /workspaces/{id}/reports/summary: everything in one answer."""
     body = call.body()
     options = family_filter(body, "summaryFilter")
+    check_amounts(call, body)
     groups = options.get("groups")
     if not isinstance(groups, list) or not groups:
         raise error(400, "summaryFilter.groups is required", 3001)
@@ -140,7 +143,8 @@ def summary(call: Call) -> Reply:
     grouping = Grouping(call.workspace, zone, amounts_of(body), running_until(call))
     rows = sorted_rows(group_rows(grouping, entries, groups), body, options)
     totals = [totals_row(entries, grouping.amounts)]
-    return Reply(200, encode({"totals": totals, "groupOne": rows}), rows=len(rows))
+    answer = {"totals": totals, "groupOne": present(call, rows)}
+    return Reply(200, encode(shown_amounts(body, answer)), rows=len(rows))
 
 
 def sorted_rows(rows: list[Row], body: Row, options: Row) -> list[Row]:
@@ -204,6 +208,7 @@ def weekly(call: Call) -> Reply:
     """POST /workspaces/{id}/reports/weekly: exactly seven days."""
     body = call.body()
     options = family_filter(body, "weeklyFilter")
+    check_amounts(call, body)
     group = options.get("group") or "PROJECT"
     if group not in ("PROJECT", "USER"):
         raise mismatch("group", group)
@@ -216,16 +221,16 @@ def weekly(call: Call) -> Reply:
     if last == first + 7 * DAY:
         entries = [entry for entry in entries if entry.start < end]
     grouping = Grouping(call.workspace, zone, amounts_of(body), running_until(call))
-    days = [utc_text(int(first) + number * DAY)[:10] for number in range(7)]
+    days = [utc_day(first + number * DAY) for number in range(7)]
     rows = weekly_rows(grouping, entries, group, days)
     if order_of(body, options, "ASCENDING") == "DESCENDING":
         rows.reverse()
     answer = {
         "totals": [totals_row(entries, grouping.amounts)],
         "totalsByDay": _by_days(grouping, entries, days),
-        "groupOne": rows,
+        "groupOne": present(call, rows),
     }
-    return Reply(200, encode(answer), rows=len(rows))
+    return Reply(200, encode(shown_amounts(body, answer)), rows=len(rows))
 
 
 def weekly_rows(grouping: Grouping, entries: list[Entry], group: str, days: list[str]) -> list[Row]:

@@ -1,13 +1,14 @@
 """Serves a list: filters, sorts, cuts to a page, renders, and says whether more follows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from integration_tests.sandbox.call import Call, Handler, Reply, encode, mismatch
 from integration_tests.sandbox.paging import Page, Paging, page_of
 from integration_tests.sandbox.store import Row
 
+Item = TypeVar("Item")
 Keep = Callable[[Any], bool]
 Filter = Callable[[Call, str], Keep | None]
 
@@ -27,7 +28,7 @@ class Listing:
 
 def selected(call: Call, listing: Listing) -> Sequence[Any]:
     """All items that the request's filters let through, in the order it asks for."""
-    items = listing.items(call)
+    items = present(call, listing.items(call))
     for name, make in listing.filters.items():
         keep = make(call, name)
         if keep is not None:
@@ -47,7 +48,14 @@ def _sorted(call: Call, listing: Listing, items: Sequence[Any]) -> Sequence[Any]
 
 def identity(item: Any) -> str:
     """The id of a row, an entry or a member."""
-    return str(item["id"] if isinstance(item, dict) else item.id)
+    return str((item.get("id") or item.get("_id")) if isinstance(item, dict) else item.id)
+
+
+def present(call: Call, items: Iterable[Item]) -> Sequence[Item]:
+    """The items that no fault omits from the request's lists."""
+    if call.omitted:
+        return [item for item in items if identity(item) not in call.omitted]
+    return items if isinstance(items, Sequence) else list(items)
 
 
 def _nulls_first(value: Any) -> tuple[bool, Any]:

@@ -71,8 +71,13 @@ def expense_day(expense: Row) -> float:
     return parse_instant(expense["date"][:10])
 
 
-def expense_report_row(workspace: Workspace, expense: Row, zone: ZoneInfo) -> Row:
-    """An expense as the expense report has it; amounts in cents, as floats."""
+def expense_report_row(
+    workspace: Workspace, expense: Row, zone: ZoneInfo, shown_in: ZoneInfo | None = None
+) -> Row:
+    """An expense as the expense report has it; amounts in cents, as floats.
+
+    Its day begins with the zone's midnight, which may be shown in another zone.
+    """
     category = workspace.rows("expense-categories").get(expense["categoryId"] or "")
     project = workspace.rows("projects").get(expense["projectId"] or "")
     task = workspace.rows("tasks").get(expense["taskId"] or "")
@@ -81,7 +86,7 @@ def expense_report_row(workspace: Workspace, expense: Row, zone: ZoneInfo) -> Ro
     return {
         "id": expense["id"],
         "workspaceId": workspace.id,
-        "date": zoned_text(int(reread_in(zone, expense_day(expense))), zone),
+        "date": zoned_text(int(reread_in(zone, expense_day(expense))), shown_in or zone),
         "time": None,
         "userId": expense["userId"],
         "userName": user_name,

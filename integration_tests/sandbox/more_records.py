@@ -1,19 +1,19 @@
 """The truth of the streams that need a plan, of the feeds, and of the reports that group."""
 
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from integration_tests.sandbox import entity_changes, money_rows, time_off_rows
+from integration_tests.sandbox.administration import log_row
 from integration_tests.sandbox.approval_rows import approval_row
 from integration_tests.sandbox.attendance import attendance_rows
 from integration_tests.sandbox.entity_changes import Change, change_row
 from integration_tests.sandbox.grouped_reports import Grouping, group_rows, weekly_rows
 from integration_tests.sandbox.plans import has
-from integration_tests.sandbox.report_base import DAY, amounts_of
+from integration_tests.sandbox.report_base import DAY, amounts_of, shown_zone
 from integration_tests.sandbox.state import State
 from integration_tests.sandbox.store import Entry, Row, Workspace, between
-from integration_tests.sandbox.timetext import parse_instant, utc_text
+from integration_tests.sandbox.timetext import parse_instant, utc_day, weekday
 
 Query = dict[str, list[str]]
 Pairs = Iterator[tuple[dict[str, str], Row]]
@@ -55,9 +55,10 @@ def _payments(workspace: Workspace) -> list[Row]:
     return [row for row in rows if row["invoiceId"] in invoices]
 
 
-def _logs(workspace: Workspace) -> list[Row]:
-    webhooks = workspace.rows("webhooks")
-    return [row for row in workspace.rows("webhook-logs").values() if row["webhookId"] in webhooks]
+def _logs(state: State, workspace: Workspace, query: Query) -> Pairs:
+    for row in workspace.rows("webhook-logs").values():
+        if row["webhookId"] in workspace.rows("webhooks"):
+            yield {"webhookId": row["webhookId"]}, log_row(state.settings, row)
 
 
 def _without_token(workspace: Workspace, webhook: Row) -> Row:
@@ -74,7 +75,8 @@ def _audit_log(state: State, workspace: Workspace, query: Query) -> Pairs:
 
 def _asked_days(query: Query) -> tuple[str, str]:
     """The first and last UTC day that are asked for, all unless the query says."""
-    return query.get("start", ["0000"])[-1][:10], query.get("end", ["9999"])[-1][:10]
+    first, last = query.get("start", ["0000"])[-1], query.get("end", ["9999"])[-1]
+    return first.partition("T")[0], last.partition("T")[0]
 
 
 def _entries(workspace: Workspace, query: Query) -> list[Entry]:
@@ -97,27 +99,29 @@ def _summary(state: State, workspace: Workspace, query: Query) -> Pairs:
 
 
 def _weekly(state: State, workspace: Workspace, query: Query) -> Pairs:
-    weeks: dict[date, list[Entry]] = {}
+    weeks: dict[int, list[Entry]] = {}
     for entry in _entries(workspace, query):
-        day = date.fromisoformat(utc_text(entry.start)[:10])
-        weeks.setdefault(day - timedelta(days=day.weekday()), []).append(entry)
+        day = entry.start // DAY
+        weeks.setdefault(day - weekday(day), []).append(entry)
     grouping = _grouping(state, workspace, query)
     for monday, entries in weeks.items():
-        days = [(monday + timedelta(days=number)).isoformat() for number in range(7)]
+        days = [utc_day((monday + number) * DAY) for number in range(7)]
         for row in weekly_rows(grouping, entries, "PROJECT", days):
-            yield {"weekStart": monday.isoformat()}, row
+            yield {"weekStart": days[0]}, row
 
 
 def _attendance(state: State, workspace: Workspace, query: Query) -> Pairs:
-    for row in attendance_rows(workspace, _entries(workspace, query), _UTC):
+    shown_in = shown_zone(state.settings, _UTC)
+    for row in attendance_rows(workspace, _entries(workspace, query), _UTC, shown_in):
         yield {}, row
 
 
 def _expense_report(state: State, workspace: Workspace, query: Query) -> Pairs:
     first, last = _asked_days(query)
+    shown_in = shown_zone(state.settings, _UTC)
     for expense in workspace.rows("expenses").values():
         if first <= expense["date"][:10] <= last:
-            yield {}, money_rows.expense_report_row(workspace, expense, _UTC)
+            yield {}, money_rows.expense_report_row(workspace, expense, _UTC, shown_in)
 
 
 # Changes of entities
@@ -173,7 +177,7 @@ STREAMS: dict[str, tuple[str | None, Make]] = {
     "approval_requests": ("APPROVAL", _rows("approval-requests", approval_row)),
     "shared_reports": ("SHARED_REPORTS", _rows("shared-reports")),
     "webhooks": (None, _rows("webhooks", _without_token)),
-    "webhook_logs": (None, _only(_logs, _as_stored, webhookId="webhookId")),
+    "webhook_logs": (None, _logs),
     "audit_log": ("AUDIT_LOG", _audit_log),
     "summary_report": (None, _summary),
     "weekly_report": (None, _weekly),

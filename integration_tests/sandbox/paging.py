@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from integration_tests.sandbox.call import Call, error, mismatch
+from integration_tests.sandbox.call import RULE_VIOLATED, TYPE_MISMATCH, Call, error, mismatch
 
 Item = TypeVar("Item")
 _INTEGER = re.compile(r"[+-]?\d{1,12}", re.ASCII)
@@ -30,7 +30,7 @@ QUERY_CAMEL = Family("query", "page", "pageSize", 1)
 QUERY_SIZE = Family("query", "page", "size", 0)
 QUERY_LIMIT = Family("query", "page", "limit", 0)
 BODY = Family("body", "page", "pageSize", 1)
-BODY_KEBAB = Family("body", "page", "page-size", 1)
+BODY_KEBAB = Family("body", "page", "page-size", 0)
 DETAILED = Family("body", "page", "pageSize", 1, inside="detailedFilter")
 ATTENDANCE = Family("body", "page", "pageSize", 1, inside="attendanceFilter")
 
@@ -43,6 +43,7 @@ class Paging:
     default: int = 50
     maximum: int = 5000
     last_page_number: int | None = None
+    oversize_code: int = TYPE_MISMATCH
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class Page:
 
     number: int
     size: int
+
+    def shorter_by(self, rows: int | None) -> "Page":
+        """The page of a feed that leaves out so many rows of each page, and serves them later."""
+        return Page(self.number, max(1, self.size - (rows or 0)))
 
     def cut(self, items: Sequence[Item]) -> Sequence[Item]:
         return items[self.number * self.size : (self.number + 1) * self.size]
@@ -70,14 +75,17 @@ def page_of(call: Call, paging: Paging, maximum: int | None = None) -> Page:
     family, settings = paging.family, call.state.settings
     number = _number(call, family, family.page, family.base)
     size = _number(call, family, family.size, paging.default)
-    if number < family.base or (paging.last_page_number or number) < number:
+    if number < family.base:
+        raise error(400, f"{family.page} must be at least {family.base}", RULE_VIOLATED)
+    if (paging.last_page_number or number) < number:
         raise mismatch(family.page, number)
     if size < 1:
-        raise mismatch(family.size, size)
+        raise error(400, f"{family.size} must be at least 1", RULE_VIOLATED)
     most = paging.maximum if maximum is None else maximum
     if size > most:
         if settings.oversize == "error":
-            raise error(400, f"Value {size} of {family.size} is above the maximum of {most}", 3000)
+            message = f"Value {size} of {family.size} is above the maximum of {most}"
+            raise error(400, message, paging.oversize_code)
         size = most
     for clamp in (settings.page_size_clamp, call.page_size):
         size = size if clamp is None else min(size, clamp)

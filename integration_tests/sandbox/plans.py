@@ -5,7 +5,6 @@ PLANS = ("FREE", "BASIC", "STANDARD", "PRO", "ENTERPRISE")
 _UNLOCKED_BY = {
     "FREE": (
         "TIME_TRACKING",
-        "ONE_MONTH_RANGE_REPORTS",
         "KIOSK",
         "BILLABLE_HOURS",
         "CSV_EXPORT",
@@ -20,7 +19,6 @@ _UNLOCKED_BY = {
         "PROJECT_TEMPLATES",
         "REQUIRED_FIELDS",
         "SHARED_REPORTS",
-        "UNLIMITED_REPORTS",
         "XLSX_EXPORT",
     ),
     "STANDARD": (
@@ -48,11 +46,40 @@ _UNLOCKED_BY = {
     "ENTERPRISE": ("AUDIT_LOG", "CUSTOM_SUBDOMAIN", "SCIM", "SSO"),
 }
 
+SUBSCRIPTIONS = {
+    "FREE": "FREE",
+    "BASIC": "BASIC_2021",
+    "STANDARD": "STANDARD_2021",
+    "PRO": "PRO_YEAR_2021",
+    "ENTERPRISE": "ENTERPRISE_YEAR",
+}
+_REPORT_RANGES = {"FREE": ("ONE_MONTH_RANGE_REPORTS", 31), "BASIC": ("ONE_YEAR_RANGE_REPORTS", 366)}
+_ANY_RANGE = ("UNLIMITED_REPORTS", None)
+
 
 def features(plan: str) -> list[str]:
-    """The features of a plan, its own and those of the smaller plans; unknown plans have all."""
+    """The features of a plan, its own and those of the smaller plans; unknown plans have all.
+
+    Of the ranges of reports only the plan's own is named.
+    """
     last = PLANS.index(plan) if plan in PLANS else len(PLANS) - 1
-    return [feature for name in PLANS[: last + 1] for feature in _UNLOCKED_BY[name]]
+    unlocked = [feature for name in PLANS[: last + 1] for feature in _UNLOCKED_BY[name]]
+    return [*unlocked, _REPORT_RANGES.get(plan, _ANY_RANGE)[0]]
+
+
+def report_days(plan: str) -> int | None:
+    """How many days a report may span; None for any number."""
+    return _REPORT_RANGES.get(plan, _ANY_RANGE)[1]
+
+
+def subscription(plan: str) -> str:
+    """A plan as the wire names it; unknown plans have their own name."""
+    return SUBSCRIPTIONS.get(plan, plan)
+
+
+def plan_of(name: str) -> str:
+    """The plan of a name on the wire."""
+    return next((plan for plan, wire in SUBSCRIPTIONS.items() if wire == name), name)
 
 
 def has(plan: str, feature: str | None) -> bool:

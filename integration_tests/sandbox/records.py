@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from integration_tests.sandbox import more_records, render
-from integration_tests.sandbox.report_base import amounts_of
+from integration_tests.sandbox.report_base import amounts_of, shown_zone
 from integration_tests.sandbox.reports import detailed_row
 from integration_tests.sandbox.state import State
 from integration_tests.sandbox.store import Row, Workspace
@@ -92,7 +92,7 @@ def _running(state: State, workspace: Workspace, query: Query) -> Pairs:
 
 
 def _detailed_report(state: State, workspace: Workspace, query: Query) -> Pairs:
-    zone = ZoneInfo("UTC")
+    zone = shown_zone(state.settings, ZoneInfo("UTC"))
     elapsed = state.settings.running_duration == "elapsed"
     now = int(state.clock.now()) if elapsed else None
     for entry in workspace.all_entries():

@@ -1,7 +1,7 @@
 """Wire rows of the entities, as Clockify's list endpoints render them."""
 
 from integration_tests.sandbox.data import new_membership
-from integration_tests.sandbox.plans import features
+from integration_tests.sandbox.plans import features, subscription
 from integration_tests.sandbox.store import Entry, Member, Row, Workspace
 from integration_tests.sandbox.timetext import duration_text, utc_text
 
@@ -10,7 +10,7 @@ def workspace_row(workspace: Workspace) -> Row:
     return {
         **workspace.row,
         "memberships": [member.membership for member in workspace.members.values()],
-        "featureSubscriptionType": workspace.plan,
+        "featureSubscriptionType": subscription(workspace.plan),
         "features": features(workspace.plan),
     }
 

@@ -1,13 +1,15 @@
 """What all reports share: their window, time zone, filters, amounts and the names of users."""
 
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from integration_tests.sandbox.call import Call, error, mismatch
+from integration_tests.sandbox.call import Call, access_denied, error, mismatch
+from integration_tests.sandbox.plans import report_days
 from integration_tests.sandbox.render import cents
+from integration_tests.sandbox.state import Settings
 from integration_tests.sandbox.store import Entry, Row, Workspace, between
 from integration_tests.sandbox.timetext import parse_instant, reread_in
 
-FREE_DAYS = 31
 DAY = 86_400
 
 
@@ -32,12 +34,43 @@ def order_of(body: Row, options: Row, default: str) -> str:
     return str(order)
 
 
+AMOUNTS = ("amount", "rate", "earnedAmount", "earnedRate", "costAmount", "costRate", "totalAmount")
+
+
+def check_amounts(call: Call, body: Row) -> None:
+    """403 for a manager who asks for a report of time without hiding its amounts."""
+    if call.me.is_manager and not hides_amounts(body):
+        raise access_denied()
+
+
+def hides_amounts(body: Row) -> bool:
+    return body.get("amountShown") == "HIDE_AMOUNT"
+
+
+def shown_amounts(body: Row, answer: Any) -> Any:
+    """A report's answer, without amounts and rates wherever they stand if they are hidden."""
+    return _without_amounts(answer) if hides_amounts(body) else answer
+
+
+def _without_amounts(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_without_amounts(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    lists: Row = {"amounts": [], "totalAmountByCurrency": []}
+    return {
+        name: lists[name] if name in lists else _without_amounts(each)
+        for name, each in value.items()
+        if name not in AMOUNTS
+    }
+
+
 def seen_entries(call: Call, body: Row, start: float, end: float) -> list[Entry]:
     """The entries of a window that the asking user may see and the filters let through."""
     if call.state.settings.report_end == "inclusive":
         end += 1e-6
     entries = between(call.workspace.all_entries(), start, end)
-    if not call.me.is_admin:
+    if not (call.me.is_admin or call.me.is_manager):
         entries = [entry for entry in entries if entry.user_id == call.user_id]
     return filtered(call.workspace, body, entries)
 
@@ -48,6 +81,11 @@ def zone_of(call: Call, body: Row) -> ZoneInfo:
         return ZoneInfo(str(name))
     except (KeyError, ValueError, OSError):
         raise mismatch("timeZone", name) from None
+
+
+def shown_zone(settings: Settings, zone: ZoneInfo) -> ZoneInfo:
+    """The zone in which a report's rows show times: the one asked for, unless a setting says."""
+    return zone if settings.report_offset is None else ZoneInfo(settings.report_offset)
 
 
 def running_until(call: Call) -> int | None:
@@ -84,8 +122,9 @@ def window_of(call: Call, body: Row, zone: ZoneInfo) -> tuple[float, float]:
     """The window's bounds: their UTC wall clocks, read again in the report's time zone."""
     start, end = wall_clocks(body)
     days = int(end // DAY) - int(start // DAY) + 1
-    if call.workspace.plan == "FREE" and days > FREE_DAYS:
-        raise error(400, f"Date range of {days} days is above the {FREE_DAYS} of your plan", 501)
+    most = report_days(call.workspace.plan)
+    if most is not None and days > most:
+        raise error(400, f"Date range of {days} days is above the {most} of your plan", 501)
     return reread_in(zone, start), reread_in(zone, end)
 
 

@@ -7,15 +7,19 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from integration_tests.sandbox.call import Call, Reply, encode, mismatch
+from integration_tests.sandbox.listing import present
 from integration_tests.sandbox.paging import DETAILED, Paging, page_of
 from integration_tests.sandbox.render import cents, entry_values, user_of
 from integration_tests.sandbox.report_base import (
     amounts_of,
     amounts_row,
+    check_amounts,
     family_filter,
     order_of,
     running_until,
     seen_entries,
+    shown_amounts,
+    shown_zone,
     totals_row,
     window_of,
     zone_of,
@@ -40,13 +44,16 @@ def detailed(call: Call) -> Reply:
     """POST /workspaces/{id}/reports/detailed."""
     body = call.body()
     options = family_filter(body, "detailedFilter")
+    check_amounts(call, body)
     zone = zone_of(call, body)
     page = page_of(call, DETAILED_PAGING, call.state.settings.report_max_page_size)
     found = _cached(call, body, options, zone)
     shown = page.cut(found.entries)
     now = running_until(call)
+    zone = shown_zone(call.state.settings, zone)
     rows = [detailed_row(call.workspace, entry, zone, amounts_of(body), now) for entry in shown]
-    return Reply(200, encode({"totals": found.totals, "timeentries": rows}), rows=len(rows))
+    answer = shown_amounts(body, {"totals": found.totals, "timeentries": rows})
+    return Reply(200, encode(answer), rows=len(rows))
 
 
 def _cached(call: Call, body: Row, options: Row, zone: ZoneInfo) -> Found:
@@ -59,6 +66,7 @@ def _cached(call: Call, body: Row, options: Row, zone: ZoneInfo) -> Found:
         call.user_id,
         zone.key,
         settings.report_end,
+        frozenset(call.omitted),
         orjson.dumps({**body, "detailedFilter": pageless}, option=orjson.OPT_SORT_KEYS),
     )
     kept = call.state.reports
@@ -71,7 +79,8 @@ def _cached(call: Call, body: Row, options: Row, zone: ZoneInfo) -> Found:
 
 
 def _find(call: Call, body: Row, options: Row, start: float, end: float) -> Found:
-    entries = _sorted(call.workspace, body, options, seen_entries(call, body, start, end))
+    seen = list(present(call, seen_entries(call, body, start, end)))
+    entries = _sorted(call.workspace, body, options, seen)
     wanted = (options.get("options") or {}).get("totals", "CALCULATE")
     totals = [] if wanted == "EXCLUDE" else [totals_row(entries, amounts_of(body))]
     return Found(entries, totals)

@@ -1,19 +1,33 @@
 """The lists and single reads of Clockify's regular host, one group of functions per resource."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from integration_tests.sandbox import render
 from integration_tests.sandbox.call import (
+    RULE_VIOLATED,
+    TYPE_MISMATCH,
     Call,
     Handler,
     Reply,
     access_denied,
     encode,
+    error,
     foreign,
     mismatch,
 )
-from integration_tests.sandbox.listing import Keep, Listing, among, flag, sort_by, text
+from integration_tests.sandbox.listing import (
+    Keep,
+    Listing,
+    among,
+    flag,
+    present,
+    serve,
+    sort_by,
+    text,
+)
+from integration_tests.sandbox.paging import BODY, Paging
 from integration_tests.sandbox.store import Entry, Member, Row, between
 from integration_tests.sandbox.timetext import duration_seconds, parse_instant, reread_in
 
@@ -62,10 +76,8 @@ def as_stored(call: Call, row: Row) -> Row:
 
 
 def workspaces(call: Call) -> Reply:
-    rows = [
-        render.workspace_row(workspace)
-        for workspace in call.state.world.workspaces_of(call.user_id)
-    ]
+    seen = present(call, call.state.world.workspaces_of(call.user_id))
+    rows = [render.workspace_row(workspace) for workspace in seen]
     return Reply(200, encode(rows), rows=len(rows))
 
 
@@ -105,6 +117,23 @@ def _account(inner: Callable[[Call, str], Keep | None]) -> Callable[[Call, str],
     return make
 
 
+_AMONG_STATUSES = _account(among("status", ACCOUNT_STATUSES, default=DEFAULT_ACCOUNT_STATUSES))
+
+
+def _account_status(call: Call, name: str) -> Keep | None:
+    """Users by the status of their account; how the list takes it in its query can be set."""
+    asked = call.query.get(name, [])
+    if call.method == "GET" and asked:
+        match call.state.settings.account_statuses:
+            case "single" if any("," in value for value in asked):
+                raise mismatch(name, asked[-1])
+            case "refused":
+                raise mismatch(name, asked[-1])
+            case "ignored":
+                del call.query[name]
+    return _AMONG_STATUSES(call, name)
+
+
 def _in_project(call: Call, name: str) -> Keep | None:
     project_id = call.last(name)
     if project_id is None:
@@ -130,14 +159,20 @@ def user_row(call: Call, member: Member) -> Row:
     return render.user_row(call.workspace, member, kinds, roles, rates=call.me.is_admin)
 
 
+def _listed_members(call: Call) -> Sequence[Member]:
+    """All users; a plain member may be refused them."""
+    plain = not (call.me.is_admin or call.me.is_manager)
+    if plain and not call.state.settings.members_list_users:
+        raise access_denied()
+    return list(call.workspace.members.values())
+
+
 USERS = Listing(
-    items=lambda call: list(call.workspace.members.values()),
+    items=_listed_members,
     render=user_row,
     filters={
         "status": _membership_status,
-        "account-statuses": _account(
-            among("status", ACCOUNT_STATUSES, default=DEFAULT_ACCOUNT_STATUSES)
-        ),
+        "account-statuses": _account_status,
         "email": _account(text("email")),
         "name": _account(text("name")),
         "project-id": _in_project,
@@ -174,6 +209,23 @@ def with_body_as_query(handler: Handler) -> Handler:
         return handler(call)
 
     return searched
+
+
+USERS_INFO_PAGING = Paging(BODY, oversize_code=RULE_VIOLATED)
+
+
+def users_info(call: Call) -> Reply:
+    """POST /workspaces/{id}/users/info: the list with its filters in the body, if there is one."""
+    settings = call.state.settings
+    if settings.users_info == "404":
+        raise error(404, f"No static resource {call.path.lstrip('/')}.", TYPE_MISMATCH)
+    if settings.users_info == "405":
+        raise error(405, "Request method 'POST' is not supported", TYPE_MISMATCH, Allow="GET")
+    statuses = call.body().get("accountStatuses")
+    if not isinstance(statuses, list | None):
+        raise mismatch("accountStatuses", statuses)
+    paging = replace(USERS_INFO_PAGING, maximum=settings.users_info_max)
+    return with_body_as_query(serve(USERS, paging, last_page=False))(call)
 
 
 def member_profile(call: Call) -> Reply:
@@ -283,8 +335,27 @@ def known_project(call: Call) -> Row:
     return row
 
 
+def _active_tasks(call: Call, name: str) -> Keep | None:
+    """Tasks by whether they are active; a setting decides what comes if nothing is said."""
+    if call.last(name) is None and call.state.settings.tasks_without_done:
+        return lambda row: bool(row["active"])
+    return flag("active")(call, name)
+
+
+def _template(call: Call, name: str) -> Keep | None:
+    """Projects by whether they are templates; a setting hides templates unless they are asked."""
+    if call.last(name) is None and call.state.settings.hidden_templates:
+        return lambda row: not row["template"]
+    return flag("template")(call, name)
+
+
 def project_row(call: Call, row: Row) -> Row:
-    return render.hydrated_project(call.workspace, row) if call.flag("hydrated") else row
+    if not call.flag("hydrated"):
+        return row
+    hydrated = render.hydrated_project(call.workspace, row)
+    tasks = present(call, hydrated["tasks"])
+    keep = _active_tasks(call, "is-active")
+    return {**hydrated, "tasks": [task for task in tasks if keep is None or keep(task)]}
 
 
 def single_project(call: Call) -> Reply:
@@ -317,7 +388,7 @@ PROJECTS = Listing(
     filters={
         "archived": flag("archived"),
         "billable": flag("billable"),
-        "is-template": flag("template"),
+        "is-template": _template,
         "name": text("name"),
         "clients": _of_clients,
         "users": _of_users,
@@ -342,7 +413,7 @@ def task_row(call: Call, row: Row) -> Row:
 TASKS = Listing(
     items=lambda call: render.tasks_of(call.workspace, known_project(call)["id"]),
     render=task_row,
-    filters={"is-active": flag("active"), "name": text("name")},
+    filters={"is-active": _active_tasks, "name": text("name")},
     sorts={"NAME": sort_by("name"), "ID": sort_by("id")},
     default_sort="NAME",
 )
@@ -467,5 +538,6 @@ def entries_by_id(call: Call) -> Reply:
         raise mismatch("timeEntryIds", ids)
     if call.state.settings.batch_missing == "omit":
         ids = [entry_id for entry_id in ids if entry_id in call.workspace.entries]
-    rows = [entry_row(call, _known_entry(call, str(entry_id))) for entry_id in ids]
+    entries = present(call, [_known_entry(call, str(entry_id)) for entry_id in ids])
+    rows = [entry_row(call, entry) for entry in entries]
     return Reply(200, encode(rows), rows=len(rows))

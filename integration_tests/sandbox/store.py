@@ -12,6 +12,7 @@ from integration_tests.sandbox.ids import IdMaker
 
 Row = dict[str, Any]
 ADMIN_ROLES = frozenset({"OWNER", "WORKSPACE_ADMIN"})
+MANAGER_ROLES = frozenset({"TEAM_MANAGER", "PROJECT_MANAGER"})
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,11 @@ class Member:
     @property
     def is_admin(self) -> bool:
         return any(role["role"] in ADMIN_ROLES for role in self.roles)
+
+    @property
+    def is_manager(self) -> bool:
+        """Whether he manages a team or projects and is no admin."""
+        return not self.is_admin and any(role["role"] in MANAGER_ROLES for role in self.roles)
 
 
 COLLECTIONS = (

@@ -11,7 +11,7 @@ from integration_tests.sandbox.call import (
     foreign,
     mismatch,
 )
-from integration_tests.sandbox.listing import Keep, Listing, sort_by, text
+from integration_tests.sandbox.listing import Keep, Listing, present, sort_by, text
 from integration_tests.sandbox.paging import BODY, QUERY, Paging, page_of
 from integration_tests.sandbox.resources import as_stored, collection_items, known_member
 from integration_tests.sandbox.store import Row, Workspace
@@ -132,7 +132,7 @@ def requests(call: Call) -> Reply:
     """POST /workspaces/{id}/time-off/requests: a search, newest first."""
     body = call.body()
     page = page_of(call, REQUEST_PAGING)
-    rows = time_off_rows.requests(call.workspace)
+    rows = list(present(call, time_off_rows.requests(call.workspace)))
     for keep in _conditions(call, body):
         rows = [row for row in rows if keep(row)]
     rows.sort(key=lambda row: (row["createdAt"], row["id"]), reverse=True)

@@ -6,6 +6,7 @@ import orjson
 
 from integration_tests.sandbox.store import Deletion, Row, Workspace
 
+SYSTEM = "SYSTEM"
 KEPT_FIELDS = ("id", "name", "description", "workspaceId", "userId", "projectId", "timeInterval")
 
 
@@ -42,10 +43,11 @@ def audit_row(
     """A row of the audit log; the thing before and after the action stands in it as JSON text."""
     member = workspace.members.get(author)
     account: dict[str, Any] = member.account if member else {}
+    name = "System" if author == SYSTEM else account.get("name")
     return {
         "workspaceId": workspace.id,
         "userId": author,
-        "userName": account.get("name"),
+        "userName": name,
         "userEmail": account.get("email"),
         "action": action,
         "timestamp": timestamp,

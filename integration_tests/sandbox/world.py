@@ -28,7 +28,20 @@ def make_world(options: Options, now: int) -> World:
         if user_id is not None:
             key = world.key_names[name] = f"sandbox-{name}-{rng.getrandbits(96):024x}"
             world.keys[key] = user_id
+    _add_manager_key(world)
     return world
+
+
+def _add_manager_key(world: World) -> None:
+    """A key of the first active manager, none without one; its text shifts no other."""
+    workspaces = world.workspaces.values()
+    members = [member for each in workspaces for member in each.members.values()]
+    found = next((each.id for each in members if each.is_active and each.is_manager), None)
+    world.key_names["manager"] = None
+    if found is not None:
+        bits = Random(f"manager {world.options.seed}").getrandbits(96)
+        key = world.key_names["manager"] = f"sandbox-manager-{bits:024x}"
+        world.keys[key] = found
 
 
 def add_workspace(world: World, plan: str, **sizes: int) -> Workspace:
