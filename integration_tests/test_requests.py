@@ -79,7 +79,8 @@ UNTOLD = {
     "/workspaces/*/reports/attendance",
 }
 # The longest window of an event feed that is sure to be answered.
-EVENT_WINDOW = 30 * DAY
+AUDIT_LOG_WINDOW = 30 * DAY
+CHANGE_WINDOW = 29 * DAY
 
 
 def pages(path: str, rows: int) -> int:
@@ -192,8 +193,9 @@ def _fewest_events(sandbox: Sandbox, workspace: str, requests: list[JSON]) -> Co
         first, end = min(asked)[0], max(last for _, last in asked)
         # Both ends are now, but need not be computed in the same second.
         assert 0 <= end - first - EVENT_DAYS * DAY <= 5
+        longest = AUDIT_LOG_WINDOW if stream == "audit_log" else CHANGE_WINDOW
         while first < end:
-            last = min(first + EVENT_WINDOW, end)
+            last = min(first + longest, end)
             window = {"start": utc_text(int(first)), "end": utc_text(int(last))}
             rows = sandbox.rows(stream, workspaceId=workspace, **window)
             if stream == "audit_log":

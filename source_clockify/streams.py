@@ -227,7 +227,7 @@ def ends_before_workspace(stream_slice: Mapping[str, Any]) -> bool:
         created = creation_time(stream_slice["workspace_id"])
     except ValueError:
         return False
-    return bool(stream_slice["end_time"] < created.to_date_string())
+    return bool(stream_slice["end_time"] <= created.to_date_string())
 
 
 @contextmanager

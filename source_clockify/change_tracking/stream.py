@@ -573,4 +573,5 @@ def _last_second(tracking: Tracking, ends: Sequence[Any]) -> int | None:
     if not seconds or None in seconds:
         return None
     whole_days = tracking.traits.span is not Span.SECOND
-    return max(second for second in seconds if second is not None) + (DAY - 1 if whole_days else 0)
+    # A window of days ends with the day before the one that it names.
+    return max(second for second in seconds if second is not None) - (1 if whole_days else 0)
