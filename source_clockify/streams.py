@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import pendulum
 from airbyte_cdk.models import AirbyteStream
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.availability_strategy import StreamAvailability
@@ -24,7 +23,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
 from source_clockify.change_tracking.messages import with_columns
 from source_clockify.refusals import Notes, collecting
-from source_clockify.timestamps import creation_time, format_time, parse_time
+from source_clockify.timestamps import DAY, creation_time, second_of
 
 logger = logging.getLogger("airbyte")
 
@@ -243,7 +242,7 @@ def _masking_secrets() -> Iterator[None]:
 
 
 # How far apart the same entry can come twice: the overlap of two windows, and some margin.
-_REMEMBERED = pendulum.duration(days=3)
+_REMEMBERED = 3 * DAY
 
 
 def without_repeats(records: Iterable[Record]) -> Iterator[Record]:
@@ -259,12 +258,18 @@ def without_repeats(records: Iterable[Record]) -> Iterator[Record]:
         if identifier in starts:
             continue
         start = record.get("start") or ""
-        if len(starts) >= prune_at and start:
-            horizon = format_time(parse_time(start) + _REMEMBERED)
-            starts = {key: value for key, value in starts.items() if value < horizon}
+        if len(starts) >= prune_at:
+            now = second_of(start)
+            starts = {key: value for key, value in starts.items() if _is_near(value, now)}
             prune_at = max(20_000, 2 * len(starts))
         starts[identifier] = start
         yield record
+
+
+def _is_near(start: str, current: int | None) -> bool:
+    """Tell whether an entry may come again after one that began at `current`."""
+    second = second_of(start)
+    return second is None or current is None or second < current + _REMEMBERED
 
 
 def each_once(records: Iterable[Record], id_column: str) -> Iterator[Record]:

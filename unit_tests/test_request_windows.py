@@ -1,4 +1,4 @@
-"""The windows that reports and event logs are asked for: none too long, no day left out or twice."""
+"""The windows of reports and event logs: none too long, no day left out or asked for twice."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
@@ -109,7 +109,7 @@ def test_every_day_of_a_report_is_asked_for_once_and_no_request_is_too_long(
     day: int,
     second: int,
 ) -> None:
-    """A first sync `history` seconds after the start date, and a second one `since` seconds later."""
+    """The first sync comes `history` seconds after the start date, the second `since` later."""
     clockify.workspaces()
     for path in ("detailed", "summary", "weekly", "attendance", "expenses/detailed"):
         clockify.mocker.post(f"{REPORTS}/workspaces/{WORKSPACE}/reports/{path}", json=EMPTY_REPORT)

@@ -34,7 +34,6 @@ from source_clockify.change_tracking.state import (
 from source_clockify.change_tracking.viewer import Viewers
 from source_clockify.change_tracking.windows import (
     CLOCK_TOLERANCE,
-    DAY,
     Horizon,
     Window,
     covers,
@@ -53,7 +52,7 @@ from source_clockify.streams import (
     WrappedPartition,
     WrappedStream,
 )
-from source_clockify.timestamps import second_of
+from source_clockify.timestamps import DAY, second_of
 
 logger = logging.getLogger("airbyte")
 
