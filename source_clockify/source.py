@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from airbyte_cdk.models import (
+    AirbyteCatalog,
     AirbyteConnectionStatus,
     AirbyteMessage,
     AirbyteStateMessage,
@@ -28,7 +29,12 @@ from source_clockify.change_tracking.lookups import Lookups, is_lookup
 from source_clockify.change_tracking.stream import Allowance, Sync, TrackedStream
 from source_clockify.change_tracking.viewer import Viewers
 from source_clockify.change_tracking.windows import horizon_of
-from source_clockify.check import CHECKED_STREAMS, check_connection, check_start_date
+from source_clockify.check import (
+    CHECKED_STREAMS,
+    check_connection,
+    check_start_date,
+    start_date_problem,
+)
 from source_clockify.manifest import (
     load_manifest,
     parents_of,
@@ -70,6 +76,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         selected = {stream.stream.name for stream in catalog.streams} if catalog else only
         self._built: list[AbstractStream] | None = None
         self._now = time.time()
+        self._given_start_date = (config or {}).get("start_date")
         self._horizon = horizon_of(config or {}, int(self._now))
         tracking_on = (config or {}).get("track_changes", True) is not False
         incremental = _incremental_streams(catalog)
@@ -122,11 +129,25 @@ class SourceClockify(ConcurrentDeclarativeSource):
         ]
         return wrapped, built[len(main) :]
 
+    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
+        """Return the configuration that is compared with the spec.
+
+        A start date that is none is refused in words afterwards.
+        """
+        found = super().configure(config, temp_dir)
+        if start_date_problem(found):
+            return {name: value for name, value in found.items() if name != "start_date"}
+        return found
+
+    def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
+        check_start_date(self._given_start_date, self._config)
+        return super().discover(logger, config)
+
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         # A check answers a person who waits: one retry instead of an hour of them.
         impatient = {**self._config, "max_request_retries": 1}
         try:
-            check_start_date(impatient)
+            check_start_date(self._given_start_date, impatient)
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
         streams = SourceClockify(config=impatient, only=CHECKED_STREAMS).streams(impatient)
@@ -140,7 +161,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        check_start_date(self._config)
+        check_start_date(self._given_start_date, self._config)
         if self._config.get("plan") == "free":
             logger.info("Request Budget (plan) is free: the sync waits after 30 requests an hour.")
         # The same streams serve both reads: each building starts a request budget of its own.
