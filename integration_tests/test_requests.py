@@ -25,7 +25,7 @@ from integration_tests.truth import (
 USERS, ENTRIES, PROJECTS, TASKS = 60, 60, 50, 4
 DAY = 86_400
 # Where the reports of an account begin that names neither its workspaces nor a start date.
-REPORTS_BEGIN = date(2017, 1, 1)
+REPORTS_BEGIN = date(2000, 1, 1)
 
 # The largest page that Clockify documents; 50, its default, where it documents none, and 200 for
 # the attendance report, of which larger pages were seen to be cut.

@@ -16,7 +16,7 @@ from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.plan_gates import lacking
-from source_clockify.streams import ends_before_workspace
+from source_clockify.report_history import ends_before_workspace
 from source_clockify.timestamps import EARLIEST, creation_time, format_second, parse_time, second_of
 
 # Above this number of users the free plan is better served by the report than by one request per

@@ -43,6 +43,7 @@ from source_clockify.manifest import (
 )
 from source_clockify.plan_gates import lacking
 from source_clockify.read_ahead import read_ahead
+from source_clockify.report_history import ReportHistory, is_probe, rows_of_report
 from source_clockify.state import states_of_the_manifest, tracked_states, usable_state
 from source_clockify.streams import ClockifyStream, traits_of
 
@@ -86,7 +87,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         self._definitions = {
             stream["name"]: stream
             for entry in manifest["streams"]
-            if not is_lookup(entry)
+            if not is_beside(entry)
             for stream in streams_of(entry)
         }
         self._trackings = {
@@ -94,7 +95,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
             for name, stream in self._definitions.items()
             if name in incremental
         }
-        self._lookups = sum(1 for entry in manifest["streams"] if is_lookup(entry))
+        self._beside = sum(1 for entry in manifest["streams"] if is_beside(entry))
         known = usable_state(state, catalog)
         self._tracked = tracked_states(known, self._trackings, warn=tracking_on)
         super().__init__(
@@ -118,16 +119,20 @@ class SourceClockify(ConcurrentDeclarativeSource):
         built, self._built = self._built, None
         return built or list(self._all_streams()[0])
 
-    def _all_streams(self) -> tuple[list[ClockifyStream], list[AbstractStream]]:
-        """Return the streams of the manifest, and those beside that look up what is missing."""
+    def _all_streams(self) -> tuple[list[ClockifyStream], list[AbstractStream], ReportHistory]:
+        """Return the streams of the manifest, those of other requests, and where reports begin."""
         built = super().streams(self._config)
-        beside = self._lookups
-        main = built[: len(built) - beside]
+        main = built[: len(built) - self._beside]
+        beside = built[len(main) :]
+        history = ReportHistory(
+            {stream.name: stream for stream in beside},
+            [stream.name for stream in main if rows_of_report(stream.name)],
+        )
         wrapped = [
-            ClockifyStream(stream, traits_of(self._definitions[stream.name], self._config))
+            ClockifyStream(stream, traits_of(self._definitions[stream.name], self._config), history)
             for stream in main
         ]
-        return wrapped, built[len(main) :]
+        return wrapped, beside, history
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """Return the configuration that is compared with the spec.
@@ -165,9 +170,10 @@ class SourceClockify(ConcurrentDeclarativeSource):
         if self._config.get("plan") == "free":
             logger.info("Request Budget (plan) is free: the sync waits after 30 requests an hour.")
         # The same streams serve both reads: each building starts a request budget of its own.
-        streams, beside = self._all_streams()
+        streams, beside, history = self._all_streams()
         selected = {stream.stream.name for stream in catalog.streams}
         workspaces = read_ahead(streams, self._parents_to_read(selected))
+        history.know(workspaces)
         gaps: set[tuple[str, str]] = set()
         # Named workspaces are asked in any case, and the refusal warns.
         if not self._config.get("workspace_ids"):
@@ -238,6 +244,11 @@ class SourceClockify(ConcurrentDeclarativeSource):
             # They are named already, so nobody lists them.
             return [name for name in parents if name != "workspaces"]
         return parents
+
+
+def is_beside(entry: Mapping[str, Any]) -> bool:
+    """Tell whether an entry of the list `streams` is none of the catalog's."""
+    return is_lookup(entry) or is_probe(entry)
 
 
 def _incremental_streams(catalog: ConfiguredAirbyteCatalog | None) -> set[str]:

@@ -1,8 +1,8 @@
 """The streams of the manifest, wrapped.
 
 The manifest builds the streams; a wrapper adds what happens around a read: warnings for what was
-refused, errors of a parent after its siblings were read, no entry twice, no report from before the
-workspace existed.
+refused, errors of a parent after its siblings were read, no entry twice, no report from before its
+history begins.
 """
 
 import logging
@@ -23,7 +23,14 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
 from source_clockify.change_tracking.messages import with_columns
 from source_clockify.refusals import Notes, collecting
-from source_clockify.timestamps import DAY, creation_time, second_of
+from source_clockify.report_history import (
+    FIRST_DAY,
+    ReportHistory,
+    ends_before,
+    ends_before_workspace,
+    rows_of_report,
+)
+from source_clockify.timestamps import DAY, second_of
 
 logger = logging.getLogger("airbyte")
 
@@ -35,14 +42,14 @@ class StreamTraits:
     Attributes:
         overlapping_pages: its pages may repeat records, newest first.
         restarted_pages: its pages may be read from their beginning again; the column of their id.
-        begins_with_workspace: no window before the workspace's creation holds a record.
+        has_history: it is a report that may have to be read from the oldest record on.
         equal_records: records may be equal in everything, so their id needs an ordinal.
         tracked: its description has the columns of change tracking.
     """
 
     overlapping_pages: bool = False
     restarted_pages: str = ""
-    begins_with_workspace: bool = False
+    has_history: bool = False
     equal_records: bool = False
     tracked: bool = False
 
@@ -54,8 +61,7 @@ def traits_of(stream: Mapping[str, Any], config: Mapping[str, Any]) -> StreamTra
     return StreamTraits(
         overlapping_pages=stream_name == "time_entries",
         restarted_pages=stream["primary_key"][-1] if is_counted else "",
-        # A start date may well lie before the workspace: entries can be imported.
-        begins_with_workspace=stream_name.endswith("_report") and not config.get("start_date"),
+        has_history=bool(rows_of_report(stream_name)) and not config.get("start_date"),
         equal_records=stream_name == "audit_log",
         tracked=config.get("track_changes", True) is not False,
     )
@@ -154,18 +160,32 @@ class ClockifyStream(WrappedStream):
         on_wait: called before a thread waits because Clockify's request limit is reached.
     """
 
-    def __init__(self, inner: AbstractStream, traits: StreamTraits) -> None:
+    def __init__(
+        self, inner: AbstractStream, traits: StreamTraits, history: ReportHistory | None = None
+    ) -> None:
         super().__init__(inner)
         self._traits = traits
+        self._history = history if traits.has_history else None
         self._refusal_log = RefusalLog(inner.name)
         self.refused_workspaces: frozenset[str] = frozenset()
         self.on_wait: Callable[[], None] | None = None
 
     def generate_partitions(self) -> Iterable["ClockifyPartition"]:
         """Yield the partitions of all workspaces, then raise the first error of a parent."""
+        from_beginning: set[str] = set()
         with _masking_secrets(), collecting(defer_failures=True, on_wait=self.on_wait) as notes:
             for partition in self._inner.generate_partitions():
-                yield ClockifyPartition(partition, self._traits, self._refusal_log, self.on_wait)
+                history = None
+                if self._history is not None:
+                    found = partition.to_slice() or {}
+                    # The windows of a workspace come in order.
+                    if found["start_time"] == FIRST_DAY.isoformat():
+                        from_beginning.add(found["workspace_id"])
+                    if found["workspace_id"] in from_beginning:
+                        history = self._history
+                yield ClockifyPartition(
+                    partition, self._traits, self._refusal_log, self.on_wait, history
+                )
         self._refusal_log.warn(notes)
         self.refused_workspaces = frozenset(refusal.workspace_id for refusal in notes.refusals)
         if notes.failures:
@@ -189,9 +209,11 @@ class ClockifyPartition(WrappedPartition):
         traits: StreamTraits,
         refusal_log: RefusalLog,
         on_wait: Callable[[], None] | None,
+        history: ReportHistory | None = None,
     ) -> None:
         super().__init__(inner)
         self._on_wait = on_wait
+        self._history = history
         self._traits = traits
         self._refusal_log = refusal_log
         self.refused = False
@@ -200,7 +222,7 @@ class ClockifyPartition(WrappedPartition):
         if self._is_window_of_refused_workspace():
             self.refused = True
             return
-        if self._traits.begins_with_workspace and ends_before_workspace(self.to_slice() or {}):
+        if self._history is not None and self._precedes(self._history):
             return
         with _masking_secrets(), collecting(on_wait=self._on_wait) as notes:
             records: Iterable[Record] = self._inner.read()
@@ -219,14 +241,15 @@ class ClockifyPartition(WrappedPartition):
         found = self.to_slice() or {}
         return "start_time" in found and self._refusal_log.is_refused(found.get("workspace_id", ""))
 
-
-def ends_before_workspace(stream_slice: Mapping[str, Any]) -> bool:
-    """Tell whether a report's window ends before its workspace was created."""
-    try:
-        created = creation_time(stream_slice["workspace_id"])
-    except ValueError:
-        return False
-    return bool(stream_slice["end_time"] <= created.to_date_string())
+    def _precedes(self, history: ReportHistory) -> bool:
+        """Tell whether a report's window lies before its history, or before nobody knows what."""
+        found = self.to_slice() or {}
+        if not ends_before_workspace(found):
+            return False
+        with _masking_secrets(), collecting(on_wait=self._on_wait):
+            begin = history.beginning(self.stream_name(), found["workspace_id"])
+        self.refused = begin is None
+        return begin is None or ends_before(found, begin)
 
 
 @contextmanager

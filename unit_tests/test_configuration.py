@@ -293,9 +293,7 @@ def test_a_start_date_that_cannot_be_meant_is_one_error_in_words_before_any_requ
 @pytest.mark.parametrize(
     "given", [given for given, problem in NO_START_DATES if "future" not in problem]
 )
-def test_the_manifest_alone_fails_for_such_a_start_date(
-    clockify: Clockify, given: Any
-) -> None:
+def test_the_manifest_alone_fails_for_such_a_start_date(clockify: Clockify, given: Any) -> None:
     clockify.workspaces()
 
     output = read("detailed_report", with_config=config(start_date=given), manifest_alone=True)
