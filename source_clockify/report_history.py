@@ -28,7 +28,7 @@ from source_clockify.timestamps import EARLIEST_TEXT, creation_time, format_seco
 logger = logging.getLogger("airbyte")
 
 # What a report is made of.
-ENTRIES = "time entries"
+ENTRIES = "time_entries"
 EXPENSES = "expenses"
 
 # Where windows begin that may hold all history; see `report_window` in the manifest.
@@ -132,7 +132,7 @@ def _probe(report: Mapping[str, Any], rows: str, settings: Mapping[str, Any]) ->
     }
     return {
         "type": "DeclarativeStream",
-        "name": f"oldest of {rows}",
+        "name": f"oldest_{rows}",
         "$parameters": {**report["$parameters"], _MARK: True},
         "schema_loader": report["schema_loader"],
         "retriever": {
@@ -229,7 +229,7 @@ class ReportHistory:
                 "Clockify refused to look for %s from before workspace %s was created, so %s "
                 "%s on %s, its first day. What was imported from before is not in there: to "
                 "read it, set Start Date (start_date). %s",
-                rows,
+                rows.replace("_", " "),
                 self._called(workspace_id),
                 *self._reports_begin(rows),
                 created,
@@ -284,7 +284,7 @@ class ReportHistory:
         outer = current_notes()
         found: list[Mapping[str, Any]] = []
         with _asking(window), collecting(on_wait=outer.on_wait if outer else None) as notes:
-            for part in self._probes[f"oldest of {rows}"].generate_partitions():
+            for part in self._probes[f"oldest_{rows}"].generate_partitions():
                 found.extend(record.data for record in part.read())
         if notes.refusals:
             raise _Refused(notes.refusals[0].message)
@@ -299,13 +299,13 @@ class ReportHistory:
         if row is not None:
             streams, _ = self._reports_begin(rows)
             logger.warning(
-                "Workspace %s has %s from before 2000, the oldest of %s. Not in there: %s. The "
-                "stream %s has them.",
+                "Workspace %s has %s from before 2000, the oldest of %s, which %s cannot show. "
+                "The stream %s has them.",
                 self._called(workspace_id),
-                rows,
+                rows.replace("_", " "),
                 _moment_of(row),
                 streams,
-                rows.replace(" ", "_"),
+                rows,
             )
 
     def _warn_of_limit(self, workspace_id: str, created: date) -> None:
