@@ -81,7 +81,7 @@ def start_date_problem(config: Mapping[str, Any]) -> str:
     start_date = config.get("start_date")
     if start_date is None:
         return ""
-    second = second_of(start_date.strip() if isinstance(start_date, str) else start_date)
+    second = second_of(start_date)
     if second is None:
         return "is no date"
     if second < EARLIEST:

@@ -50,7 +50,7 @@ def second_of(value: Any) -> int | None:
             return int(datetime.fromisoformat(f"{value[:-1]}+00:00").timestamp())
         except ValueError:
             pass
-    match = _TIME.fullmatch(value)
+    match = _TIME.fullmatch(value.strip())
     if match is None:
         return None
     cycles, year = divmod(int(match["year"]), _CYCLE)

@@ -317,7 +317,8 @@ def test_seconds_are_written_as_python_writes_them_where_it_can(second: int) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "2024-13-01", "2024-02-30T00:00:00Z", "2024-02-28T25:00:00Z", 5, None]
+    "text",
+    ["", " ", "yesterday", "2024-13-01", "2024-02-30T00:00:00Z", "2024-02-28T25:00:00Z", 5, None],
 )
 def test_what_is_no_time_is_none(text: Any) -> None:
     assert second_of(text) is None
