@@ -16,9 +16,9 @@ from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.plan_features import missing_features
+from source_clockify.report_history import ends_before_workspace
 from source_clockify.skip_report import SkipReport
-from source_clockify.streams import ends_before_workspace
-from source_clockify.timestamps import creation_time, parse_time
+from source_clockify.timestamps import EARLIEST, creation_time, format_second, parse_time, second_of
 
 # Above this number of users the free plan is better served by the report than by one request per
 # user.
@@ -60,24 +60,40 @@ def check_connection(
     return AirbyteConnectionStatus(status=Status.SUCCEEDED)
 
 
-def check_start_date(config: Mapping[str, Any]) -> None:
-    """Refuse a start date that is none or lies in the future: syncs would end green and empty.
+def check_start_date(given: Any, config: Mapping[str, Any]) -> None:
+    """Refuse a start date that is none, lies before 2000 or in the future.
+
+    `given` is what the user entered, `config` has it in UTC if it is one. Syncs from the future
+    would end green and empty; before 2000 every report would take a request for each month.
 
     Raises:
         AirbyteTracedException: config_error.
     """
-    start_date = config.get("start_date")
-    if not start_date:
-        return
-    try:
-        problem = "lies in the future" if parse_time(start_date) > pendulum.now("UTC") else ""
-    except ValueError:
-        problem = "is no date"
+    problem = start_date_problem(config)
     if problem:
         raise AirbyteTracedException(
-            message=f"Start Date (start_date) {start_date} {problem}.",
+            message=(
+                f"Start Date (start_date) is {str(given)[:100]!r}, which {problem}. Enter a date "
+                "from 2000-01-01 to today, such as 2024-01-01 or 2024-01-01T00:00:00Z, or leave it "
+                "empty for all history."
+            ),
             failure_type=FailureType.config_error,
         )
+
+
+def start_date_problem(config: Mapping[str, Any]) -> str:
+    """Return what is wrong with the start date of a configuration, empty if nothing is."""
+    start_date = config.get("start_date")
+    if start_date is None:
+        return ""
+    second = second_of(start_date)
+    if second is None:
+        return "is no date"
+    if second < EARLIEST:
+        return "is before 2000"
+    if second > pendulum.now("UTC").timestamp():
+        return "is in the future"
+    return "" if start_date == format_second(second) else "is no date"
 
 
 def free_plan_advice(config: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]]) -> str:

@@ -17,6 +17,7 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
 )
 
 from source_clockify.change_tracking.lookups import lookup_streams
+from source_clockify.report_history import FIRST_DAY, probe_streams, rows_of_report
 from source_clockify.users import ACCOUNT_STATUSES, LARGEST_PAGE
 
 STATUSES = list(ACCOUNT_STATUSES)
@@ -100,6 +101,7 @@ def with_python_components(
     definitions["approval_requests_paginator"] = _with_strategy(
         listing, "ApprovalRequestsPagination"
     )
+    definitions["report_window"] = _from_all_history(definitions["report_window"])
     definitions["time_entries_paginator"] = _paged_by_time(listing)
     definitions["time_entries_stream"] = _for_many_entries(definitions["time_entries_stream"])
     # The resolver works in place.
@@ -117,6 +119,8 @@ def with_python_components(
         resolved["streams"] = [
             _tracked(entry, tracked) for entry in resolved["streams"]
         ] + lookup_streams(resolved, tracked)
+    if selected is None or any(rows_of_report(name) for name in selected):
+        resolved["streams"] += probe_streams(resolved["definitions"])
     return {key: value for key, value in resolved.items() if key not in ("definitions", "schemas")}
 
 
@@ -247,6 +251,15 @@ def _with_both_requests(stream: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_plain_decoder(stream: Mapping[str, Any]) -> dict[str, Any]:
     return {**stream, "retriever": {**stream["retriever"], "decoder": {"type": "JsonDecoder"}}}
+
+
+def _from_all_history(window: Mapping[str, Any]) -> dict[str, Any]:
+    """Let reports begin before the workspace; report_history.py skips what holds nothing."""
+    start = {
+        **window["start_datetime"],
+        "datetime": f"{{{{ (config.get('start_date') or '{FIRST_DAY}')[:10] }}}}",
+    }
+    return {**window, "start_datetime": start}
 
 
 def _component(kind: str, name: str) -> dict[str, str]:

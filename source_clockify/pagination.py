@@ -10,7 +10,6 @@ from dataclasses import InitVar, dataclass
 from hashlib import blake2b
 from typing import Any, TypedDict
 
-import pendulum
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
@@ -24,13 +23,16 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_clockify.bodies import decoded_body
 from source_clockify.records import start_of
 from source_clockify.refusals import current_notes
-from source_clockify.timestamps import format_time, parse_time
+from source_clockify.timestamps import DAY, format_second, second_of
 
 logger = logging.getLogger("airbyte")
 
 # Two windows overlap by this much, since Clockify reads the end of a window as wall clock in the
 # account's time zone, which may be 14 hours ahead of UTC and jumps by an hour twice a year.
-OVERLAP = pendulum.duration(days=1)
+OVERLAP = DAY
+
+# The last end of a window that has a year of four digits; the first is in 1970.
+_LAST_END = (second_of("9999-12-30T00:00:00Z") or 0) - OVERLAP
 
 # How often a listing that shrinks while it is read is read from its beginning.
 _MOST_RESTARTS = 3
@@ -263,14 +265,20 @@ class TimeEntriesPagination(ObedientPagination):
             return None
         current: TimeToken = page.token or TimeToken(end=None, page=1)
         end = end_of_next_window(page.last_record.data)
-        newest = start_of(decoded_body(page.response)[0])
+        newest = second_of(start_of(decoded_body(page.response)[0]))
+        before = second_of(current["end"])
         # West of UTC a window ends later than asked, so the next must end earlier than this one.
-        if end and newest and end < newest and end < (current["end"] or newest):
-            return TimeToken(end=end, page=1)
+        if end is not None and newest is not None and end < min(newest, before or newest):
+            return TimeToken(end=format_second(end), page=1)
         return TimeToken(end=current["end"], page=current["page"] + 1)
 
 
-def end_of_next_window(oldest: Mapping[str, Any]) -> str | None:
-    """Return the end of the window that holds all older entries, None if it has no start."""
-    start = start_of(oldest)
-    return format_time(parse_time(start) + OVERLAP) if start else None
+def end_of_next_window(oldest: Mapping[str, Any]) -> int | None:
+    """Return the end of the window that holds all older entries, None if none can be asked for.
+
+    Among mistyped years Clockify is not known to take a window's end; the page number goes up.
+    """
+    start = second_of(start_of(oldest))
+    if start is None or not 0 <= start < _LAST_END:
+        return None
+    return start + OVERLAP

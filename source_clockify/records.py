@@ -14,7 +14,10 @@ from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.types import Config, StreamSlice, StreamState
 
 from source_clockify.bodies import decode, decoded_body
-from source_clockify.timestamps import WIRE_FORMAT
+from source_clockify.timestamps import EARLIEST, EARLIEST_TEXT, format_second, second_of
+
+_WIRE_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_YEAR_10000 = second_of("+10000-01-01T00:00:00Z") or 0
 
 
 @dataclass
@@ -56,12 +59,28 @@ class StartAndCursor(RecordTransformation):
         start = start_of(record)
         if start:
             record["start"] = start
-            record["cursor"] = min(start, datetime.now(timezone.utc).strftime(WIRE_FORMAT))
+            record["cursor"] = cursor_of(start, datetime.now(timezone.utc).strftime(_WIRE_FORMAT))
+
+
+def cursor_of(start: str, now: str) -> str:
+    """Return the start in UTC, to the second, not before `EARLIEST_TEXT` and not after now.
+
+    What is no timestamp counts as now, so that no window leaves it out.
+    """
+    if len(start) != len(EARLIEST_TEXT) or start[-1] != "Z":
+        second = second_of(start)
+        if second is None or second >= _YEAR_10000:
+            return now
+        start = EARLIEST_TEXT if second < EARLIEST else format_second(second)
+    return min(max(start, EARLIEST_TEXT), now)
 
 
 @dataclass
 class StartsInWindow(RecordFilter):
-    """Keeps what begins in the window, as the filter of `time_entries` in the manifest."""
+    """Keeps what begins in the window, as the filter of `time_entries` in the manifest.
+
+    It reads the cursor that `StartAndCursor` has added.
+    """
 
     def filter_records(
         self,
@@ -70,10 +89,21 @@ class StartsInWindow(RecordFilter):
         stream_slice: StreamSlice | None = None,
         next_page_token: Mapping[str, Any] | None = None,
     ) -> Iterable[Mapping[str, Any]]:
-        first = str(stream_slice["start_time"])[:19] if stream_slice else ""
+        first = str(stream_slice["start_time"]) if stream_slice else ""
+        has_start_date = bool(self.config.get("start_date"))
         for record in records:
-            if (start_of(record) or "9")[:19] >= first:
+            cursor = record.get("cursor")
+            if not cursor or (
+                cursor >= first
+                and not (has_start_date and cursor == EARLIEST_TEXT and _is_older(record))
+            ):
                 yield record
+
+
+def _is_older(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record begins before the earliest cursor."""
+    second = second_of(start_of(record))
+    return second is not None and second < EARLIEST
 
 
 def start_of(record: Mapping[str, Any]) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from airbyte_cdk.models import (
+    AirbyteCatalog,
     AirbyteConnectionStatus,
     AirbyteMessage,
     AirbyteStateMessage,
@@ -30,7 +31,12 @@ from source_clockify.change_tracking.lookups import Lookups, is_lookup
 from source_clockify.change_tracking.stream import Allowance, Sync, TrackedStream
 from source_clockify.change_tracking.viewer import Viewers
 from source_clockify.change_tracking.windows import horizon_of
-from source_clockify.check import CHECKED_STREAMS, check_connection, check_start_date
+from source_clockify.check import (
+    CHECKED_STREAMS,
+    check_connection,
+    check_start_date,
+    start_date_problem,
+)
 from source_clockify.manifest import (
     load_manifest,
     parents_of,
@@ -39,9 +45,10 @@ from source_clockify.manifest import (
 )
 from source_clockify.plan_features import missing_features
 from source_clockify.read_ahead import read_ahead
+from source_clockify.report_history import ReportHistory, is_probe, rows_of_report
 from source_clockify.skip_report import SkipReport
 from source_clockify.state import states_of_the_manifest, tracked_states, usable_state
-from source_clockify.streams import ClockifyStream, traits_of
+from source_clockify.streams import ClockifyStream, ReadContext, traits_of
 
 patch_cdk()
 
@@ -75,6 +82,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         self._built: list[AbstractStream] | None = None
         self._report = SkipReport()
         self._now = time.time()
+        self._given_start_date = (config or {}).get("start_date")
         self._horizon = horizon_of(config or {}, int(self._now))
         tracking_on = (config or {}).get("track_changes", True) is not False
         incremental = _incremental_streams(catalog)
@@ -84,7 +92,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         self._definitions = {
             stream["name"]: stream
             for entry in manifest["streams"]
-            if not is_lookup(entry)
+            if not is_beside(entry)
             for stream in streams_of(entry)
         }
         self._trackings = {
@@ -92,7 +100,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
             for name, stream in self._definitions.items()
             if name in incremental
         }
-        self._lookups = sum(1 for entry in manifest["streams"] if is_lookup(entry))
+        self._beside = sum(1 for entry in manifest["streams"] if is_beside(entry))
         known = usable_state(state, catalog)
         self._tracked = tracked_states(known, self._trackings, warn=tracking_on)
         super().__init__(
@@ -116,28 +124,41 @@ class SourceClockify(ConcurrentDeclarativeSource):
         built, self._built = self._built, None
         return built or list(self._all_streams()[0])
 
-    def _all_streams(self) -> tuple[list[ClockifyStream], list[AbstractStream]]:
-        """Return the streams of the manifest, and those beside that look up what is missing."""
+    def _all_streams(self) -> tuple[list[ClockifyStream], list[AbstractStream], ReportHistory]:
+        """Return the streams of the manifest, those of other requests, and where reports begin."""
         built = super().streams(self._config)
-        beside = self._lookups
-        main = built[: len(built) - beside]
-        adaptations = Adaptations()
+        main = built[: len(built) - self._beside]
+        beside = built[len(main) :]
+        history = ReportHistory(
+            {stream.name: stream for stream in beside},
+            [stream.name for stream in main if rows_of_report(stream.name)],
+        )
+        context = ReadContext(self._report, Adaptations(), history)
         wrapped = [
-            ClockifyStream(
-                stream,
-                traits_of(self._definitions[stream.name], self._config),
-                self._report,
-                adaptations,
-            )
+            ClockifyStream(stream, traits_of(self._definitions[stream.name], self._config), context)
             for stream in main
         ]
-        return wrapped, built[len(main) :]
+        return wrapped, beside, history
+
+    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
+        """Return the configuration that is compared with the spec.
+
+        A start date that is none is refused in words afterwards.
+        """
+        found = super().configure(config, temp_dir)
+        if start_date_problem(found):
+            return {name: value for name, value in found.items() if name != "start_date"}
+        return found
+
+    def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
+        check_start_date(self._given_start_date, self._config)
+        return super().discover(logger, config)
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         # A check answers a person who waits: one retry instead of an hour of them.
         impatient = {**self._config, "max_request_retries": 1}
         try:
-            check_start_date(impatient)
+            check_start_date(self._given_start_date, impatient)
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
         checked = SourceClockify(config=impatient, only=CHECKED_STREAMS)
@@ -151,14 +172,15 @@ class SourceClockify(ConcurrentDeclarativeSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        check_start_date(self._config)
+        check_start_date(self._given_start_date, self._config)
         if self._config.get("plan") == "free":
             logger.info("Request Budget (plan) is free: the sync waits after 30 requests an hour.")
         # The same streams serve both reads: each building starts a request budget of its own.
-        streams, beside = self._all_streams()
+        streams, beside, history = self._all_streams()
         selected = {stream.stream.name for stream in catalog.streams}
         workspaces = read_ahead(streams, self._parents_to_read(selected))
         self._report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
+        history.know(workspaces)
         gaps: set[tuple[str, str]] = set()
         # Named workspaces are asked in any case, and the refusal warns.
         if not self._config.get("workspace_ids"):
@@ -235,6 +257,11 @@ class SourceClockify(ConcurrentDeclarativeSource):
             # They are named already, so nobody lists them.
             return [name for name in parents if name != "workspaces"]
         return parents
+
+
+def is_beside(entry: Mapping[str, Any]) -> bool:
+    """Tell whether an entry of the list `streams` is none of the catalog's."""
+    return is_lookup(entry) or is_probe(entry)
 
 
 def _incremental_streams(catalog: ConfiguredAirbyteCatalog | None) -> set[str]:

@@ -1,8 +1,8 @@
 """The streams of the manifest, wrapped.
 
 The manifest builds the streams; a wrapper adds what happens around a read: warnings for what was
-refused, errors of a parent after its siblings were read, no entry twice, no report from before the
-workspace existed.
+refused, errors of a parent after its siblings were read, no entry twice, no report from before its
+history begins.
 """
 
 import logging
@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import pendulum
 from airbyte_cdk.models import AirbyteStream
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.availability_strategy import StreamAvailability
@@ -24,8 +23,15 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from source_clockify.adaptations import Adaptations
 from source_clockify.change_tracking.messages import with_columns
 from source_clockify.refusals import collecting
+from source_clockify.report_history import (
+    FIRST_DAY,
+    ReportHistory,
+    ends_before,
+    ends_before_workspace,
+    rows_of_report,
+)
 from source_clockify.skip_report import SkipReport
-from source_clockify.timestamps import creation_time, format_time, parse_time
+from source_clockify.timestamps import DAY, second_of
 
 logger = logging.getLogger("airbyte")
 
@@ -37,14 +43,14 @@ class StreamTraits:
     Attributes:
         overlapping_pages: its pages may repeat records, newest first.
         restarted_pages: its pages may be read from their beginning again; the column of their id.
-        begins_with_workspace: no window before the workspace's creation holds a record.
+        has_history: it is a report that may have to be read from the oldest record on.
         equal_records: records may be equal in everything, so their id needs an ordinal.
         tracked: its description has the columns of change tracking.
     """
 
     overlapping_pages: bool = False
     restarted_pages: str = ""
-    begins_with_workspace: bool = False
+    has_history: bool = False
     equal_records: bool = False
     tracked: bool = False
 
@@ -56,8 +62,7 @@ def traits_of(stream: Mapping[str, Any], config: Mapping[str, Any]) -> StreamTra
     return StreamTraits(
         overlapping_pages=stream_name == "time_entries",
         restarted_pages=stream["primary_key"][-1] if is_counted else "",
-        # A start date may well lie before the workspace: entries can be imported.
-        begins_with_workspace=stream_name.endswith("_report") and not config.get("start_date"),
+        has_history=bool(rows_of_report(stream_name)) and not config.get("start_date"),
         equal_records=stream_name == "audit_log",
         tracked=config.get("track_changes", True) is not False,
     )
@@ -110,6 +115,21 @@ class WrappedPartition(Partition):
         return hash(self._inner)
 
 
+@dataclass(frozen=True)
+class ReadContext:
+    """What all streams of one read share.
+
+    Attributes:
+        report: collects what is left out.
+        adaptations: the forms of requests that the server refuses.
+        history: where the reports begin without a start date.
+    """
+
+    report: SkipReport
+    adaptations: Adaptations
+    history: ReportHistory
+
+
 class ClockifyStream(WrappedStream):
     """A stream of the manifest and what the Python layer does around it.
 
@@ -118,33 +138,35 @@ class ClockifyStream(WrappedStream):
         on_wait: called before a thread waits because Clockify's request limit is reached.
     """
 
-    def __init__(
-        self,
-        inner: AbstractStream,
-        traits: StreamTraits,
-        report: SkipReport,
-        adaptations: Adaptations,
-    ) -> None:
+    def __init__(self, inner: AbstractStream, traits: StreamTraits, context: ReadContext) -> None:
         super().__init__(inner)
         self._traits = traits
-        self._report = report
-        self._adaptations = adaptations
+        self._context = context
         self.refused_workspaces: frozenset[str] = frozenset()
         self.on_wait: Callable[[], None] | None = None
 
     def generate_partitions(self) -> Iterable["ClockifyPartition"]:
         """Yield the partitions of all workspaces, then raise the first error of a parent."""
+        from_beginning: set[str] = set()
         with (
             _masking_secrets(),
             collecting(
-                defer_failures=True, on_wait=self.on_wait, adaptations=self._adaptations
+                defer_failures=True, on_wait=self.on_wait, adaptations=self._context.adaptations
             ) as notes,
         ):
             for partition in self._inner.generate_partitions():
+                history = None
+                if self._traits.has_history:
+                    found = partition.to_slice() or {}
+                    # The windows of a workspace come in order.
+                    if found["start_time"] == FIRST_DAY.isoformat():
+                        from_beginning.add(found["workspace_id"])
+                    if found["workspace_id"] in from_beginning:
+                        history = self._context.history
                 yield ClockifyPartition(
-                    partition, self._traits, self._report, self._adaptations, self.on_wait
+                    partition, self._traits, self._context, self.on_wait, history
                 )
-        self._report.add(self.name, notes)
+        self._context.report.add(self.name, notes)
         self.refused_workspaces = frozenset(refusal.workspace_id for refusal in notes.refusals)
         if notes.failures:
             raise notes.failures[0]
@@ -165,26 +187,26 @@ class ClockifyPartition(WrappedPartition):
         self,
         inner: Partition,
         traits: StreamTraits,
-        report: SkipReport,
-        adaptations: Adaptations,
+        context: ReadContext,
         on_wait: Callable[[], None] | None,
+        history: ReportHistory | None = None,
     ) -> None:
         super().__init__(inner)
         self._on_wait = on_wait
+        self._history = history
         self._traits = traits
-        self._report = report
-        self._adaptations = adaptations
+        self._context = context
         self.refused = False
 
     def read(self) -> Iterable[Record]:
         if self._is_window_of_refused_workspace():
             self.refused = True
             return
-        if self._traits.begins_with_workspace and ends_before_workspace(self.to_slice() or {}):
+        if self._history is not None and self._precedes(self._history):
             return
         with (
             _masking_secrets(),
-            collecting(on_wait=self._on_wait, adaptations=self._adaptations) as notes,
+            collecting(on_wait=self._on_wait, adaptations=self._context.adaptations) as notes,
         ):
             records: Iterable[Record] = self._inner.read()
             if self._traits.overlapping_pages:
@@ -195,23 +217,27 @@ class ClockifyPartition(WrappedPartition):
                 records = with_ordinals(records)
             yield from records
         self.refused = notes.short or bool(notes.refusals)
-        self._report.add(self.stream_name(), notes)
+        self._context.report.add(self.stream_name(), notes)
 
     def _is_window_of_refused_workspace(self) -> bool:
         """Tell whether an earlier window was refused: the next would be too."""
         found = self.to_slice() or {}
-        return "start_time" in found and self._report.is_skipped(
+        return "start_time" in found and self._context.report.is_skipped(
             self.stream_name(), found.get("workspace_id", "")
         )
 
-
-def ends_before_workspace(stream_slice: Mapping[str, Any]) -> bool:
-    """Tell whether a report's window ends before its workspace was created."""
-    try:
-        created = creation_time(stream_slice["workspace_id"])
-    except ValueError:
-        return False
-    return bool(stream_slice["end_time"] < created.to_date_string())
+    def _precedes(self, history: ReportHistory) -> bool:
+        """Tell whether a report's window lies before its history, or before nobody knows what."""
+        found = self.to_slice() or {}
+        if not ends_before_workspace(found):
+            return False
+        with (
+            _masking_secrets(),
+            collecting(on_wait=self._on_wait, adaptations=self._context.adaptations),
+        ):
+            begin = history.beginning(self.stream_name(), found["workspace_id"])
+        self.refused = begin is None
+        return begin is None or ends_before(found, begin)
 
 
 @contextmanager
@@ -227,7 +253,7 @@ def _masking_secrets() -> Iterator[None]:
 
 
 # How far apart the same entry can come twice: the overlap of two windows, and some margin.
-_REMEMBERED = pendulum.duration(days=3)
+_REMEMBERED = 3 * DAY
 
 
 def without_repeats(records: Iterable[Record]) -> Iterator[Record]:
@@ -243,12 +269,18 @@ def without_repeats(records: Iterable[Record]) -> Iterator[Record]:
         if identifier in starts:
             continue
         start = record.get("start") or ""
-        if len(starts) >= prune_at and start:
-            horizon = format_time(parse_time(start) + _REMEMBERED)
-            starts = {key: value for key, value in starts.items() if value < horizon}
+        if len(starts) >= prune_at:
+            now = second_of(start)
+            starts = {key: value for key, value in starts.items() if _is_near(value, now)}
             prune_at = max(20_000, 2 * len(starts))
         starts[identifier] = start
         yield record
+
+
+def _is_near(start: str, current: int | None) -> bool:
+    """Tell whether an entry may come again after one that began at `current`."""
+    second = second_of(start)
+    return second is None or current is None or second < current + _REMEMBERED
 
 
 def each_once(records: Iterable[Record], id_column: str) -> Iterator[Record]:

@@ -1,18 +1,38 @@
-"""Times as Clockify writes them: `2024-05-31T08:30:00Z`, UTC, to the second."""
+"""Times as Clockify writes them: `2024-05-31T08:30:00Z`, UTC, to the second.
 
-from datetime import datetime
+Accounts also hold mistyped years, which Clockify writes as Java does: `0022-03-01T09:00:00Z`,
+`+20226-01-01T09:00:00Z`. No date of Python reaches beyond the years 1 to 9999, so moments are
+seconds since 1970 here.
+"""
+
+import re
+from datetime import date, datetime
 from typing import Any
 
 import pendulum
 
-WIRE_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+DAY = 24 * 60 * 60
+
+# The manifest's windows begin here where all history is read: before it, a start is a mistake, and
+# a window's bound would have to be written with another year than one of four digits.
+EARLIEST_TEXT = "2000-01-01T00:00:00Z"
+
+_TIME = re.compile(
+    r"(?P<year>\d{4}|[+-]\d{4,9})-(?P<month>\d\d)-(?P<day>\d\d)"
+    r"(?:[T ](?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d+)?)?"
+    r"(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)?)?",
+    re.ASCII,
+)
+# The calendar repeats after so many years, and days.
+_CYCLE, _CYCLE_DAYS = 400, 146_097
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 def parse_time(text: str) -> pendulum.DateTime:
     """Return the moment of a wire timestamp; fractions and offsets are understood too.
 
     Raises:
-        ValueError: for text that is no timestamp.
+        ValueError: for text that is no timestamp of the years 1 to 9999.
     """
     moment = pendulum.parse(text)
     if not isinstance(moment, pendulum.DateTime):
@@ -22,25 +42,57 @@ def parse_time(text: str) -> pendulum.DateTime:
 
 def second_of(value: Any) -> int | None:
     """Return the second since 1970 of a wire timestamp or day, None for what is none."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str):
         return None
-    try:
-        if len(value) == len("2024-05-31T08:30:00Z") and value[-1] == "Z":
-            # Every record passes here.
+    if len(value) == len("2024-05-31T08:30:00Z") and value[-1] == "Z":
+        # Every record passes here.
+        try:
             return int(datetime.fromisoformat(f"{value[:-1]}+00:00").timestamp())
-        return int(parse_time(value).timestamp() // 1)
+        except ValueError:
+            pass
+    match = _TIME.fullmatch(value.strip())
+    if match is None:
+        return None
+    cycles, year = divmod(int(match["year"]), _CYCLE)
+    try:
+        # A year of the same calendar that Python has.
+        day = date(year + _CYCLE, int(match["month"]), int(match["day"])).toordinal() - _EPOCH
     except ValueError:
         return None
+    hour, minute, second = (int(match[name] or 0) for name in ("hour", "minute", "second"))
+    if hour > 24 or minute > 59 or second > 60:
+        return None
+    day += (cycles - 1) * _CYCLE_DAYS
+    return day * DAY + hour * 3600 + minute * 60 + second - _offset(match["offset"] or "Z")
+
+
+def _offset(text: str) -> int:
+    """Return the seconds by which an offset from UTC such as `+05:30` is ahead."""
+    if text in ("Z", "z"):
+        return 0
+    digits = text[1:].replace(":", "").ljust(4, "0")
+    seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
+    return -seconds if text[0] == "-" else seconds
 
 
 def format_second(second: int) -> str:
     """Return a second since 1970 as Clockify writes it."""
-    return format_time(pendulum.from_timestamp(second))
+    days, rest = divmod(second, DAY)
+    cycles, day = divmod(days + _EPOCH - 1, _CYCLE_DAYS)
+    moment = date.fromordinal(day + 1)
+    year = moment.year + cycles * _CYCLE
+    sign = "-" if year < 0 else "+" if year > 9999 else ""
+    hour, rest = divmod(rest, 3600)
+    minute, last = divmod(rest, 60)
+    return (
+        f"{sign}{abs(year):04d}-{moment.month:02d}-{moment.day:02d}"
+        f"T{hour:02d}:{minute:02d}:{last:02d}Z"
+    )
 
 
-def format_time(moment: pendulum.DateTime) -> str:
+def format_time(moment: datetime) -> str:
     """Return a moment as Clockify writes it."""
-    return moment.in_timezone("UTC").strftime(WIRE_FORMAT)
+    return format_second(int(moment.timestamp() // 1))
 
 
 def creation_time(identifier: str) -> pendulum.DateTime:
@@ -50,3 +102,6 @@ def creation_time(identifier: str) -> pendulum.DateTime:
         ValueError: for an id that is not hexadecimal.
     """
     return pendulum.from_timestamp(int(identifier[:8], 16))
+
+
+EARLIEST = second_of(EARLIEST_TEXT) or 0

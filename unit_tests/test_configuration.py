@@ -5,12 +5,15 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer, FailureType
+from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer, FailureType, Status
+from airbyte_cdk.test import entrypoint_wrapper
+from airbyte_cdk.test.models.scenario import ExpectedOutcome
 
 from source_clockify import SourceClockify
 from source_clockify.run import source_of
@@ -22,10 +25,12 @@ from unit_tests.clockify import (
     Clockify,
     catalog,
     config,
+    entry,
     failure,
     ids,
     read,
     read_ok,
+    report_row,
     rows,
     statuses,
 )
@@ -132,6 +137,9 @@ CUSTOM = {"server_type": "custom", "api_url": API}
         config(workspace_ids=[]),
         config(workspace_ids=["650000000000000000000123", WORKSPACE]),
         config(start_date="2024-02-29T23:59:59Z"),
+        config(start_date="2024-02-29"),
+        config(start_date="2024-02-29T23:59:59"),
+        config(start_date="2024-02-29T23:59:59.123456789-09:30"),
         *(config(lookback_days=days) for days in (1, 400)),
         *(config(horizon_days=days) for days in (0, 3650)),
         *(config(plan=plan) for plan in ("paid", "free")),
@@ -174,10 +182,12 @@ def test_valid_settings_are_accepted(settings: dict[str, Any]) -> None:
         config(workspace_ids=["64E777123456789012345678"]),
         config(workspace_ids=[650000000000000000000123]),
         config(workspace_ids=WORKSPACE),
-        config(start_date="2024-01-01"),
-        config(start_date="2024-01-01T00:00:00"),
-        config(start_date="2024-01-01T00:00:00+02:00"),
         config(start_date="01.01.2024"),
+        config(start_date="0999-01-01T00:00:00Z"),
+        config(start_date="1999-12-31T23:59:59Z"),
+        config(start_date="2024-13-01"),
+        config(start_date="2024-01-01T00:00:00Zulu"),
+        config(start_date=5),
         *(config(lookback_days=days) for days in (0, 401, "30", 1.5)),
         *(config(horizon_days=days) for days in (-1, 3651)),
         config(plan="enterprise"),
@@ -196,6 +206,107 @@ def test_invalid_settings_end_in_a_config_error_before_any_request(clockify: Clo
 
     assert [error.trace.error.failure_type for error in output.errors] == [FailureType.config_error]
     assert clockify.sent() == []
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["connector", "manifest alone"])
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("2026-11-20", "2026-11-20T00:00:00Z"),
+        (" 2026-11-20T00:00:00Z ", "2026-11-20T00:00:00Z"),
+        ("2026-11-20T08:30:00", "2026-11-20T08:30:00Z"),
+        ("2026-11-20T08:30:00.987654321Z", "2026-11-20T08:30:00Z"),
+        ("2026-11-20T01:30:00+05:30", "2026-11-19T20:00:00Z"),
+        ("2026-11-19T22:00:00.5-0200", "2026-11-20T00:00:00Z"),
+    ],
+)
+def test_a_start_date_is_understood_in_utc(
+    clockify: Clockify, alone: bool, given: str, meant: str
+) -> None:
+    clockify.workspaces()
+    moments = [*starts_around(meant)]
+    clockify.serve("time_entries", [entry(moment, moment) for moment in moments])
+    clockify.serve("detailed_report", [report_row(moment, moment) for moment in moments])
+
+    output = read_ok(
+        "time_entries",
+        "detailed_report",
+        with_config=config(start_date=given),
+        manifest_alone=alone,
+    )
+
+    assert ids(output, "time_entries") == ids(output, "detailed_report") == moments[1:]
+
+
+def starts_around(moment: str) -> Iterator[str]:
+    """Yield the second before a moment, the moment, and the second after it."""
+    parsed = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    for seconds in (-1, 0, 1):
+        yield (parsed + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+NO_START_DATES: list[tuple[Any, str]] = [
+    ("yesterday", "is no date"),
+    (5, "is no date"),
+    ({}, "is no date"),
+    (["2024-01-01"], "is no date"),
+    (False, "is no date"),
+    ("2024-02-30T00:00:00+02:00", "is no date"),
+    ("2023-02-29", "is no date"),
+    ("2024-01-01T00:00:00Zulu", "is no date"),
+    ("0001-01-01", "is before 2000"),
+    ("0001-01-01T00:00:00Z", "is before 2000"),
+    ("0999-01-01T00:00:00Z", "is before 2000"),
+    ("1900-01-01T00:00:00Z", "is before 2000"),
+    ("2000-01-01T00:00:00+02:00", "is before 2000"),
+    ("2026-11-24T09:00:01Z", "is in the future"),
+    ("2026-11-25", "is in the future"),
+    ("+20226-01-01T00:00:00Z", "is in the future"),
+]
+
+
+@pytest.mark.parametrize(("given", "problem"), NO_START_DATES)
+def test_a_start_date_that_cannot_be_meant_is_one_error_in_words_before_any_request(
+    clockify: Clockify, tmp_path: Path, given: Any, problem: str
+) -> None:
+    clockify.workspaces()
+    settings = config(start_date=given)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(settings))
+
+    (status,) = entrypoint_wrapper._run_command(
+        SourceClockify(config=settings),
+        ["check", "--config", str(file)],
+        expected_outcome=ExpectedOutcome.ALLOW_ANY,
+    ).connection_status_messages
+    output = read("detailed_report", "time_entries", with_config=settings)
+
+    assert status.connectionStatus.status is Status.FAILED
+    assert [error.trace.error.failure_type for error in output.errors] == [FailureType.config_error]
+    message = output.errors[0].trace.error.message
+    assert status.connectionStatus.message == message
+    assert f"Start Date (start_date) is {str(given)!r}, which {problem}." in message
+    assert "2024-01-01T00:00:00Z" in message
+    assert clockify.sent() == []
+
+
+@pytest.mark.parametrize(
+    "given", [given for given, problem in NO_START_DATES if "future" not in problem]
+)
+def test_the_manifest_alone_fails_for_such_a_start_date(clockify: Clockify, given: Any) -> None:
+    clockify.workspaces()
+
+    output = read("detailed_report", with_config=config(start_date=given), manifest_alone=True)
+
+    assert output.errors
+    assert clockify.sent_for("detailed_report") == []
+
+
+def test_a_start_date_that_is_empty_is_none(clockify: Clockify) -> None:
+    clockify.workspaces()
+    clockify.serve("time_entries", [entry("old", "2010-01-01T00:00:00Z")])
+
+    assert ids(read_ok("time_entries", with_config=config(start_date=""))) == ["old"]
 
 
 def test_the_spec_is_a_json_schema() -> None:

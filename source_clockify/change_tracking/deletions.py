@@ -18,8 +18,8 @@ from source_clockify.change_tracking.messages import tombstone
 from source_clockify.change_tracking.rows import Row, Rows, hashed_key, parts_of, sent_again
 from source_clockify.change_tracking.state import Partition, PartitionState
 from source_clockify.change_tracking.stream import PartitionRead, TrackedStream
-from source_clockify.change_tracking.windows import DAY, cursor_text, lookback_from
-from source_clockify.timestamps import format_second, second_of
+from source_clockify.change_tracking.windows import cursor_text, lookback_from
+from source_clockify.timestamps import DAY, EARLIEST_TEXT, format_second, second_of
 
 logger = logging.getLogger("airbyte")
 
@@ -271,7 +271,7 @@ class _Decision:
             ]
         # The widest there is: a record that was moved must be found.
         ahead = self._stream.sync.horizon.now + _FAR_AHEAD
-        return [{"start_time": "2010-01-01T00:00:00Z", "end_time": format_second(ahead)}]
+        return [{"start_time": EARLIEST_TEXT, "end_time": format_second(ahead)}]
 
     def _again(self, window: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
         if self._read is None:

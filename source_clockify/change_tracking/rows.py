@@ -149,7 +149,7 @@ def _packed_ids(key: str, start: int | None, dated: bool) -> bytes | None:
 
 def day_of(start: int) -> str:
     """Return the UTC day of a moment: `2026-11-24`."""
-    return format_second(start)[:10]
+    return format_second(start).split("T")[0]
 
 
 def unpack(packed: Mapping[str, Any], *, dated: bool = False) -> Rows:

@@ -34,7 +34,6 @@ from source_clockify.change_tracking.state import (
 from source_clockify.change_tracking.viewer import Viewers
 from source_clockify.change_tracking.windows import (
     CLOCK_TOLERANCE,
-    DAY,
     Horizon,
     Window,
     covers,
@@ -53,7 +52,7 @@ from source_clockify.streams import (
     WrappedPartition,
     WrappedStream,
 )
-from source_clockify.timestamps import second_of
+from source_clockify.timestamps import DAY, second_of
 
 logger = logging.getLogger("airbyte")
 
@@ -573,4 +572,5 @@ def _last_second(tracking: Tracking, ends: Sequence[Any]) -> int | None:
     if not seconds or None in seconds:
         return None
     whole_days = tracking.traits.span is not Span.SECOND
-    return max(second for second in seconds if second is not None) + (DAY - 1 if whole_days else 0)
+    # A window of days ends with the day before the one that it names.
+    return max(second for second in seconds if second is not None) - (1 if whole_days else 0)

@@ -4,14 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pendulum
-
 from source_clockify.change_tracking.kinds import Kind, Span, Tracking
 from source_clockify.change_tracking.rows import Row, Rows, is_due
 from source_clockify.change_tracking.state import PartitionState
-from source_clockify.timestamps import format_second, second_of
-
-DAY = 24 * 60 * 60
+from source_clockify.timestamps import DAY, EARLIEST, format_second, second_of
 
 # A feed is read from so long before its last event: what Clockify lists late.
 FEED_OVERLAP = 2 * DAY
@@ -51,7 +47,8 @@ def round_down(moment: int, span: Span) -> int:
     day = moment - moment % DAY
     if span is Span.DAY:
         return day
-    return int(pendulum.from_timestamp(day).start_of("week").timestamp())
+    # 1970 began on a Thursday.
+    return day - (day + 3 * DAY) % (7 * DAY)
 
 
 def covers(tracking: Tracking, horizon: Horizon) -> int | None:
@@ -159,8 +156,8 @@ def window_start(tracking: Tracking, known: PartitionState, horizon: Horizon) ->
 
 
 def cursor_text(tracking: Tracking, moment: int) -> str:
-    """Return a moment as the cursor of the manifest holds it."""
-    text = format_second(moment)
+    """Return a moment as the cursor of the manifest holds it, never before all history."""
+    text = format_second(max(moment, EARLIEST))
     return text if tracking.traits.span is Span.SECOND else text[:10]
 
 
