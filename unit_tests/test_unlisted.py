@@ -687,3 +687,64 @@ def test_a_task_that_moved_to_a_hidden_project_is_an_edit_and_no_deletion(
     assert changes(output) == ["+t"]
     assert message_of(output, "t")["projectId"] == "p2"
     assert messages(connection.sync()) == []
+
+
+# Users who are no longer listed -------------------------------------------------------------------
+
+
+def test_time_entries_of_a_user_who_is_hidden_are_compared_and_new_ones_sent(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("time_entries")
+    clockify.users("u1", "u2", "idle")
+    clockify.user_entries("u1", [])
+    clockify.user_entries("idle", [])
+    clockify.user_entries("u2", [on("2026-11-20", "a"), on("2026-11-21", "b")])
+    connection.sync()
+    clockify.users("u1")
+    clockify.user_entries("u2", [on("2026-11-20", "a", billable=True), on("2026-11-25", "c")])
+    clockify.user_entries("idle", [on("2026-11-25", "d"), on("2010-01-01", "imported")])
+    clockify.by_id("time-entries")
+
+    assert changes(connection.sync()) == ["+a", "+c", "+d", "-b"]
+    assert messages(connection.sync()) == []
+    clockify.users("u1", "u2", "idle")
+    assert messages(connection.sync()) == []
+
+
+def test_a_user_who_is_gone_and_has_no_time_entries_is_asked_for_once(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("time_entries")
+    clockify.users("u1", "left")
+    clockify.user_entries("u1", [])
+    clockify.user_entries("left", [])
+    connection.sync()
+    clockify.users("u1")
+    path = f"{BASE}/user/left/time-entries"
+    clockify.answer(path, gone())
+    sent = len(clockify.sent(path))
+
+    outputs = [connection.sync() for _ in range(2)]
+
+    assert len(clockify.sent(path)) == sent + 1
+    assert [warnings(output) for output in outputs] == [[], []]
+
+
+def test_a_hidden_user_whose_time_entries_are_refused_is_warned_of(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("time_entries")
+    clockify.users("u1", "u2")
+    clockify.user_entries("u1", [])
+    clockify.user_entries("u2", [on("2026-11-20", "a")])
+    connection.sync()
+    clockify.users("u1")
+    clockify.answer(f"{BASE}/user/u2/time-entries", REFUSED)
+    clockify.by_id("time-entries", on("2026-11-20", "a", billable=True))
+
+    output = connection.sync()
+
+    assert changes(output) == ["+a"]
+    (warning,) = warnings(output)
+    assert warning.startswith(f"time_entries: 1 users of workspace {WORKSPACE} are no longer")

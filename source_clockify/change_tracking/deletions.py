@@ -63,10 +63,12 @@ class Unsettled:
     Attributes:
         unread: their content could not be read in the shape of their list.
         postponed: a sync reads no more of them.
+        users: users who are no longer listed, and whose list could not be read.
     """
 
     unread: Counter[str] = field(default_factory=Counter)
     postponed: Counter[str] = field(default_factory=Counter)
+    users: Counter[str] = field(default_factory=Counter)
 
     def warn(self, stream_name: str) -> None:
         for workspace_id, count in sorted(self.unread.items()):
@@ -83,6 +85,14 @@ class Unsettled:
                 "%s: %s records of workspace %s are missing from their list and were not looked "
                 "up, because the number of single reads in a sync is limited. What was edited or "
                 "deleted of them is sent by a later sync.",
+                stream_name,
+                count,
+                workspace_id,
+            )
+        for workspace_id, count in sorted(self.users.items()):
+            logger.warning(
+                "%s: %s users of workspace %s are no longer listed, and what they added since was "
+                "not read in this sync. A later sync sends it.",
                 stream_name,
                 count,
                 workspace_id,
@@ -129,6 +139,7 @@ class _Decision:
         self._read = stream.reads.get(ids)
         self._claim = stream.claimer(self._names)
         self._rows: Rows = {}
+        self._parent_is_gone = False
 
     def messages(self, moved: Collection[tuple[Partition, str]]) -> Iterator[Message]:
         read = self._read
@@ -410,7 +421,9 @@ class _Decision:
 
     def _orphan(self) -> Iterator[Message]:
         """Settle a partition whose parent is no longer listed."""
-        if not any(not row.deleted for row in self._rows.values()):
+        # A user without time entries may have new ones.
+        is_of_user = self._traits.kind is Kind.WINDOW
+        if not is_of_user and all(row.deleted for row in self._rows.values()):
             return
         viewer = self._stream.sync.viewers.of(self._ids[0])
         if viewer is None:
@@ -420,8 +433,10 @@ class _Decision:
                 row.hidden = False
             self._state = replace(self._state, viewer=viewer, former_viewer="")
         live = [key for key, row in self._rows.items() if not row.deleted and not row.hidden]
-        if not live:
+        if not live and not is_of_user:
             return
+        if not live:
+            self._state = replace(self._state, viewer=viewer)
         if viewer != self._state.viewer:
             if self._stream.is_first_warning(self._ids[0]):
                 logger.warning(
@@ -437,13 +452,35 @@ class _Decision:
         if self._traits.parent is not None:
             yield from self._with_parent(self._traits.parent, live)
         elif self._traits.by_id is not None and self._traits.kind is Kind.WINDOW:
-            # The records of a user who is no longer listed live on. What is new of him does not
-            # show, so the partition is still to be read from its last read on.
-            keys = [key for key in live if self._is_looked_at(self._rows[key])]
-            self._state = replace(self._state, kept=self._kept_of_orphan())
-            for key in keys:
-                self._rows[key].missing = True
-            yield from self._settle((), keys)
+            yield from self._with_user(live)
+
+    def _with_user(self, live: Sequence[str]) -> Iterator[Message]:
+        """Settle the time entries of a user who is no longer listed: they outlive him.
+
+        If he exists, his own list shows what is new too. The last complete read remains the one
+        that found him listed.
+        """
+        since = self._state.kept
+        records: list[dict[str, Any]] = []
+        answer = Answer.FAILED
+        if self._stream.sync.allowance.take_reread(self._stream.name):
+            records, answer = self._stream.sync.lookups.partition(
+                self._stream.name, self._partition(), {"start_time": format_second(since)}
+            )
+        self._parent_is_gone = answer is Answer.GONE
+        if answer in (Answer.FAILED, Answer.REFUSED):
+            self._unsettled.users[self._ids[0]] += 1
+        looked_at = [key for key in live if self._is_looked_at(self._rows[key])]
+        self._state = replace(self._state, kept=self._kept_of_orphan())
+        found = self._keyed(records) or {}
+        for key, record in found.items():
+            start = second_of(record.get("start"))
+            if key in self._rows or start is None or start >= since:
+                yield from self._there(key, record)
+        unseen = [key for key in looked_at if key not in found]
+        for key in unseen:
+            self._rows[key].missing = True
+        yield from self._settle((), unseen)
 
     def _with_parent(self, parent: str, live: Sequence[str]) -> Iterator[Message]:
         """Settle records whose parent is no longer listed: they go with it, or live on with it."""
@@ -568,7 +605,8 @@ class _Decision:
             for key, row in self._rows.items()
             if stays(row, self._state.kept) or row.missing or row.deleted
         }
-        forgotten = not rows and self._traits.parent and self._read is None and self._is_orphan()
+        goes_with_parent = self._traits.parent is not None or self._parent_is_gone
+        forgotten = not rows and goes_with_parent and self._read is None and self._is_orphan()
         self._stream.ledger.put(self._ids, None if forgotten else self._state.with_rows(rows))
 
 

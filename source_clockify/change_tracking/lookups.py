@@ -340,8 +340,14 @@ class Lookups:
         self, stream: str, partition: Mapping[str, Any], window: Mapping[str, Any]
     ) -> list[dict[str, Any]] | None:
         """Return the records of a partition, read once more; None if that failed or was refused."""
-        rows, answer = self._read(f"{stream} {AGAIN}", partition, window)
+        rows, answer = self.partition(stream, partition, window)
         return rows if answer is Answer.THERE else None
+
+    def partition(
+        self, stream: str, partition: Mapping[str, Any], window: Mapping[str, Any]
+    ) -> tuple[list[dict[str, Any]], Answer]:
+        """Return the same, and what Clockify says of the partition."""
+        return self._read(f"{stream} {AGAIN}", partition, window)
 
     def users(self, workspace_id: str) -> tuple[list[dict[str, Any]], Answer]:
         """Return the users of a workspace, from the request cache if they were read before."""
