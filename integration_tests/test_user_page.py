@@ -420,7 +420,12 @@ def kinds(schema: Schema) -> Iterator[tuple[str, ...]]:
 Text = tuple[str, ...]
 
 # Names that are no messages: of streams beside, and of a counter.
-NOT_SHOWN = {("one record",), ("time entries by id",), ("without key",)}
+NOT_SHOWN = {
+    ("one record",),
+    ("time entries by id",),
+    ("of a second list",),
+    ("without key",),
+}
 
 
 def texts_of_the_manifest() -> Iterator[Text]:

@@ -406,6 +406,7 @@ def test_entries_of_a_user_who_is_no_longer_listed_live_on_and_are_read_by_id(
     clockify.user_entries("left", theirs)
     connection.sync()
     clockify.users("u1")
+    clockify.answer(f"/workspaces/{WORKSPACE}/user/left/time-entries", gone())
     edited = {**theirs[1], "description": "edited"}
     clockify.by_id("time-entries", theirs[0], edited)
 

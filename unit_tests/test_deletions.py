@@ -485,7 +485,8 @@ def test_children_go_with_a_parent_that_is_proven_gone(
     assert len(messages(connection.sync())) == 2
     serve_children(clockify, "p1")
     path = f"/workspaces/{WORKSPACE}/{parent}"
-    clockify.answer(path, {"json": {"id": "p2", "name": "still there"}})
+    if stream not in ("member_profiles", "invoice_details"):
+        clockify.answer(path, {"json": {"id": "p2", "name": "still there"}})
     assert messages(connection.sync()) == []
     clockify.answer(path, gone())
 

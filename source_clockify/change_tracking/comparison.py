@@ -65,6 +65,7 @@ class Comparison:
         claim: takes note that a record is sent, or returns with which fingerprint it was already.
         unknown: tells what a record is that `known` lacks.
         kept: the start before which a record of a baseline need not be remembered.
+        columns: collects those that the records have; None where nobody needs them.
         seen: the rows of the records that came.
         counts: how many were `sent`, and how many `again`.
     """
@@ -78,6 +79,7 @@ class Comparison:
     claim: Callable[[str, int], int | None]
     unknown: Unknown
     kept: int
+    columns: set[str] | None = None
     seen: Rows = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -89,6 +91,8 @@ class Comparison:
 
     def version_of(self, record: Mapping[str, Any]) -> int | None:
         """Return the version with which a record is to be sent, None if it is not."""
+        if self.columns is not None:
+            self.columns.update(record)
         version = self._version_of(record)
         if version is not None:
             self.counts["sent" if version == self.versions.current else "again"] += 1

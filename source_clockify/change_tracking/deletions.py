@@ -1,23 +1,24 @@
 """Which of the missing records are gone.
 
 What a complete read did not bring is missing. It becomes a tombstone only if Clockify says that it
-is gone; whatever stays undecided is asked again in the next sync.
+is gone; if it is alive, its content is compared as if it had been listed. Whatever stays undecided
+is asked again in the next sync.
 """
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from source_clockify.change_tracking.comparison import Outcome, judged, stays
 from source_clockify.change_tracking.fingerprint import is_running
-from source_clockify.change_tracking.kinds import Kind
+from source_clockify.change_tracking.kinds import Kind, SingleRead
 from source_clockify.change_tracking.lookups import Answer
 from source_clockify.change_tracking.messages import tombstone
 from source_clockify.change_tracking.rows import Row, Rows, hashed_key, parts_of, sent_again
 from source_clockify.change_tracking.state import Partition, PartitionState
-from source_clockify.change_tracking.stream import PartitionRead, TrackedStream
+from source_clockify.change_tracking.stream import PartitionRead, TrackedStream, partition_of
 from source_clockify.change_tracking.windows import cursor_text, lookback_from
 from source_clockify.timestamps import DAY, EARLIEST_TEXT, format_second, second_of
 
@@ -41,9 +42,61 @@ BATCH = 100
 def decide(stream: TrackedStream) -> Iterator[Message]:
     """Yield what the end of a stream brings: tombstones, records read by id, what is sent again."""
     moved = _found_elsewhere(stream)
-    for ids, state in sorted(stream.ledger.partitions().items()):
-        yield from _Decision(stream, ids, state).messages(moved)
+    unsettled = Unsettled()
+    partitions = stream.ledger.partitions()
+    # A record that moved to where its parent is not listed must be found before it is looked for
+    # where it was. Each time in another order, so that none waits for ever.
+    now = str(stream.sync.horizon.now)
+    orphans = sorted(
+        partitions.keys() - stream.reads.keys(), key=lambda ids: hashed_key([*ids, now])
+    )
+    for ids in [*orphans, *sorted(partitions.keys() & stream.reads.keys())]:
+        yield from _Decision(stream, ids, partitions[ids], unsettled).messages(moved)
         stream.ledger.checkpoint()
+    unsettled.warn(stream.name)
+
+
+@dataclass
+class Unsettled:
+    """How many records of each workspace are missing, and could not be settled in this sync.
+
+    Attributes:
+        unread: their content could not be read in the shape of their list.
+        postponed: a sync reads no more of them.
+        users: users who are no longer listed, and whose list could not be read.
+    """
+
+    unread: Counter[str] = field(default_factory=Counter)
+    postponed: Counter[str] = field(default_factory=Counter)
+    users: Counter[str] = field(default_factory=Counter)
+
+    def warn(self, stream_name: str) -> None:
+        for workspace_id, count in sorted(self.unread.items()):
+            logger.warning(
+                "%s: %s records of workspace %s are missing from their list, but not proven "
+                "deleted, and their present content cannot be read. What was edited in them is "
+                "sent once they are listed.",
+                stream_name,
+                count,
+                workspace_id,
+            )
+        for workspace_id, count in sorted(self.postponed.items()):
+            logger.warning(
+                "%s: %s records of workspace %s are missing from their list and were not looked "
+                "up, because the number of single reads in a sync is limited. What was edited or "
+                "deleted of them is sent by a later sync.",
+                stream_name,
+                count,
+                workspace_id,
+            )
+        for workspace_id, count in sorted(self.users.items()):
+            logger.warning(
+                "%s: %s users of workspace %s are no longer listed, and what they added since was "
+                "not read in this sync. A later sync sends it.",
+                stream_name,
+                count,
+                workspace_id,
+            )
 
 
 def _found_elsewhere(stream: TrackedStream) -> set[tuple[Partition, str]]:
@@ -74,8 +127,11 @@ def _found_elsewhere(stream: TrackedStream) -> set[tuple[Partition, str]]:
 class _Decision:
     """The decision on one partition."""
 
-    def __init__(self, stream: TrackedStream, ids: Partition, state: PartitionState) -> None:
+    def __init__(
+        self, stream: TrackedStream, ids: Partition, state: PartitionState, unsettled: Unsettled
+    ) -> None:
         self._stream = stream
+        self._unsettled = unsettled
         self._traits = stream.tracking.traits
         self._ids = ids
         self._names = dict(zip(stream.ledger.fields, ids, strict=True))
@@ -83,6 +139,7 @@ class _Decision:
         self._read = stream.reads.get(ids)
         self._claim = stream.claimer(self._names)
         self._rows: Rows = {}
+        self._parent_is_gone = False
 
     def messages(self, moved: Collection[tuple[Partition, str]]) -> Iterator[Message]:
         read = self._read
@@ -118,12 +175,14 @@ class _Decision:
     def _confirmed(self, read: PartitionRead, missing: list[str], outcome: Outcome) -> list[str]:
         """Leave out what the next sync must miss too: so much is missing that it may be a fault."""
         known = read.known.rows() if read.known else {}
+        settled = [key for key in missing if self._is_known_alive(key)]
+        missing = [key for key in missing if not self._is_known_alive(key)]
         new = [key for key in missing if not (key in known and known[key].missing)]
         # Without a way to ask for one record, a listing that turned empty is suspicious.
         emptied = self._traits.by_id is None and outcome.is_empty
         many = len(missing) > MANY_MISSING and 2 * len(missing) > outcome.expected
         if not new or not (many or emptied):
-            return missing
+            return [*missing, *settled]
         logger.warning(
             "%s: %s of %s records of %s are missing. The next sync tells whether they are gone.",
             self._stream.name,
@@ -132,7 +191,7 @@ class _Decision:
             "/".join(self._ids),
         )
         waiting = set(new)
-        return [key for key in missing if key not in waiting]
+        return [*(key for key in missing if key not in waiting), *settled]
 
     # How they are settled -----------------------------------------------------------------------
 
@@ -145,7 +204,8 @@ class _Decision:
         # Each time in another order, so that none waits for ever where not all can be asked for.
         now = str(self._stream.sync.horizon.now)
         missing, alive = (
-            sorted(keys, key=lambda key: hashed_key([key, now])) for keys in (missing, alive)
+            sorted(keys, key=lambda key: (self._is_known_alive(key), hashed_key([key, now])))
+            for keys in (missing, alive)
         )
         if not self._traits.by_id.startswith("time-entries/"):
             yield from self._by_id([*missing, *alive])
@@ -173,7 +233,7 @@ class _Decision:
         found: Mapping[str, dict[str, Any]] | None = {}
         if len(keys) > 1 and self._stream.sync.allowance.take():
             ids = [parts_of(key)[-1] for key in keys]
-            found = self._stream.sync.lookups.entries(self._ids[0], ids)
+            found = self._stream.sync.lookups.entries(self._stream.name, self._ids[0], ids)
         if found is None and halve and len(keys) > 3:
             middle = len(keys) // 2
             yield from self._entries(keys[:middle], halve=halve)
@@ -200,7 +260,7 @@ class _Decision:
             return
         elif self._traits.kind is Kind.MEMBERSHIP:
             if is_running(record):
-                self._rows[key].missing = False
+                yield from self._alive(key, record)
             else:
                 yield from self._gone(key)
         elif self._stream.name == "time_entries":
@@ -209,24 +269,94 @@ class _Decision:
             moved[key] = record
 
     def _by_id(self, keys: Sequence[str]) -> Iterator[Message]:
-        """Settle records one by one; those that are there come with the listing's next read."""
+        """Settle records one by one."""
         moved: dict[str, dict[str, Any]] = {}
         for key in keys:
             record, answer = self._one(key)
             if answer is Answer.GONE:
                 yield from self._gone(key)
             elif answer is Answer.THERE and record is not None:
-                if self._traits.kind is Kind.WINDOW:
+                if self._traits.kind is Kind.WINDOW or self._traits.single_read is SingleRead.OTHER:
                     moved[key] = record
                 else:
-                    self._rows[key].missing = False
-        yield from self._rows_of_days(moved)
+                    yield from self._alive(key, record)
+        if self._traits.kind is Kind.WINDOW:
+            yield from self._rows_of_days(moved)
+        else:
+            yield from self._rows_of_second_list(moved)
 
     def _one(self, key: str) -> tuple[dict[str, Any] | None, Answer]:
-        if not self._stream.sync.allowance.take():
+        if not self._take([key], reread=self._is_known_alive(key)):
             return None, Answer.FAILED
         path = str(self._traits.by_id).format(**self._names, id=(parts_of(key) or [""])[-1])
-        return self._stream.sync.lookups.row(f"workspaces/{self._ids[0]}/{path}")
+        record, answer = self._stream.sync.lookups.record(
+            self._stream.name, f"workspaces/{self._ids[0]}/{path}", self._partition()
+        )
+        if answer is Answer.REFUSED:
+            self._unsettled.unread[self._ids[0]] += 1
+        return record, answer
+
+    def _take(self, keys: Sequence[str], *, reread: bool) -> bool:
+        """Take a single read; without one left, the records that need it wait."""
+        allowance = self._stream.sync.allowance
+        taken = allowance.take_reread(self._stream.name) if reread else allowance.take()
+        if not taken:
+            self._unsettled.postponed[self._ids[0]] += len(keys)
+        return taken
+
+    def _partition(self) -> Mapping[str, Any]:
+        """Return the partition as the templates of the manifest see it."""
+        if self._read is not None:
+            return self._read.partition
+        return partition_of(self._stream.ledger.fields, self._ids)
+
+    # What is alive but not listed -----------------------------------------------------------------
+
+    def _is_known_alive(self, key: str) -> bool:
+        """Tell whether an earlier sync found a record of a list alive that the list lacks."""
+        return self._traits.kind in (Kind.LISTING, Kind.MEMBERSHIP) and self._rows[key].running
+
+    def _alive(self, key: str, record: dict[str, Any]) -> Iterator[Message]:
+        """Settle a record of a list that was read by id."""
+        shapes = self._listed_shapes(record)
+        if shapes and self._stream.keyer(self._names)(record) == key:
+            yield from self._there(key, *shapes, unlisted=True)
+        else:
+            self._keep_unread(key)
+
+    def _keep_unread(self, key: str) -> None:
+        self._unsettled.unread[self._ids[0]] += 1
+        self._rows[key].missing, self._rows[key].running = False, True
+
+    def _listed_shapes(self, record: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return how the list may show a record that was read by id, the likeliest first.
+
+        Empty if the record lacks a column that the list shows. A column that neither the schema nor
+        a row of the list has is left out, unless no row came to tell.
+        """
+        listed = self._stream.listed_columns()
+        schema = frozenset(self._stream.get_json_schema().get("properties") or ())
+        shown = {name: part for name, part in record.items() if name in schema | listed}
+        if self._traits.single_read is SingleRead.WIDER:
+            return [] if (listed or schema) - record.keys() else [shown]
+        return [shown, record] if listed else [record]
+
+    def _rows_of_second_list(self, alive: Mapping[str, dict[str, Any]]) -> Iterator[Message]:
+        """Settle records whose single read has not the shape of a row: another list may show it."""
+        by_user: dict[str, list[str]] = defaultdict(list)
+        for key, record in alive.items():
+            by_user[str(record.get("userId") or "")].append(key)
+        for user_id, keys in sorted(by_user.items()):
+            if not self._take(keys, reread=all(self._is_known_alive(key) for key in keys)):
+                continue
+            rows = self._keyed(
+                self._stream.sync.lookups.second_list(self._stream.name, self._partition(), user_id)
+            )
+            for key in keys:
+                if rows is not None and key in rows:
+                    yield from self._there(key, rows[key], unlisted=True)
+                else:
+                    self._keep_unread(key)
 
     def _rows_of_days(self, moved: Mapping[str, dict[str, Any]]) -> Iterator[Message]:
         """Settle records of a report that are there: the rows of the day they lie on now."""
@@ -236,14 +366,17 @@ class _Decision:
             if start is not None:
                 days[cursor_text(self._stream.tracking, start)].append(key)
         for day, keys in sorted(days.items()):
-            if not self._stream.sync.allowance.take():
-                return
+            if not self._take(keys, reread=False):
+                continue
             rows = self._again({"start_time": day, "end_time": day})
+            if rows is None:
+                self._unsettled.unread[self._ids[0]] += len(keys)
             for key in keys:
                 if rows is not None and key in rows:
                     yield from self._there(key, rows[key])
                 elif rows is not None:
                     # A report may leave out what is there.
+                    self._unsettled.unread[self._ids[0]] += 1
                     self._rows[key].missing = False
                     self._rows[key].running = is_running(moved[key])
 
@@ -253,6 +386,7 @@ class _Decision:
         for window in self._windows_again(missing):
             rows = self._again(window)
             if rows is None:
+                self._unsettled.unread[self._ids[0]] += len(missing)
                 return
             found |= rows
         for key in missing:
@@ -274,9 +408,11 @@ class _Decision:
         return [{"start_time": EARLIEST_TEXT, "end_time": format_second(ahead)}]
 
     def _again(self, window: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
-        if self._read is None:
-            return None
-        records = self._stream.sync.lookups.again(self._stream.name, self._read.partition, window)
+        return self._keyed(
+            self._stream.sync.lookups.again(self._stream.name, self._partition(), window)
+        )
+
+    def _keyed(self, records: Sequence[dict[str, Any]] | None) -> dict[str, dict[str, Any]] | None:
         if records is None:
             return None
         key = self._stream.keyer(self._names)
@@ -285,7 +421,9 @@ class _Decision:
 
     def _orphan(self) -> Iterator[Message]:
         """Settle a partition whose parent is no longer listed."""
-        if not any(not row.deleted for row in self._rows.values()):
+        # A user without time entries may have new ones.
+        is_of_user = self._traits.kind is Kind.WINDOW
+        if not is_of_user and all(row.deleted for row in self._rows.values()):
             return
         viewer = self._stream.sync.viewers.of(self._ids[0])
         if viewer is None:
@@ -295,8 +433,10 @@ class _Decision:
                 row.hidden = False
             self._state = replace(self._state, viewer=viewer, former_viewer="")
         live = [key for key, row in self._rows.items() if not row.deleted and not row.hidden]
-        if not live:
+        if not live and not is_of_user:
             return
+        if not live:
+            self._state = replace(self._state, viewer=viewer)
         if viewer != self._state.viewer:
             if self._stream.is_first_warning(self._ids[0]):
                 logger.warning(
@@ -310,21 +450,75 @@ class _Decision:
             self._state = replace(self._state, viewer=viewer, former_viewer=self._state.viewer)
             return
         if self._traits.parent is not None:
-            if not self._stream.sync.allowance.take():
-                return
-            path = self._traits.parent.format(**self._names)
-            _, answer = self._stream.sync.lookups.row(f"workspaces/{self._ids[0]}/{path}")
-            if answer is Answer.GONE:
-                for key in live:
-                    yield from self._gone(key)
+            yield from self._with_parent(self._traits.parent, live)
         elif self._traits.by_id is not None and self._traits.kind is Kind.WINDOW:
-            # The records of a user who is no longer listed live on. What is new of him does not
-            # show, so the partition is still to be read from its last read on.
-            keys = [key for key in live if self._is_looked_at(self._rows[key])]
-            self._state = replace(self._state, kept=self._kept_of_orphan())
-            for key in keys:
+            yield from self._with_user(live)
+
+    def _with_user(self, live: Sequence[str]) -> Iterator[Message]:
+        """Settle the time entries of a user who is no longer listed: they outlive him.
+
+        If he exists, his own list shows what is new too. The last complete read remains the one
+        that found him listed.
+        """
+        since = self._state.kept
+        records: list[dict[str, Any]] = []
+        answer = Answer.FAILED
+        if self._stream.sync.allowance.take_reread(self._stream.name):
+            records, answer = self._stream.sync.lookups.partition(
+                self._stream.name, self._partition(), {"start_time": format_second(since)}
+            )
+        self._parent_is_gone = answer is Answer.GONE
+        if answer in (Answer.FAILED, Answer.REFUSED):
+            self._unsettled.users[self._ids[0]] += 1
+        looked_at = [key for key in live if self._is_looked_at(self._rows[key])]
+        self._state = replace(self._state, kept=self._kept_of_orphan())
+        found = self._keyed(records) or {}
+        for key, record in found.items():
+            start = second_of(record.get("start"))
+            if key in self._rows or start is None or start >= since:
+                yield from self._there(key, record)
+        unseen = [key for key in looked_at if key not in found]
+        for key in unseen:
+            self._rows[key].missing = True
+        yield from self._settle((), unseen)
+
+    def _with_parent(self, parent: str, live: Sequence[str]) -> Iterator[Message]:
+        """Settle records whose parent is no longer listed: they go with it, or live on with it."""
+        if parent == self._traits.by_id:
+            yield from self._by_id(live)
+            return
+        reread = any(self._is_known_alive(key) for key in live)
+        if not self._take(live, reread=reread):
+            return
+        path = f"workspaces/{self._ids[0]}/{parent.format(**self._names)}"
+        _, answer = self._stream.sync.lookups.row(path)
+        if answer is Answer.GONE:
+            for key in live:
+                yield from self._gone(key)
+        elif answer is Answer.REFUSED:
+            self._unsettled.unread[self._ids[0]] += len(live)
+        elif answer is Answer.THERE and self._take(live, reread=reread):
+            rows = self._again({})
+            if rows is None:
+                self._unsettled.unread[self._ids[0]] += len(live)
+            else:
+                yield from self._with_unlisted_parent(live, rows)
+
+    def _with_unlisted_parent(
+        self, live: Sequence[str], rows: Mapping[str, dict[str, Any]]
+    ) -> Iterator[Message]:
+        for key, record in rows.items():
+            yield from self._there(key, record, unlisted=True)
+        lacking = [key for key in live if key not in rows]
+        if self._traits.by_id is not None:
+            yield from self._by_id(lacking)
+            return
+        for key in lacking:
+            # Only what the reads of two syncs lack is gone.
+            if self._rows[key].missing:
+                yield from self._gone(key)
+            else:
                 self._rows[key].missing = True
-            yield from self._settle((), keys)
 
     def _kept_of_orphan(self) -> int:
         horizon = self._stream.sync.horizon
@@ -357,17 +551,27 @@ class _Decision:
         if row.pending is None:
             del self._rows[key]
 
-    def _there(self, key: str, record: dict[str, Any]) -> Iterator[Message]:
-        """Settle a record that was found elsewhere, in its listing's shape."""
+    def _there(
+        self, key: str, *shapes: dict[str, Any], unlisted: bool = False
+    ) -> Iterator[Message]:
+        """Settle a record that was found elsewhere, in its listing's shape.
+
+        It is unchanged if one of its shapes is. With `unlisted` its list lacks it.
+        """
         stream = self._stream
+        known = self._rows.get(key)
+        fingerprints = {stream.fingerprint(shape): shape for shape in reversed(shapes)}
+        fingerprint, record = stream.fingerprint(shapes[0]), shapes[0]
+        if known is not None and known.fingerprint in fingerprints:
+            fingerprint, record = known.fingerprint, fingerprints[known.fingerprint]
         column = self._traits.start
         start = second_of(record.get(column)) if column else None
         running = self._traits.kind is Kind.WINDOW and is_running(record)
-        row = Row(stream.fingerprint(record), start, running=running)
-        version = judged(self._rows[key], row, stream.versions)
+        row = Row(fingerprint, start, running=running or unlisted)
+        version = judged(known, row, stream.versions)
         if version is not None and self._claim(key, row.fingerprint) is not None:
             # It was sent from another partition in the meantime: it moved there.
-            del self._rows[key]
+            self._rows.pop(key, None)
             return
         self._rows[key] = row
         if version is not None:
@@ -401,7 +605,8 @@ class _Decision:
             for key, row in self._rows.items()
             if stays(row, self._state.kept) or row.missing or row.deleted
         }
-        forgotten = not rows and self._traits.parent and self._read is None and self._is_orphan()
+        goes_with_parent = self._traits.parent is not None or self._parent_is_gone
+        forgotten = not rows and goes_with_parent and self._read is None and self._is_orphan()
         self._stream.ledger.put(self._ids, None if forgotten else self._state.with_rows(rows))
 
 

@@ -38,6 +38,19 @@ class Span(Enum):
     WEEK = "week"
 
 
+class SingleRead(Enum):
+    """How a record that is read by id compares with a row of its list.
+
+    ROW: it is one.
+    WIDER: it has the columns of one, and more.
+    OTHER: it lacks columns of one; another list may show the row.
+    """
+
+    ROW = "row"
+    WIDER = "wider"
+    OTHER = "other"
+
+
 @dataclass(frozen=True)
 class Traits:
     """What one stream needs beside its key.
@@ -49,6 +62,7 @@ class Traits:
         has_end: whether its requests name the end of their window.
         by_id: below the workspace, the path at which Clockify reads one record by id, or proves
             that it is gone (400 with code 501). Takes the names of the partition and `{id}`.
+        single_read: what it reads there, for a listing and a membership.
         parent: below the workspace, the path of the parent with which its records go.
         volatile: columns whose change alone is no change of the record.
         volatile_while_running: the same, while the record's timer runs; dotted for nested ones.
@@ -60,10 +74,16 @@ class Traits:
     span: Span = Span.SECOND
     has_end: bool = True
     by_id: str | None = None
+    single_read: SingleRead = SingleRead.ROW
     parent: str | None = None
     volatile: frozenset[str] = frozenset()
     volatile_while_running: tuple[str, ...] = ()
     deletions: bool = True
+
+    @property
+    def compares_single_reads(self) -> bool:
+        """Whether a record that its list lacks is compared as it is read by id."""
+        return self.kind in (Kind.LISTING, Kind.MEMBERSHIP) and self.by_id is not None
 
 
 _TIME_ENTRY = "time-entries/{id}"
@@ -72,7 +92,9 @@ TRACKED: Mapping[str, Traits] = {
     # A workspace that is no longer visible is not deleted.
     "workspaces": Traits(deletions=False),
     "users": Traits(
-        by_id="member-profile/{id}", volatile=frozenset({"activeWorkspace", "profilePicture"})
+        by_id="member-profile/{id}",
+        single_read=SingleRead.OTHER,
+        volatile=frozenset({"activeWorkspace", "profilePicture"}),
     ),
     "member_profiles": Traits(by_id="member-profile/{user_id}", parent="member-profile/{user_id}"),
     "clients": Traits(by_id="clients/{id}"),
@@ -85,9 +107,9 @@ TRACKED: Mapping[str, Traits] = {
     "tags": Traits(by_id="tags/{id}"),
     "time_entries": Traits(Kind.WINDOW, start="start", has_end=False, by_id=_TIME_ENTRY),
     "time_entries_in_progress": Traits(Kind.MEMBERSHIP, by_id=_TIME_ENTRY),
-    "expenses": Traits(by_id="expenses/{id}"),
-    "invoices": Traits(by_id="invoices/{id}"),
-    "invoice_details": Traits(by_id="invoices/{id}", parent="invoices/{invoice_id}"),
+    "expenses": Traits(by_id="expenses/{id}", single_read=SingleRead.OTHER),
+    "invoices": Traits(by_id="invoices/{id}", single_read=SingleRead.WIDER),
+    "invoice_details": Traits(by_id="invoices/{invoice_id}", parent="invoices/{invoice_id}"),
     "invoice_payments": Traits(parent="invoices/{invoice_id}"),
     "time_off_policies": Traits(by_id="time-off/policies/{id}"),
     "time_off_requests": Traits(),

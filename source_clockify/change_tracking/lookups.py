@@ -1,4 +1,4 @@
-"""Requests beside the listing: one record by id, several at once, a listing once more.
+"""Requests beside the listing: one record by id, several at once, a listing once more, a wider one.
 
 They go through streams of their own, built from the definitions of the manifest, so that they have
 its authenticator, error handlers and request budget. What they ask for is said by the thread that
@@ -21,7 +21,7 @@ from airbyte_cdk.sources.types import StreamSlice, StreamState
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify.change_tracking.kinds import TRACKED, Kind, Traits
+from source_clockify.change_tracking.kinds import TRACKED, Kind, SingleRead, Traits
 from source_clockify.refusals import collecting, current_notes
 
 logger = logging.getLogger("airbyte")
@@ -30,6 +30,7 @@ logger = logging.getLogger("airbyte")
 BY_ID = "one record"
 ENTRIES_BY_ID = "time entries by id"
 AGAIN = "again"
+SECOND_LIST = "of a second list"
 ROLES = "users"
 
 _MARK = "beside"
@@ -97,33 +98,24 @@ def lookup_streams(manifest: Mapping[str, Any], tracked: Collection[str]) -> lis
     """
     definitions = manifest["definitions"]
     users, entries = definitions["users_stream"], definitions["time_entries_stream"]
-    api = "{{ config['hosts']['api'] }}"
-    workspace = "{{ stream_partition['workspace_id'] }}"
-    one_record = {
-        **_plain(entries, BY_ID),
-        "retriever": _retriever(
-            {**definitions["child_requester"], "url": f"{api}/{{{{ stream_partition['path'] }}}}"}
-        ),
-    }
-    some_entries = {
-        **_plain(entries, ENTRIES_BY_ID),
-        "retriever": _retriever(
-            {
-                **definitions["child_listing_requester"],
-                "http_method": "POST",
-                "url": f"{api}/workspaces/{workspace}/time-entries/batch",
-                "request_body": {
-                    "type": "RequestBodyJsonObject",
-                    "value": {"timeEntryIds": "{{ stream_partition['ids'] }}"},
-                },
-            }
-        ),
-    }
     # The same name and the same request as the stream itself: the CDK's cache knows the answer.
     roles = {**users, "retriever": {**users["retriever"], "partition_router": _ASKED}}
-    found = [one_record, some_entries, roles, *_read_again(manifest["streams"], tracked)]
+    found = [
+        # Other records do not mind the transformations of time entries.
+        _one_record(entries, BY_ID, definitions),
+        _some_entries(entries, ENTRIES_BY_ID, definitions),
+        roles,
+        *_read_as_listed(definitions, tracked),
+        *_read_again(manifest["streams"], tracked),
+    ]
+    if "tasks" in tracked:
+        # The one stream that has two definitions, one for each plan.
+        found.append(_again(definitions["tasks_stream"], filtered=True))
     return [{**each, "$parameters": {**each.get("$parameters", {}), _MARK: True}} for each in found]
 
+
+_API = "{{ config['hosts']['api'] }}"
+_WORKSPACE = f"{_API}/workspaces/{{{{ stream_partition['workspace_id'] }}}}"
 
 _ASKED = {
     "type": "CustomPartitionRouter",
@@ -131,13 +123,112 @@ _ASKED = {
 }
 
 
-def _plain(entries: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _read_as_listed(
+    definitions: Mapping[str, Any], tracked: Collection[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield the streams that read single records as rows of the lists that lack them."""
+    for name in sorted(tracked):
+        traits = TRACKED.get(name, Traits())
+        if not traits.compares_single_reads:
+            continue
+        stream = definitions[f"{name}_stream"]
+        if traits.single_read is not SingleRead.OTHER:
+            yield _one_record(stream, f"{name} {BY_ID}", definitions)
+        if traits.kind is Kind.MEMBERSHIP:
+            yield _some_entries(stream, f"{name} {ENTRIES_BY_ID}", definitions)
+        if name == "users":
+            yield _users_of_any_status(stream, definitions)
+        if name == "expenses":
+            yield _expenses_of_a_user(stream)
+
+
+def _one_record(
+    stream: Mapping[str, Any], name: str, definitions: Mapping[str, Any]
+) -> dict[str, Any]:
+    url = f"{_API}/{{{{ stream_partition['path'] }}}}"
+    requester = {**definitions["child_requester"], "url": url}
+    return {**_transformed_as(stream, name), "retriever": _retriever(requester)}
+
+
+def _some_entries(
+    stream: Mapping[str, Any], name: str, definitions: Mapping[str, Any]
+) -> dict[str, Any]:
+    requester = {
+        **definitions["child_listing_requester"],
+        "http_method": "POST",
+        "url": f"{_WORKSPACE}/time-entries/batch",
+        "request_body": {
+            "type": "RequestBodyJsonObject",
+            "value": {"timeEntryIds": "{{ stream_partition['ids'] }}"},
+        },
+    }
+    return {**_transformed_as(stream, name), "retriever": _retriever(requester)}
+
+
+def _users_of_any_status(
+    users: Mapping[str, Any], definitions: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the list of all users that Clockify knows in a workspace, in the shape of `users`."""
+    listing = definitions["listing_paginator"]
+    requester = {
+        **definitions["child_listing_requester"],
+        "http_method": "POST",
+        "url": f"{_WORKSPACE}/users/info",
+        "request_body": {
+            "type": "RequestBodyJsonObject",
+            "value": {
+                "accountStatuses": [
+                    "ACTIVE",
+                    "PENDING_EMAIL_VERIFICATION",
+                    "NOT_REGISTERED",
+                    "LIMITED",
+                    "DELETED",
+                    "LIMITED_DELETED",
+                ],
+                "status": "ALL",
+                "memberships": "WORKSPACE",
+                "includeRoles": True,
+                "sortColumn": "ID",
+                "sortOrder": "ASCENDING",
+            },
+        },
+    }
+    paginator = {
+        **listing,
+        "page_token_option": _in_body("page"),
+        "page_size_option": _in_body("pageSize"),
+    }
+    return {
+        **_transformed_as(users, f"users {SECOND_LIST}"),
+        "retriever": {**_retriever(requester), "paginator": paginator},
+    }
+
+
+def _in_body(name: str) -> dict[str, Any]:
+    return {"type": "RequestOption", "inject_into": "body_json", "field_path": [name]}
+
+
+def _expenses_of_a_user(expenses: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the list of expenses that is asked for one user."""
+    retriever = expenses["retriever"]
+    requester = {
+        **retriever["requester"],
+        "request_parameters": {"user-id": "{{ stream_partition['user_id'] }}"},
+    }
+    return {
+        **expenses,
+        "name": f"expenses {SECOND_LIST}",
+        "retriever": {**retriever, "requester": requester, "partition_router": _ASKED},
+    }
+
+
+def _transformed_as(stream: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {
         "type": "DeclarativeStream",
         "name": name,
-        "schema_loader": entries["schema_loader"],
-        # They do nothing to what is no time entry.
-        "transformations": entries["transformations"],
+        "schema_loader": stream["schema_loader"],
+        "transformations": stream.get("transformations") or [],
+        "$parameters": stream.get("$parameters") or {},
     }
 
 
@@ -213,17 +304,50 @@ class Lookups:
         rows, answer = self._read(BY_ID, {"path": path})
         return (rows[0] if rows else None), answer
 
-    def entries(self, workspace_id: str, ids: Sequence[str]) -> dict[str, dict[str, Any]] | None:
+    def record(
+        self, stream: str, path: str, partition: Mapping[str, Any]
+    ) -> tuple[dict[str, Any] | None, Answer]:
+        """Return the same with the columns that the stream adds, where its list has such rows."""
+        name = self._own(stream, BY_ID)
+        rows, answer = self._read(name, {**partition, "path": path})
+        return (rows[0] if rows else None), answer
+
+    def entries(
+        self, stream: str, workspace_id: str, ids: Sequence[str]
+    ) -> dict[str, dict[str, Any]] | None:
         """Return time entries by id, in one request; None if one of them is gone or it failed."""
-        rows, answer = self._read(ENTRIES_BY_ID, {"workspace_id": workspace_id, "ids": list(ids)})
+        name = self._own(stream, ENTRIES_BY_ID)
+        rows, answer = self._read(name, {"workspace_id": workspace_id, "ids": list(ids)})
         return {row["id"]: row for row in rows} if answer is Answer.THERE else None
+
+    def second_list(
+        self, stream: str, partition: Mapping[str, Any], user_id: str
+    ) -> list[dict[str, Any]] | None:
+        """Return the rows of another list in the shape of the stream's own, or None.
+
+        Of users it is the one of any status, of expenses the one of a user.
+        """
+        asked = {**partition, "user_id": user_id}
+        rows, answer = self._read(f"{stream} {SECOND_LIST}", asked)
+        return rows if answer is Answer.THERE else None
+
+    def _own(self, stream: str, name: str) -> str:
+        """Return the stream beside that has a stream's own transformations, if there is one."""
+        own = f"{stream} {name}"
+        return own if own in self._streams else name
 
     def again(
         self, stream: str, partition: Mapping[str, Any], window: Mapping[str, Any]
     ) -> list[dict[str, Any]] | None:
         """Return the records of a partition, read once more; None if that failed or was refused."""
-        rows, answer = self._read(f"{stream} {AGAIN}", partition, window)
+        rows, answer = self.partition(stream, partition, window)
         return rows if answer is Answer.THERE else None
+
+    def partition(
+        self, stream: str, partition: Mapping[str, Any], window: Mapping[str, Any]
+    ) -> tuple[list[dict[str, Any]], Answer]:
+        """Return the same, and what Clockify says of the partition."""
+        return self._read(f"{stream} {AGAIN}", partition, window)
 
     def users(self, workspace_id: str) -> tuple[list[dict[str, Any]], Answer]:
         """Return the users of a workspace, from the request cache if they were read before."""

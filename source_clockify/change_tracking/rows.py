@@ -65,7 +65,7 @@ class Row:
         start: what the window compares, in seconds since 1970; None if it has none.
         pending: what is to be sent again.
         missing: a complete read did not bring it, and it is not proven gone.
-        running: its timer runs.
+        running: its timer runs. In a list: it was found alive although the list lacks it.
         deleted: it is gone, and its tombstone is pending.
         hidden: it was last seen with other rights, so it is never taken for gone.
     """

@@ -3,7 +3,15 @@
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -84,18 +92,40 @@ class Sync:
 
 
 class Allowance:
-    """How many single reads are left in this sync; worker threads take from it."""
+    """How many single reads are left in this sync; worker threads take from it.
+
+    Records that stay outside of their lists are read in every sync. They get half of the reads,
+    those of one stream a tenth: the others are for what may be deleted.
+    """
 
     def __init__(self, reads: int) -> None:
         self._left = reads
+        self._rereads = reads // 2
+        self._rereads_of_a_stream = max(1, reads // 10)
+        self._reread: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def take(self) -> bool:
         with self._lock:
-            if self._left <= 0:
+            return self._take()
+
+    def take_reread(self, stream: str) -> bool:
+        """Take one for a record that an earlier sync found alive, but unlisted."""
+        with self._lock:
+            if (
+                self._reread[stream] >= self._rereads_of_a_stream
+                or self._reread.total() >= self._rereads
+                or not self._take()
+            ):
                 return False
-            self._left -= 1
+            self._reread[stream] += 1
             return True
+
+    def _take(self) -> bool:
+        if self._left <= 0:
+            return False
+        self._left -= 1
+        return True
 
 
 @dataclass
@@ -175,6 +205,7 @@ class TrackedStream(WrappedStream):
         self._open = 1
         self._cursor = TrackedCursor(self)
         self._counts: Counter[str] = Counter()
+        self._listed_columns: set[str] = set()
         self._warned: set[str] = set()
         self._said_longer = False
 
@@ -260,6 +291,7 @@ class TrackedStream(WrappedStream):
             unknown=unknown_of(self.tracking, known, horizon, is_baseline=self.is_baseline),
             # Which events are the last is known at the end.
             kept=began - _LONGEST_FEED if is_event else kept,
+            columns=set() if self.tracking.traits.compares_single_reads else None,
         )
 
     def _rows_of(self, read: PartitionRead) -> Rows:
@@ -431,6 +463,15 @@ class TrackedStream(WrappedStream):
         """Take note that a partition failed: the baseline is not done."""
         self._failed = True
 
+    def note_columns(self, columns: Collection[str]) -> None:
+        """Take note of the columns that rows of the list have."""
+        with self._lock:
+            self._listed_columns.update(columns)
+
+    def listed_columns(self) -> frozenset[str]:
+        with self._lock:
+            return frozenset(self._listed_columns)
+
     def count(self, counts: Mapping[str, int]) -> None:
         """Add to the numbers of messages: `sent`, `again` and `deleted`."""
         with self._lock:
@@ -484,6 +525,7 @@ class TrackedPartition(WrappedPartition):
         except Exception as error:
             failure = error
         stream.count(comparison.counts)
+        stream.note_columns(comparison.columns or ())
         if failure is not None:
             stream.note_failure()
         complete = failure is None and not self._slice.refused
