@@ -124,7 +124,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         built, self._built = self._built, None
         return built or list(self._all_streams()[0])
 
-    def _all_streams(self) -> tuple[list[ClockifyStream], list[AbstractStream], ReportHistory]:
+    def _all_streams(self) -> tuple[list[ClockifyStream], list[AbstractStream], ReadContext]:
         """Return the streams of the manifest, those of other requests, and where reports begin."""
         built = super().streams(self._config)
         main = built[: len(built) - self._beside]
@@ -138,7 +138,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
             ClockifyStream(stream, traits_of(self._definitions[stream.name], self._config), context)
             for stream in main
         ]
-        return wrapped, beside, history
+        return wrapped, beside, context
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """Return the configuration that is compared with the spec.
@@ -176,11 +176,11 @@ class SourceClockify(ConcurrentDeclarativeSource):
         if self._config.get("plan") == "free":
             logger.info("Request Budget (plan) is free: the sync waits after 30 requests an hour.")
         # The same streams serve both reads: each building starts a request budget of its own.
-        streams, beside, history = self._all_streams()
+        streams, beside, context = self._all_streams()
         selected = {stream.stream.name for stream in catalog.streams}
         workspaces = read_ahead(streams, self._parents_to_read(selected))
         self._report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
-        history.know(workspaces)
+        context.history.know(workspaces)
         gaps: set[tuple[str, str]] = set()
         # Named workspaces are asked in any case, and the refusal warns.
         if not self._config.get("workspace_ids"):
@@ -190,7 +190,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         if "audit_log" in selected and is_addon(self._config):
             for workspace_id in self._config.get("workspace_ids") or ():
                 self._report.skip("audit_log", workspace_id, NO_AUDIT_LOG_FOR_ADDONS)
-        self._built = self._with_tracking(streams, beside, workspaces, gaps)
+        self._built = self._with_tracking(streams, beside, context, workspaces, gaps)
         try:
             yield from super().read(logger, config, catalog, state)
         finally:
@@ -200,6 +200,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         self,
         streams: list[ClockifyStream],
         beside: list[AbstractStream],
+        context: ReadContext,
         workspaces: Sequence[Mapping[str, Any]],
         gaps: Collection[tuple[str, str]],
     ) -> list[AbstractStream]:
@@ -209,7 +210,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         named = self._config.get("workspace_ids") or [row["id"] for row in workspaces]
         if workspaces and not self._config.get("workspace_ids"):
             self._warn_of_lost_workspaces(named)
-        lookups = Lookups({stream.name: stream for stream in beside})
+        lookups = Lookups({stream.name: stream for stream in beside}, context.adaptations)
         is_free = self._config.get("plan") == "free"
         resend = self._config.get("resend_changes")
         sync = Sync(

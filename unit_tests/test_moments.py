@@ -246,8 +246,9 @@ def test_the_cursor_of_event_logs_advances_with_offsets_and_fractions(
         manifest_alone=alone,
     )
 
-    (state,) = final_state(output, stream).stream.stream_state.__dict__["states"]
-    assert [*state["cursor"].values()] == ["2026-11-20T08:00:00Z"]
+    states = final_state(output, stream).stream.stream_state.__dict__["states"]
+    cursors = {value for state in states for value in state["cursor"].values()}
+    assert cursors == {"2026-11-20T08:00:00Z"}
 
 
 def serve_one(clockify: Clockify, stream: str, time: str) -> None:

@@ -27,7 +27,13 @@ from unit_tests.clockify import (
 # Created on October 25, 2026, a month before the present of the tests.
 YOUNG = "6addef400000000000000001"
 CREATED = date(2026, 10, 25)
-ANY_RANGE = ["ONE_MONTH_RANGE_REPORTS", "ONE_YEAR_RANGE_REPORTS", "UNLIMITED_REPORTS"]
+ANY_RANGE = [
+    "ONE_MONTH_RANGE_REPORTS",
+    "ONE_YEAR_RANGE_REPORTS",
+    "UNLIMITED_REPORTS",
+    "ATTENDANCE_REPORT",
+    "EXPENSES",
+]
 ENTRY_REPORTS = ("detailed_report", "summary_report", "weekly_report", "attendance_report")
 IMPORTED = ("2019-03-05T08:00:00Z", "2023-06-01T08:00:00Z", "2026-10-30T08:00:00Z")
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from unit_tests.clockify import (
+    API,
     PROJECT,
     REPORTS,
     WORKSPACE,
@@ -124,7 +125,17 @@ def _expense(clockify: Clockify, row: Row) -> None:
 
 def _user(clockify: Clockify, row: Row) -> None:
     clockify.answer(f"{BASE}/member-profile/{row['id']}", {"json": {"name": row["name"]}})
-    clockify.answer(f"{BASE}/users/info", {"json": [row]}, method="POST")
+    second_list_of_users(clockify, {"json": [row]})
+
+
+def second_list_of_users(clockify: Clockify, answer: dict[str, Any]) -> None:
+    """Serve the list of users of any account status, which is asked for those the first lacks."""
+    clockify.mocker.register_uri(
+        "POST",
+        f"{API}{BASE}/users/info",
+        [answer],
+        additional_matcher=lambda request: "DELETED" in request.json()["accountStatuses"],
+    )
 
 
 CASES = {
@@ -391,9 +402,9 @@ def test_a_record_that_no_list_shows_is_kept_and_warned_of(
     case.alive(clockify, case.row("h", "new"))
     _UNLISTED_EXPENSES.clear()
     if answer == "refused":
-        clockify.answer(f"{BASE}/users/info", REFUSED, method="POST")
+        second_list_of_users(clockify, REFUSED)
     else:
-        clockify.answer(f"{BASE}/users/info", {"json": []}, method="POST")
+        second_list_of_users(clockify, {"json": []})
 
     outputs = [connection.sync() for _ in range(2)]
 
@@ -414,10 +425,10 @@ def test_all_hidden_users_cost_one_list(clockify: Clockify, connect: Connect) ->
     for row in served[:3]:
         clockify.answer(f"{BASE}/member-profile/{row['id']}", {"json": {"name": "x"}})
     edited = [{**row, "name": "edited"} for row in served]
-    clockify.answer(f"{BASE}/users/info", {"json": edited}, method="POST")
+    second_list_of_users(clockify, {"json": edited})
 
     assert changes(connection.sync()) == ["+a", "+b", "+c"]
-    (request,) = clockify.sent("/users/info")
+    _, _, request = clockify.sent("/users/info")
     assert sorted(request.json()["accountStatuses"]) == [
         "ACTIVE",
         "DELETED",

@@ -21,6 +21,7 @@ from airbyte_cdk.sources.types import StreamSlice, StreamState
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_clockify.adaptations import Adaptations
 from source_clockify.change_tracking.kinds import TRACKED, Kind, SingleRead, Traits
 from source_clockify.refusals import collecting, current_notes
 
@@ -292,10 +293,12 @@ class Lookups:
 
     Args:
         streams: the streams beside, by name.
+        adaptations: the forms of requests that the server refuses.
     """
 
-    def __init__(self, streams: Mapping[str, AbstractStream]) -> None:
+    def __init__(self, streams: Mapping[str, AbstractStream], adaptations: Adaptations) -> None:
         self._streams = streams
+        self._adaptations = adaptations
         self._broken: set[tuple[str, ...]] = set()
         self._lock = threading.Lock()
 
@@ -363,7 +366,11 @@ class Lookups:
         asked = StreamSlice(partition=partition, cursor_slice=window or {})
         rows: list[dict[str, Any]] = []
         outer = current_notes()
-        with asking([asked]), collecting(on_wait=outer.on_wait if outer else None) as notes:
+        on_wait = outer.on_wait if outer else None
+        with (
+            asking([asked]),
+            collecting(on_wait=on_wait, adaptations=self._adaptations) as notes,
+        ):
             try:
                 for part in self._streams[name].generate_partitions():
                     rows += [dict(record.data) for record in part.read()]
