@@ -5,6 +5,7 @@ listing that arrived cut off would otherwise be answered from the cache with the
 """
 
 import json
+import re
 from typing import Any, NoReturn
 
 import orjson
@@ -21,6 +22,8 @@ _PROBLEM = "_clockify_problem"
 _CHUNK_BYTES = 64 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_SAME_BRACKETS = bytes.maketrans(b"{}", b"[]")
 # Digits become 0, what may stand before a number becomes a colon, all else x.
 _NUMBERS = bytes(
     ord("0") if 48 <= code <= 57 else ord(":") if code in b":,[- \t\r\n" else ord("x")
@@ -148,12 +151,17 @@ def _decode(content: bytes) -> tuple[Any, bool]:
 def levels_of(content: bytes) -> int:
     """Return how deep the brackets of a JSON text are nested, at most `MOST_LEVELS` + 1.
 
-    Brackets within strings can hide levels, but never add any below the limit.
+    Below the limit it is an estimate, since brackets within strings count too.
     """
-    brackets = content.translate(None, _NO_BRACKETS)
+    levels = _estimate_levels(content)
+    return levels if levels <= MOST_LEVELS else _estimate_levels(_STRING.sub(b"", content))
+
+
+def _estimate_levels(content: bytes) -> int:
+    brackets = content.translate(_SAME_BRACKETS, _NO_BRACKETS)
     levels = 0
     while levels <= MOST_LEVELS:
-        inner = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        inner = brackets.replace(b"[]", b"")
         if len(inner) == len(brackets):
             break
         brackets = inner

@@ -241,8 +241,7 @@ def _with_both_requests(stream: Mapping[str, Any]) -> dict[str, Any]:
         "requester": {**requester, "request_body": {**requester["request_body"], "value": value}},
         "record_selector": {
             "$ref": "#/definitions/record_selector",
-            "extractor": _component("CustomRecordExtractor", "pagination.PageExtractor"),
-            "record_filter": _component("CustomRecordFilter", "users.MembersOfPass"),
+            "extractor": _component("CustomRecordExtractor", "users.UsersExtractor"),
         },
     }
     return {**stream, "retriever": retriever}

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from airbyte_cdk.sources.declarative.extractors.record_filter import RecordFilter
-from airbyte_cdk.sources.types import StreamSlice, StreamState
+import requests
 
-from source_clockify.pagination import ObedientPagination, Page, is_last_page
+from source_clockify.adaptations import workspace_of
+from source_clockify.pagination import ObedientPagination, Page, PageExtractor, is_last_page
 from source_clockify.refusals import Gap, current_notes
 
 # What Clockify's listings grant; a server that refuses it to the search is asked for the listing.
@@ -60,32 +60,23 @@ class UsersPagination(ObedientPagination):
 
 
 @dataclass
-class MembersOfPass(RecordFilter):
-    """Keeps the limited members of the second listing of users, and everybody of any other.
+class UsersExtractor(PageExtractor):
+    """Takes the users of a page; of the second listing the limited members only.
 
     A server that ignores the filter lists everybody twice, and does not show who is missing.
     """
 
-    def filter_records(
-        self,
-        records: Iterable[Mapping[str, Any]],
-        stream_state: StreamState,
-        stream_slice: StreamSlice | None = None,
-        next_page_token: Mapping[str, Any] | None = None,
-    ) -> Iterable[Mapping[str, Any]]:
-        token = (next_page_token or {}).get("next_page_token")
-        if not token or token["statuses"] != [LIMITED]:
-            yield from records
-            return
-        for record in records:
-            if record.get("status") == LIMITED:
-                yield record
-            elif stream_slice:
-                _note_ignored_filter(stream_slice["workspace_id"])
+    def extract_records(self, response: requests.Response) -> Iterable[Mapping[str, Any]]:
+        is_second = f"account-statuses={LIMITED}" in response.url
+        for row in super().extract_records(response):
+            if not is_second or row.get("status") == LIMITED:
+                yield row
+            else:
+                _note_ignored_filter(response.request)
 
 
-def _note_ignored_filter(workspace_id: str) -> None:
+def _note_ignored_filter(request: requests.PreparedRequest) -> None:
     notes = current_notes()
     if notes is not None:
         message = "Limited members may be missing, because this server ignores the filter for them."
-        notes.gaps[Gap(workspace_id, message)] = None
+        notes.gaps[Gap(workspace_of(request), message)] = None
