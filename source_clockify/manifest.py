@@ -78,9 +78,7 @@ def with_python_components(
             definitions[name] = _with_obedient_paging(definition)
     for name in EVENT_PAGINATORS:
         definitions[name] = _with_strategy(manifest["definitions"][name], "EventPagination")
-    definitions["event_extractor"] = _component(
-        "CustomRecordExtractor", "pagination.EventExtractor"
-    )
+    definitions["event_extractor"] = _component("CustomRecordExtractor", "pagination.PageExtractor")
     definitions["users_stream"] = _with_both_requests(definitions["users_stream"])
     definitions["counted_strategy"] = _strategy(
         manifest["definitions"]["counted_strategy"], "CountedPagination"
@@ -243,6 +241,7 @@ def _with_both_requests(stream: Mapping[str, Any]) -> dict[str, Any]:
         "requester": {**requester, "request_body": {**requester["request_body"], "value": value}},
         "record_selector": {
             "$ref": "#/definitions/record_selector",
+            "extractor": _component("CustomRecordExtractor", "pagination.PageExtractor"),
             "record_filter": _component("CustomRecordFilter", "users.MembersOfPass"),
         },
     }

@@ -5,6 +5,7 @@ short pages all the time, and what follows them would be lost.
 """
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass
 from hashlib import blake2b
@@ -34,6 +35,8 @@ OVERLAP = DAY
 # The last end of a window that has a year of four digits; the first is in 1970.
 _LAST_END = (second_of("9999-12-30T00:00:00Z") or 0) - OVERLAP
 
+_PAGE_NUMBER = re.compile(r"(?<=[?&])page=\d+")
+
 # How often a listing that shrinks while it is read is read from its beginning.
 _MOST_RESTARTS = 3
 
@@ -49,11 +52,6 @@ def is_last_page(response: requests.Response, rows: int, page_size: int | None) 
     if header in ("true", "false"):
         return header == "true"
     return page_size is not None and rows < page_size
-
-
-def hash_of(response: requests.Response) -> bytes:
-    """Return a hash of a body, to notice a server that repeats a page."""
-    return blake2b(response.content, digest_size=16).digest()
 
 
 @dataclass(frozen=True)
@@ -107,14 +105,14 @@ class EventPagination(ObedientPagination):
     """Page numbers until an empty page, whatever its size.
 
     Event logs may be filtered after they were cut into pages, so a short page says nothing. A
-    server that ignores the page number repeats its only page, of which `EventExtractor` takes no
+    server that ignores the page number repeats its only page, of which `PageExtractor` takes no
     rows.
     """
 
     def token_after(self, page: Page) -> Any | None:
         if page.rows > 0:
             return self.number_after(page)
-        sent = len(events_in(decoded_body(page.response)))
+        sent = len(rows_in(decoded_body(page.response)))
         if self._page_size is not None and sent >= self._page_size:
             raise AirbyteTracedException(
                 message=(
@@ -127,8 +125,8 @@ class EventPagination(ObedientPagination):
 
 
 @dataclass
-class EventExtractor(RecordExtractor):
-    """Takes the events of a page, none of one that repeats the page before it."""
+class PageExtractor(RecordExtractor):
+    """Takes the rows of a page, none of one that repeats the page before it."""
 
     parameters: InitVar[Mapping[str, Any]]
 
@@ -136,16 +134,22 @@ class EventExtractor(RecordExtractor):
 
     def extract_records(self, response: requests.Response) -> Iterable[Mapping[str, Any]]:
         notes = current_notes()
-        body = hash_of(response)
-        if notes is not None and notes.last_event_page == body:
+        page = hash_of_page(response)
+        if notes is not None and notes.last_page == page:
             return
         if notes is not None:
-            notes.last_event_page = body
-        yield from events_in(decoded_body(response))
+            notes.last_page = page
+        yield from rows_in(decoded_body(response))
 
 
-def events_in(body: Any) -> list[Mapping[str, Any]]:
-    """Return the events of a bare list, or of an object that holds them under `response`."""
+def hash_of_page(response: requests.Response) -> bytes:
+    """Return a hash of a body and of what was asked for, but for the number of the page."""
+    asked_for = _PAGE_NUMBER.sub("", response.url).encode()
+    return blake2b(asked_for + b"\0" + response.content, digest_size=16).digest()
+
+
+def rows_in(body: Any) -> list[Mapping[str, Any]]:
+    """Return the rows of a bare list, or of an object that holds them under `response`."""
     found = body.get("response") if isinstance(body, dict) else body
     return found if isinstance(found, list) else []
 

@@ -59,7 +59,7 @@ class Notes:
         failures: errors of requests to parents that failed; None where a failure is raised at
             once because nothing else depends on the request.
         short: fewer rows came than the body announced.
-        last_event_page: a hash of the last page of events.
+        last_page: a hash of the page that was read last, to notice a server that repeats it.
         on_wait: called before this thread waits because Clockify's request limit is reached.
         adaptations: the forms of requests that the server refuses, shared by all threads.
     """
@@ -68,7 +68,7 @@ class Notes:
     gaps: dict[Gap, None] = field(default_factory=dict)
     failures: list[Exception] | None = None
     short: bool = False
-    last_event_page: bytes = b""
+    last_page: bytes = b""
     on_wait: Callable[[], None] | None = None
     adaptations: Adaptations | None = None
 

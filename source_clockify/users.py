@@ -11,11 +11,8 @@ from typing import Any, TypedDict
 from airbyte_cdk.sources.declarative.extractors.record_filter import RecordFilter
 from airbyte_cdk.sources.types import StreamSlice, StreamState
 
-from source_clockify.pagination import ObedientPagination, Page, hash_of, is_last_page
+from source_clockify.pagination import ObedientPagination, Page, is_last_page
 from source_clockify.refusals import Gap, current_notes
-
-# What a page holds if no size is asked for.
-DEFAULT_PAGE_SIZE = 50
 
 # What Clockify's listings grant; a server that refuses it to the search is asked for the listing.
 LARGEST_PAGE = 5000
@@ -31,12 +28,10 @@ class UsersToken(TypedDict):
     Attributes:
         page: its number.
         statuses: the account statuses.
-        body_before: a hash of the page before it.
     """
 
     page: int
     statuses: list[str]
-    body_before: bytes
 
 
 @dataclass
@@ -44,8 +39,8 @@ class UsersPagination(ObedientPagination):
     """Pages of users, found by `POST /users/info` or listed by `GET /users`.
 
     The search announces neither the last page nor a number, and its largest page is documented
-    nowhere. So only a page below its default size is certainly the last. The listing is followed
-    by a second one of the limited members, which it leaves out (see adaptations.py).
+    nowhere, so only an empty page proves that all were read. The listing is followed by a second
+    one of the limited members, which it leaves out (see adaptations.py).
     """
 
     @property
@@ -56,15 +51,12 @@ class UsersPagination(ObedientPagination):
         token: UsersToken | None = page.token
         statuses = token["statuses"] if token else list(ACCOUNT_STATUSES)
         is_search = page.response.request.method == "POST"
-        largest = DEFAULT_PAGE_SIZE if is_search else self._page_size
-        body = hash_of(page.response)
-        is_repeated = token is not None and token["body_before"] == body
-        if not is_repeated and not is_last_page(page.response, page.rows, largest):
-            number = token["page"] + 1 if token else 2
-            return UsersToken(page=number, statuses=statuses, body_before=body)
+        largest = None if is_search else self._page_size
+        if not is_last_page(page.response, page.rows, largest):
+            return UsersToken(page=token["page"] + 1 if token else 2, statuses=statuses)
         if is_search or statuses == [LIMITED]:
             return None
-        return UsersToken(page=1, statuses=[LIMITED], body_before=b"")
+        return UsersToken(page=1, statuses=[LIMITED])
 
 
 @dataclass

@@ -85,6 +85,24 @@ def test_an_empty_list_gives_no_record_and_no_error(clockify: Clockify, stream: 
     assert len(clockify.sent_for(stream)) == 1
 
 
+def test_users_are_asked_for_until_a_page_is_empty_or_repeated(clockify: Clockify) -> None:
+    """The search has no Last-Page, and its largest page is unknown."""
+    clockify.workspaces()
+    users = [{"id": str(number)} for number in range(7)]
+    clockify.listing("users", users, at_most=3, last_page="absent")
+
+    assert ids(read_ok("users")) == [str(number) for number in range(7)]
+    assert [each.json()["page"] for each in clockify.sent_for("users")] == [1, 2, 3, 4]
+
+
+def test_a_server_that_ignores_the_page_of_users_lists_each_once(clockify: Clockify) -> None:
+    clockify.workspaces()
+    clockify.answer(path_of("users"), {"json": [{"id": str(number)} for number in range(7)]})
+
+    assert len(records(read_ok("users"))) == 7
+    assert len(clockify.sent_for("users")) == 2
+
+
 def test_users_are_asked_for_with_every_status_because_the_default_hides_some(
     clockify: Clockify,
 ) -> None:

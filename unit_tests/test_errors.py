@@ -649,7 +649,8 @@ def test_an_answer_that_is_not_the_data_is_retried(
     """A broken answer must not stay in the cache that serves the parents either."""
     clockify.workspaces()
     good = rows_of(stream, 2)
-    clockify.serve_responses(stream, NOT_DATA[body], NOT_DATA[body], {"json": good})
+    whole = {"json": good, "headers": {"Last-Page": "true"}}
+    clockify.serve_responses(stream, NOT_DATA[body], NOT_DATA[body], whole)
 
     output = read_ok(stream)
 

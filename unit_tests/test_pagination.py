@@ -108,7 +108,9 @@ def test_without_the_header_a_short_page_is_the_last(clockify: Clockify, group: 
 
     assert counted(group, output) == dict.fromkeys(group, (7, 7))
     assert {stream: sent_pages(clockify, stream) for stream in group} == {
-        stream: [1] for stream in group
+        # The largest page of the search for users is unknown, so a short one may be a cut one.
+        stream: [1, 2] if stream == "users" else [1]
+        for stream in group
     }
 
 
