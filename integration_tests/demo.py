@@ -57,7 +57,7 @@ SHOWN = (
 # The request that each stream sends, by the end of its path.
 PATHS = {
     "workspaces": r"/workspaces",
-    "users": r"/users",
+    "users": r"/users/info",
     "member_profiles": r"/member-profile/\w+",
     "user_groups": r"/user-groups",
     "clients": r"/clients",
