@@ -100,9 +100,9 @@ def free_plan_advice(config: Mapping[str, Any], workspaces: Sequence[Mapping[str
     """Return how many requests and hours the suggested streams take at 30 requests an hour."""
     users = sum(_users_of(workspace) for workspace in workspaces)
     reports = sum(_report_windows(config, workspace) for workspace in workspaces)
-    # users, user_groups, clients, projects, tasks and tags of each workspace, and the list of
-    # workspaces itself.
-    listings = 6 * len(workspaces) + 1
+    # users (twice, see `UsersPagination`), user_groups, clients, projects, tasks and tags of each
+    # workspace, and the list of workspaces itself.
+    listings = 7 * len(workspaces) + 1
     total = listings + users
     hours = pendulum.duration(hours=math.ceil(total / FREE_REQUESTS_PER_HOUR))
     advice = (

@@ -250,7 +250,7 @@ def test_the_free_plan_is_told_how_many_requests_and_hours_a_sync_takes(
     result = check(config(plan="free"))
 
     assert result.succeeded
-    assert "27 requests" in result.logs
+    assert "28 requests" in result.logs
     assert "1 hour." in result.logs
     assert "detailed_report instead" not in result.logs
 
@@ -263,7 +263,7 @@ def test_above_twenty_users_the_free_plan_is_recommended_the_report(
 
     result = check(config(plan="free", start_date="2026-11-01T00:00:00Z"))
 
-    assert "67 requests" in result.logs
+    assert "68 requests" in result.logs
     assert "3 hours" in result.logs
     assert "Select detailed_report instead of time_entries" in result.logs
     assert "2 requests in the first sync and 2 in a later one" in result.logs

@@ -24,6 +24,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_clockify.adaptations import Adaptations
 from source_clockify.change_tracking.kinds import TRACKED, Kind, SingleRead, Traits
 from source_clockify.refusals import collecting, current_notes
+from source_clockify.users import ACCOUNT_STATUSES
 
 logger = logging.getLogger("airbyte")
 
@@ -138,7 +139,7 @@ def _read_as_listed(
         if traits.kind is Kind.MEMBERSHIP:
             yield _some_entries(stream, f"{name} {ENTRIES_BY_ID}", definitions)
         if name == "users":
-            yield _users_of_any_status(stream, definitions)
+            yield _users_of_any_status(stream)
         if name == "expenses":
             yield _expenses_of_a_user(stream)
 
@@ -166,47 +167,22 @@ def _some_entries(
     return {**_transformed_as(stream, name), "retriever": _retriever(requester)}
 
 
-def _users_of_any_status(
-    users: Mapping[str, Any], definitions: Mapping[str, Any]
-) -> dict[str, Any]:
+def _users_of_any_status(users: Mapping[str, Any]) -> dict[str, Any]:
     """Return the list of all users that Clockify knows in a workspace, in the shape of `users`."""
-    listing = definitions["listing_paginator"]
+    retriever = users["retriever"]
+    requester = retriever["requester"]
+    statuses = [*ACCOUNT_STATUSES, "DELETED", "LIMITED_DELETED"]
+    value = {**requester["request_body"]["value"], "accountStatuses": statuses}
     requester = {
-        **definitions["child_listing_requester"],
-        "http_method": "POST",
-        "url": f"{_WORKSPACE}/users/info",
-        "request_body": {
-            "type": "RequestBodyJsonObject",
-            "value": {
-                "accountStatuses": [
-                    "ACTIVE",
-                    "PENDING_EMAIL_VERIFICATION",
-                    "NOT_REGISTERED",
-                    "LIMITED",
-                    "DELETED",
-                    "LIMITED_DELETED",
-                ],
-                "status": "ALL",
-                "memberships": "WORKSPACE",
-                "includeRoles": True,
-                "sortColumn": "ID",
-                "sortOrder": "ASCENDING",
-            },
-        },
-    }
-    paginator = {
-        **listing,
-        "page_token_option": _in_body("page"),
-        "page_size_option": _in_body("pageSize"),
+        **requester,
+        "use_cache": False,
+        "request_body": {**requester["request_body"], "value": value},
     }
     return {
-        **_transformed_as(users, f"users {SECOND_LIST}"),
-        "retriever": {**_retriever(requester), "paginator": paginator},
+        **users,
+        "name": f"users {SECOND_LIST}",
+        "retriever": {**retriever, "requester": requester, "partition_router": _ASKED},
     }
-
-
-def _in_body(name: str) -> dict[str, Any]:
-    return {"type": "RequestOption", "inject_into": "body_json", "field_path": [name]}
 
 
 def _expenses_of_a_user(expenses: Mapping[str, Any]) -> dict[str, Any]:
