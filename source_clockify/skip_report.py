@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from source_clockify.refusals import Notes
 
@@ -11,18 +11,20 @@ logger = logging.getLogger("airbyte")
 
 
 class SkipReport:
-    """Collects, by workspace and stream, what is left out. Worker threads share it under its lock.
+    """Collects, by workspace and stream, what is left out. Worker threads share it under its lock."""
 
-    Args:
-        names: the names of the workspaces by id, as far as they are known.
-    """
-
-    def __init__(self, names: Mapping[str, str] | None = None) -> None:
-        self._names = dict(names or {})
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._selected: Collection[str] | None = None
         self._lock = threading.Lock()
         self._skipped: dict[str, dict[str, str]] = defaultdict(dict)
         self._parts: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         self._gaps: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+
+    def select(self, streams: Collection[str]) -> None:
+        """Leave out of the warnings what is read for other streams only."""
+        with self._lock:
+            self._selected = frozenset(streams)
 
     def name_workspaces(self, names: Mapping[str, str]) -> None:
         """Add names of workspaces by id."""
@@ -58,10 +60,19 @@ class SkipReport:
         """Log one warning for each workspace of which something is left out."""
         with self._lock:
             for workspace_id in sorted({*self._skipped, *self._parts, *self._gaps}):
-                logger.warning("%s", self._sentence(workspace_id))
+                sentence = self._sentence(workspace_id)
+                if sentence:
+                    logger.warning("%s", sentence)
+
+    def _is_selected(self, stream: str) -> bool:
+        return self._selected is None or stream in self._selected
 
     def _sentence(self, workspace_id: str) -> str:
-        skipped = self._skipped.get(workspace_id, {})
+        skipped = {
+            stream: reason
+            for stream, reason in self._skipped.get(workspace_id, {}).items()
+            if self._is_selected(stream)
+        }
         parts: dict[str, list[str]] = defaultdict(list)
         streams_by_reason: dict[str, list[str]] = defaultdict(list)
         for stream, reason in skipped.items():
@@ -71,16 +82,18 @@ class SkipReport:
                 f"{', '.join(streams)} ({reason.removesuffix('.')})"
             )
         for stream, messages in self._parts.get(workspace_id, {}).items():
-            if stream not in skipped:
+            if stream not in skipped and self._is_selected(stream):
                 parts["A part of these streams is skipped"].append(
                     f"{stream} (refused requests: {len(messages)}, such as: "
                     f"{messages[0].removesuffix('.')})"
                 )
         for stream, messages in self._gaps.get(workspace_id, {}).items():
-            if stream not in skipped:
+            if stream not in skipped and self._is_selected(stream):
                 parts["These streams are incomplete"].append(
                     f"{stream} ({' '.join(messages).removesuffix('.')})"
                 )
+        if not parts:
+            return ""
         name = self._names.get(workspace_id)
         workspace = f"Workspace {workspace_id}" + (f" ({name})" if name else "")
         details = " ".join(f"{kind}: {'; '.join(each)}." for kind, each in parts.items())

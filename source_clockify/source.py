@@ -179,6 +179,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         streams, beside, context = self._all_streams()
         selected = {stream.stream.name for stream in catalog.streams}
         workspaces = read_ahead(streams, self._parents_to_read(selected))
+        self._report.select(selected)
         self._report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
         context.history.know(workspaces)
         gaps: set[tuple[str, str]] = set()

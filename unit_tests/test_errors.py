@@ -214,6 +214,7 @@ def test_a_refused_parent_is_a_warning_for_the_stream_that_needs_it(clockify: Cl
     (warning,) = warnings(output)
     for part in (WORKSPACE, "time_entries (", "Access Denied"):
         assert part in warning
+    assert "users (" not in warning
 
 
 @pytest.mark.parametrize("status", [402, 403])
