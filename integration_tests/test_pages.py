@@ -33,7 +33,7 @@ PATHS = {
     "/workspaces/*/tags",
     "/workspaces/*/custom-fields",
     "/workspaces/*/user/*/time-entries",
-    "/workspaces/*/users",
+    "/workspaces/*/users/info",
 }
 # Neither a header nor a count tells the end of these: only a page shorter than asked for.
 UNTOLD = (
@@ -104,7 +104,7 @@ def test_without_the_last_page_header_a_full_page_is_followed_by_one_more_reques
     assert_complete(output, server, streams, largest)
     assert counted(requests) == {
         "/workspaces/*/tags": 2,
-        "/workspaces/*/users": 1,
+        "/workspaces/*/users/info": 1,
         "/workspaces/*/user/*/time-entries": 2,
     }
 

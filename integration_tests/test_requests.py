@@ -27,10 +27,11 @@ DAY = 86_400
 # Where the reports of an account begin that names neither its workspaces nor a start date.
 REPORTS_BEGIN = date(2000, 1, 1)
 
-# The largest page that Clockify documents; 50, its default, where it documents none, and 200 for
-# the attendance report, of which larger pages were seen to be cut.
+# The largest page that Clockify documents, and for the search for users that of its listings; 50,
+# its default, where it documents none, and 200 for the attendance report, of which larger pages
+# were seen to be cut.
 LARGEST_PAGE = {
-    "/workspaces/*/users": 5000,
+    "/workspaces/*/users/info": 5000,
     "/workspaces/*/user-groups": 5000,
     "/workspaces/*/clients": 5000,
     "/workspaces/*/projects": 5000,
@@ -69,14 +70,17 @@ UNPAGED = {
     "/workspaces/*/reports/summary",
     "/workspaces/*/reports/weekly",
 }
-# Neither a header nor a count tells the end of these, so a full page is followed by another.
-UNTOLD = {
-    "/workspaces/*/webhooks/*/logs",
-    "/workspaces/*/audit-log",
-    "/workspaces/*/entities/created",
-    "/workspaces/*/entities/updated",
-    "/workspaces/*/entities/deleted",
-    "/workspaces/*/reports/attendance",
+# Neither a header nor a count announces their end, so a page of so many rows or more is followed
+# by another: the page size, the default page size where the server may serve no more, and a single
+# row where pages may be filtered after they were cut.
+FOLLOWED_FROM = {
+    "/workspaces/*/reports/attendance": 200,
+    "/workspaces/*/users/info": 50,
+    "/workspaces/*/webhooks/*/logs": 1,
+    "/workspaces/*/audit-log": 1,
+    "/workspaces/*/entities/created": 1,
+    "/workspaces/*/entities/updated": 1,
+    "/workspaces/*/entities/deleted": 1,
 }
 # The longest window of an event feed that is sure to be answered.
 AUDIT_LOG_WINDOW = 30 * DAY
@@ -86,16 +90,20 @@ CHANGE_WINDOW = 29 * DAY
 def pages(path: str, rows: int) -> int:
     """The fewest requests that read so many rows of a path."""
     size = LARGEST_PAGE[path]
-    return rows // size + 1 if path in UNTOLD else max(1, -(-rows // size))
+    if path not in FOLLOWED_FROM:
+        return max(1, -(-rows // size))
+    full, rest = divmod(rows, size)
+    return full + (2 if rest >= FOLLOWED_FROM[path] else 1)
 
 
 def fewest(sandbox: Sandbox, requests: list[JSON], first_day: date | None = None) -> Counter[str]:
     """The fewest requests that read the whole account, by path.
 
     A listing takes one for each page, children take one for each parent and page, a report or a
-    feed takes one for each window and page. Reports begin with `first_day`; without one their
-    windows are those of all accounts, less those that end before the workspace was made.
-    `requests` are those of the sync, which say at which second the event feeds begin and end.
+    feed takes one for each window and page, the audit log separately for Clockify's own events and
+    for all others. Reports begin with `first_day`; without one their windows are those of all
+    accounts, less those that end before the workspace was made. `requests` are those of the sync,
+    which say at which second the event feeds begin and end.
     """
     found = Counter({"/workspaces": 1})
     for workspace in (each["id"] for each in sandbox.workspaces):
@@ -106,7 +114,7 @@ def fewest(sandbox: Sandbox, requests: list[JSON], first_day: date | None = None
 
 
 LISTINGS = {
-    "users": "/users",
+    "users": "/users/info",
     "user_groups": "/user-groups",
     "clients": "/clients",
     "projects": "/projects",
@@ -204,7 +212,10 @@ def _fewest_events(sandbox: Sandbox, workspace: str, requests: list[JSON]) -> Co
             if stream == "audit_log":
                 moments = [parse_instant(row["timestamp"]) for row in rows]
                 rows = [row for row, at in zip(rows, moments, strict=True) if first <= at <= last]
-            found[path] += pages(path, len(rows))
+                by_clockify = sum(1 for row in rows if row["userId"] == "SYSTEM")
+                found[path] += pages(path, by_clockify) + pages(path, len(rows) - by_clockify)
+            else:
+                found[path] += pages(path, len(rows))
             first = last
     return found
 
@@ -241,7 +252,9 @@ def test_every_page_of_every_listing_is_fetched_exactly_once(
     requests = full_sync[1]
     wanted = fewest(sandbox, requests)
     assert counted(requests) == wanted
-    assert wanted["/workspaces/*/users"] == wanted["/workspaces/*/projects"] == 1
+    # Sixty users are more than a page of the default size, so whether more follow is asked.
+    assert wanted["/workspaces/*/users/info"] == 2
+    assert wanted["/workspaces/*/projects"] == 1
     assert wanted["/workspaces/*/member-profile/*"] == USERS
     assert wanted["/workspaces/*/user/*/time-entries"] == USERS
     assert wanted["/workspaces/*/projects/*/tasks"] == PROJECTS
@@ -346,7 +359,7 @@ def test_the_free_plan_reads_all_tasks_with_one_request_of_its_own(sandbox: Sand
     assert_complete(output, sandbox, streams)
     assert counted(requests) == {
         "/workspaces": 1,
-        "/workspaces/*/users": 1,
+        "/workspaces/*/users/info": 2,
         "/workspaces/*/user-groups": 1,
         "/workspaces/*/clients": 1,
         "/workspaces/*/projects": 2,
@@ -368,7 +381,7 @@ def test_each_of_several_workspaces_is_listed_once(fresh_sandbox: Sandbox, named
     assert counted(requests)["/workspaces"] == (0 if named else 1)
     asked = Counter(request["path"] for request in requests)
     for workspace in workspaces:
-        assert asked[f"/workspaces/{workspace}/users"] == 1
+        assert asked[f"/workspaces/{workspace}/users/info"] == 1
         assert asked[f"/workspaces/{workspace}/projects"] == 1
         assert asked[f"/workspaces/{workspace}"] == 0
     assert max(asked.values()) == 1
