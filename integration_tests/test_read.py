@@ -33,6 +33,7 @@ from integration_tests.truth import (
     expected,
     monday_of,
     today,
+    with_path,
     without_ordinals,
     without_tracking,
 )
@@ -160,47 +161,78 @@ def gates(sandbox: Sandbox) -> set[tuple[str, str]]:
     }
 
 
-def assert_one_warning_for_each(
-    warnings: list[str], gated: set[tuple[str, str]], reason: str
-) -> None:
-    """AssertionError unless each stream and workspace has one warning, and there is no other."""
-    begin = re.compile(r"(\w+): workspace (\w+) .*is skipped, the others are read\. ")
-    # Where reports begin is another matter.
-    other = re.compile(r".* begins? on \d{4}-\d\d-\d\d, (when|its first)")
-    found = [(begin.match(text), text) for text in warnings if not other.match(text)]
-    assert Counter(match and match.groups() for match, _ in found) == dict.fromkeys(gated, 1)
-    for match, text in found:
-        assert match
-        assert re.search(reason, text[match.end() :])
+def reported_skips(warnings: list[str]) -> dict[tuple[str, str], str]:
+    """The reasons by stream and workspace; AssertionError unless a workspace has one warning.
+
+    There must be no other warning but those that tell where reports begin.
+    """
+    found: dict[tuple[str, str], str] = {}
+    workspaces = []
+    for text in warnings:
+        if re.match(r".* begins? on \d{4}-\d\d-\d\d, (when|its first)", text):
+            continue
+        report = re.fullmatch(
+            r"Workspace (\w{24})(?: \([^)]+\))?: These streams are skipped: (.+)\. "
+            r"Everything else is read\.",
+            text,
+        )
+        assert report, text
+        workspaces.append(report[1])
+        for group in re.split(r"; (?=[a-z_]+(?:, [a-z_]+)* \()", report[2]):
+            streams, _, reason = group.removesuffix(")").partition(" (")
+            for stream in streams.split(", "):
+                assert (stream, report[1]) not in found
+                found[stream, report[1]] = reason
+    assert len(workspaces) == len(set(workspaces))
+    return found
 
 
-def test_what_a_plan_lacks_is_one_warning_for_each_stream_and_workspace(
+def test_what_a_plan_lacks_is_one_warning_for_each_workspace(
     outputs: dict[Layer, Output], sandbox: Sandbox
 ) -> None:
     warnings = outputs[CONNECTOR].warnings()
-    assert_one_warning_for_each(warnings, gates(sandbox), f"Its plan .* lacks .*{NEEDED_PLAN}")
-    (fields,) = [text for text in warnings if text.startswith("custom_fields")]
-    assert "Its plan FREE lacks CUSTOM_FIELDS. Custom fields need the Pro plan or higher." in fields
+    skips = reported_skips(warnings)
+    assert skips.keys() == gates(sandbox)
+    for key, reason in skips.items():
+        assert re.fullmatch(rf"Its plan \w+ lacks [A-Z_]+\. .*{NEEDED_PLAN}.*", reason), key
+    pro, _, free = (each["id"] for each in sandbox.workspaces)
+    assert {workspace for _, workspace in skips} == {pro, free}
+    assert skips["custom_fields", free] == (
+        "Its plan FREE lacks CUSTOM_FIELDS. Custom fields need the Pro plan or higher"
+    )
+    assert skips["audit_log", pro].startswith("Its plan PRO_YEAR_2021 lacks AUDIT_LOG. ")
+    names = {each["id"]: each["name"] for each in outputs[CONNECTOR].records["workspaces"]}
+    for workspace in (pro, free):
+        assert any(f"Workspace {workspace} ({names[workspace]}): " in text for text in warnings)
 
 
-def test_what_clockify_refuses_is_one_warning_for_each_stream(sandbox: Sandbox) -> None:
+def test_what_clockify_refuses_is_one_warning_for_its_workspace(sandbox: Sandbox) -> None:
     free = sandbox.workspaces[2]["id"]
     gated = {(stream, workspace) for stream, workspace in gates(sandbox) if workspace == free}
     streams = [stream for stream, _ in gated]
     output = read(CONNECTOR, config_of(sandbox, workspace_ids=[free]), streams, in_process=True)
     assert_complete(output, sandbox, streams, [free])
     assert not any(output.records.values())
-    assert_one_warning_for_each(output.warnings(), gated, f"Access Denied.*{NEEDED_PLAN}")
+    skips = reported_skips(output.warnings())
+    assert skips.keys() == gated
+    for (stream, _), reason in skips.items():
+        assert re.search(f": {refusal_of(stream)}\\. .*{NEEDED_PLAN}", reason), stream
+
+
+def refusal_of(stream: str) -> str:
+    """What Clockify says to a workspace whose plan lacks a stream."""
+    return "Forbidden" if stream == "audit_log" else "Access Denied"
 
 
 def test_the_manifest_alone_says_what_a_plan_lacks_in_its_log(
     outputs: dict[Layer, Output], sandbox: Sandbox
 ) -> None:
     streams = load_manifest()["definitions"]
-    said = [text for _, text in outputs[MANIFEST_ALONE].logs if "Access Denied" in text]
+    said = [text for _, text in outputs[MANIFEST_ALONE].logs]
     for stream, workspace in gates(sandbox):
         needs = streams[f"{PARENTS.get(stream, stream)}_stream"]["$parameters"]["needs"]
-        assert any(workspace in text and needs in text for text in said), stream
+        wanted = (f"/workspaces/{workspace}/", refusal_of(stream), needs)
+        assert any(all(part in text for part in wanted) for text in said), stream
 
 
 # Secrets
@@ -376,9 +408,16 @@ def test_an_addon_token_reads_its_workspace(sandbox: Sandbox, layer: Layer) -> N
         assert output.statuses[stream] == "COMPLETE"
         assert not output.records[stream]
     if layer is CONNECTOR:
-        closed = {(stream, wanted[0]) for stream in CLOSED_TO_ADDONS}
-        assert_one_warning_for_each(output.warnings(), closed, "scope|Enterprise plan")
-    assert {request["auth"] for request in sandbox.requests()} == {"addon_token"}
+        skips = reported_skips(output.warnings())
+        assert skips.keys() == {(stream, wanted[0]) for stream in CLOSED_TO_ADDONS}
+        for stream in ("webhooks", "webhook_logs"):
+            assert "Give the add-on this scope" in skips[stream, wanted[0]]
+        assert skips["audit_log", wanted[0]] == (
+            "Clockify lets no add-on read the audit log. Use an API key (credentials.api_key)"
+        )
+    requests = sandbox.requests()
+    assert {request["auth"] for request in requests} == {"addon_token"}
+    assert with_path(requests, "/workspaces/*/audit-log") == []
 
 
 @each_layer
