@@ -70,18 +70,18 @@ UNPAGED = {
     "/workspaces/*/reports/summary",
     "/workspaces/*/reports/weekly",
 }
-# Neither a header nor a count announces their end, so a page of so many rows or more is followed
-# by another: the page size, the default page size where the server may serve no more, and a single
-# row where pages may be filtered after they were cut.
-FOLLOWED_FROM = {
-    "/workspaces/*/reports/attendance": 200,
-    "/workspaces/*/users/info": 50,
-    "/workspaces/*/webhooks/*/logs": 1,
-    "/workspaces/*/audit-log": 1,
-    "/workspaces/*/entities/created": 1,
-    "/workspaces/*/entities/updated": 1,
-    "/workspaces/*/entities/deleted": 1,
+# Only an empty page tells the end of these: the largest page is unknown, or pages may be filtered
+# after they were cut.
+UNTIL_EMPTY = {
+    "/workspaces/*/users/info",
+    "/workspaces/*/webhooks/*/logs",
+    "/workspaces/*/audit-log",
+    "/workspaces/*/entities/created",
+    "/workspaces/*/entities/updated",
+    "/workspaces/*/entities/deleted",
 }
+# Neither a header nor a count tells the end of this, so a full page is followed by another.
+UNTOLD = {"/workspaces/*/reports/attendance"}
 # The longest window of an event feed that is sure to be answered.
 AUDIT_LOG_WINDOW = 30 * DAY
 CHANGE_WINDOW = 29 * DAY
@@ -90,10 +90,10 @@ CHANGE_WINDOW = 29 * DAY
 def pages(path: str, rows: int) -> int:
     """The fewest requests that read so many rows of a path."""
     size = LARGEST_PAGE[path]
-    if path not in FOLLOWED_FROM:
-        return max(1, -(-rows // size))
-    full, rest = divmod(rows, size)
-    return full + (2 if rest >= FOLLOWED_FROM[path] else 1)
+    with_rows = -(-rows // size)
+    if path in UNTIL_EMPTY:
+        return with_rows + 1
+    return rows // size + 1 if path in UNTOLD else max(1, with_rows)
 
 
 def fewest(sandbox: Sandbox, requests: list[JSON], first_day: date | None = None) -> Counter[str]:
@@ -252,7 +252,7 @@ def test_every_page_of_every_listing_is_fetched_exactly_once(
     requests = full_sync[1]
     wanted = fewest(sandbox, requests)
     assert counted(requests) == wanted
-    # Sixty users are more than a page of the default size, so whether more follow is asked.
+    # One with all users, and the empty one after it.
     assert wanted["/workspaces/*/users/info"] == 2
     assert wanted["/workspaces/*/projects"] == 1
     assert wanted["/workspaces/*/member-profile/*"] == USERS
@@ -381,7 +381,8 @@ def test_each_of_several_workspaces_is_listed_once(fresh_sandbox: Sandbox, named
     assert counted(requests)["/workspaces"] == (0 if named else 1)
     asked = Counter(request["path"] for request in requests)
     for workspace in workspaces:
-        assert asked[f"/workspaces/{workspace}/users/info"] == 1
+        # The page of users and the empty one after it.
+        assert asked.pop(f"/workspaces/{workspace}/users/info") == 2
         assert asked[f"/workspaces/{workspace}/projects"] == 1
         assert asked[f"/workspaces/{workspace}"] == 0
     assert max(asked.values()) == 1
