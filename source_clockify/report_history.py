@@ -341,6 +341,12 @@ def creation_day(workspace_id: str) -> date:
     return date.fromisoformat(creation_time(workspace_id).to_date_string())
 
 
+def end_of_week(day: str) -> str:
+    """Return the day after the week of a day, which is what the weekly report is asked for."""
+    found = date.fromisoformat(day[:10])
+    return (found + timedelta(days=7 - found.weekday())).isoformat()
+
+
 def ends_before(stream_slice: Mapping[str, Any], day: date) -> bool:
     """Tell whether a report's window ends before a day."""
     return bool(stream_slice["end_time"] <= day.isoformat())

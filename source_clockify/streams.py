@@ -26,6 +26,7 @@ from source_clockify.refusals import collecting
 from source_clockify.report_history import (
     FIRST_DAY,
     ReportHistory,
+    end_of_week,
     ends_before,
     ends_before_workspace,
     rows_of_report,
@@ -228,7 +229,9 @@ class ClockifyPartition(WrappedPartition):
 
     def _precedes(self, history: ReportHistory) -> bool:
         """Tell whether a report's window lies before its history, or before nobody knows what."""
-        found = self.to_slice() or {}
+        found = dict(self.to_slice() or {})
+        if self.stream_name() == "weekly_report":
+            found["end_time"] = end_of_week(found["start_time"])
         if not ends_before_workspace(found):
             return False
         with (
