@@ -11,7 +11,7 @@ logger = logging.getLogger("airbyte")
 
 
 class SkipReport:
-    """Collects, by workspace and stream, what is left out. Worker threads share it under its lock."""
+    """What is left out of each workspace and stream; worker threads share it under its lock."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
