@@ -29,6 +29,7 @@ from unit_tests.clockify import (
     records,
     report_row,
     rows,
+    rows_of,
     statuses,
     warnings,
     workspace,
@@ -53,25 +54,43 @@ ABOUT_THE_PLAN = {"message": "Feature is not available on your plan"}
 # Not Clockify's ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (status, kind)
-        for status in (400, 401, 402, 403, 404, 405, 407, 451)
-        for kind in FOREIGN
-        # Without a body it is Clockify's answer for an unknown workspace.
-        if status != 404 or kind not in ("empty", "blank")
-    ],
+# A stream for each kind, so that one sync meets all of them.
+MEETING = dict(
+    zip(
+        FOREIGN,
+        (
+            "tags",
+            "clients",
+            "user_groups",
+            "custom_fields",
+            "time_entries_in_progress",
+            "tasks",
+            "time_entries",
+            "member_profiles",
+        ),
+        strict=True,
+    )
 )
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 407, 451])
 def test_a_refusal_that_is_not_clockifys_is_retried_and_loses_nothing(
-    clockify: Clockify, status: int, kind: str
+    clockify: Clockify, status: int
 ) -> None:
     clockify.workspaces()
-    clockify.serve_responses("tags", {"status_code": status, **FOREIGN[kind]}, LISTED)
+    # Without a body a 404 is Clockify's answer for an unknown workspace.
+    kinds = [kind for kind in FOREIGN if status != 404 or kind not in ("empty", "blank")]
+    for kind in kinds:
+        stream = MEETING[kind]
+        found: Any = rows_of(stream, 2) if stream != "member_profiles" else {"name": "Ada"}
+        whole = {"json": found, "headers": {"Last-Page": "true"}}
+        clockify.serve_responses(stream, {"status_code": status, **FOREIGN[kind]}, whole)
 
-    output = read_ok("tags")
+    output = read_ok(*(MEETING[kind] for kind in kinds))
 
-    assert len(records(output)) == 2
+    for kind in kinds:
+        number = 1 if MEETING[kind] == "member_profiles" else 2
+        assert len(records(output, MEETING[kind])) == number, kind
     assert warnings(output) == []
 
 
