@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ Rows = dict[str, dict[Key, JSON]]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Sandbox]:
-    options = {"users": 2, "entries": 4, "projects": 2, "tasks": 1, "days": 10}
+    options: dict[str, Any] = {"users": 2, "entries": 4, "projects": 2, "tasks": 1, "days": 10}
     with start(plan="ENTERPRISE", now=utc_text(int(NOW.timestamp())), **options) as sandbox:
         yield sandbox
 
@@ -69,7 +70,7 @@ def server() -> Iterator[Sandbox]:
 def strike(sandbox: Sandbox, kind: str, times: int | None, streams: Collection[str]) -> None:
     """Let the requests of streams fail."""
     for stream in streams:
-        action = (REFUSALS | NOT_CLOCKIFYS)[kind]
+        action = {**REFUSALS, **NOT_CLOCKIFYS}[kind]
         sandbox.fault(action, path=f".*{STRUCK[stream]}", times=times)
 
 
