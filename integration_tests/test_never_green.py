@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from integration_tests.airbyte import CONNECTOR, STREAMS, Output, config_of, key_of, read
+from integration_tests.airbyte import (
+    CONNECTOR,
+    MANIFEST_ALONE,
+    STREAMS,
+    Output,
+    config_of,
+    key_of,
+    read,
+)
 from integration_tests.consumer import Consumer, Key, comparable
 from integration_tests.demo import PATHS
 from integration_tests.frozen import Clock
@@ -210,6 +218,29 @@ def test_children_of_a_parent_that_somebody_else_answers_fail_with_it(
 ) -> None:
     output, _ = account.read_under(kind, FOR_EVER, CHILDREN, FAMILIES)
     assert output.statuses == dict.fromkeys(FAMILIES, "INCOMPLETE")
+
+
+# The manifest alone
+
+
+SOME = ("detailed_report", "expenses", "member_profiles", "tags", "time_entries")
+
+
+@each_other_fault
+@each_number
+def test_the_manifest_alone_takes_nobodys_refusal_for_clockifys(
+    account: Account, kind: str, times: int | None
+) -> None:
+    strike(account.sandbox, kind, times, SOME)
+    config = config_of(account.sandbox, start_date=START_DATE, workspace_ids=[account.workspace])
+    output = read(MANIFEST_ALONE, config, SOME, in_process=True)
+    if times is FOR_EVER:
+        assert output.statuses == dict.fromkeys(SOME, "INCOMPLETE")
+        return
+    for stream in SOME:
+        there = by_key(stream, expected(account.sandbox, stream, (), START_DATE))
+        whole = by_key(stream, output.records[stream]) == there
+        assert whole == (output.statuses[stream] == "COMPLETE"), stream
 
 
 # A later sync
