@@ -479,6 +479,7 @@ try:
     run()
 finally:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak //= 1024 if sys.platform == "darwin" else 1
     print(f"peak: {peak}", file=sys.stderr, flush=True)
 """
 
