@@ -1,7 +1,6 @@
 """Requests that a server refuses in one form and answers in another.
 
-The first refusal teaches the other form; from then on every request of that kind and workspace is
-sent in it.
+The first refusal teaches the other form; from then on every request of that path is sent in it.
 """
 
 import re
@@ -15,6 +14,10 @@ import orjson
 import requests
 
 from source_clockify.bodies import decoded_body, is_error
+
+LIMITED = "LIMITED"
+# The account statuses of the users that are read: all but deleted ones.
+ACCOUNT_STATUSES = ("ACTIVE", "PENDING_EMAIL_VERIFICATION", "NOT_REGISTERED", LIMITED)
 
 # The types of entity changes in Clockify's official documentation; newer servers know more.
 OFFICIAL_CHANGE_TYPES = (
@@ -61,16 +64,16 @@ CONSEQUENCES: Mapping[Adaptation, str] = {
 
 
 class Adaptations:
-    """The forms that were refused so far, by workspace. Worker threads share it under its lock."""
+    """The forms that were refused so far, by path. Worker threads share it under its lock."""
 
     def __init__(self) -> None:
         self._learned: set[tuple[Adaptation, str]] = set()
         self._lock = threading.Lock()
 
     def learn(self, adaptation: Adaptation, request: requests.PreparedRequest) -> None:
-        """Take note that the workspace of a request needs the other form."""
+        """Take note that the path of a request needs the other form."""
         with self._lock:
-            self._learned.add((adaptation, workspace_of(request)))
+            self._learned.add((adaptation, _path_of(request)))
 
     def apply(self, request: requests.PreparedRequest) -> Adaptation | None:
         """Change a request into the form that is known to be answered, and return which."""
@@ -78,8 +81,11 @@ class Adaptations:
         if adaptation is None:
             return None
         with self._lock:
-            if (adaptation, workspace_of(request)) not in self._learned:
-                return None
+            is_learned = (adaptation, _path_of(request)) in self._learned
+        if adaptation is Adaptation.LIST_USERS and _continues_listing(request):
+            is_learned = True
+        if not is_learned:
+            return None
         _CHANGE[adaptation](request)
         return adaptation
 
@@ -89,6 +95,7 @@ def adaptation_to(response: requests.Response) -> Adaptation | None:
     adaptation = _possible_adaptation(response.request)
     status = response.status_code
     if adaptation is Adaptation.LIST_USERS and status in (404, 405):
+        # Whoever answers so, the listing shows whether there are users.
         return adaptation
     refused = 403 if adaptation is Adaptation.HIDE_AMOUNTS else 400
     if adaptation is None or status != refused or not is_error(decoded_body(response)):
@@ -111,8 +118,28 @@ def _possible_adaptation(request: requests.PreparedRequest) -> Adaptation | None
         types = {value for name, value in parse_qsl(parts.query) if name == "type"}
         return Adaptation.OFFICIAL_CHANGE_TYPES if types - {*OFFICIAL_CHANGE_TYPES} else None
     if request.method == "POST" and parts.path.endswith(_USER_SEARCH):
-        return Adaptation.LIST_USERS
+        return Adaptation.LIST_USERS if _may_be_listed(request) else None
     return None
+
+
+def _may_be_listed(request: requests.PreparedRequest) -> bool:
+    """Tell a search that begins, or a listing that goes on, from what no listing can answer.
+
+    A search is not continued as a listing, whose pages differ; and the listing has no deleted
+    users.
+    """
+    body = _json_of(request)
+    begins = body.get("page") == 1 and body.get("accountStatuses") == list(ACCOUNT_STATUSES)
+    return begins or _continues_listing(request)
+
+
+def _continues_listing(request: requests.PreparedRequest) -> bool:
+    """Tell whether `UsersPagination` asks for a later page of a listing."""
+    return len(_json_of(request).get("accountStatuses", ACCOUNT_STATUSES)) < 2
+
+
+def _path_of(request: requests.PreparedRequest) -> str:
+    return urlsplit(str(request.url)).path
 
 
 def _json_of(request: requests.PreparedRequest) -> dict[str, Any]:

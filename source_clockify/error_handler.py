@@ -32,7 +32,6 @@ from source_clockify.bodies import (
     empty_body,
     error_text,
     is_error,
-    is_error_despite_success,
     is_too_large,
 )
 from source_clockify.plan_features import lacks_feature
@@ -222,16 +221,21 @@ def find_body_problem(body: Any, kind: str, envelope: str = "") -> str:
     """
     if kind == "envelope":
         held = body.get(envelope, "") if isinstance(body, dict) else ""
+        outer = held if isinstance(held, dict) else body
+        counted = outer.get("count") if isinstance(outer, dict) else 0
         if isinstance(held, dict) and envelope in held:
             held = held[envelope]
-        return "" if held is None else _problem_of_list(held, f"lacks the list {envelope}")
+        if held is None and not counted:
+            return ""
+        return _problem_of_list(held, f"lacks the list {envelope}")
     if kind == "events" and isinstance(body, dict):
         body = body.get("response")
     if kind == "workspaces" and isinstance(body, dict):
         return "" if "id" in body else "is no workspace"
     if kind == "object":
-        is_object = isinstance(body, dict) and bool(body) and not is_error_despite_success(body)
-        return "" if is_object else "is not the expected JSON object"
+        if not isinstance(body, dict) or not body or is_error(body):
+            return "is not the expected JSON object"
+        return "is an error" if "error" in body and "id" not in body else ""
     problem = _problem_of_list(body, "is not the expected JSON list")
     if not problem and kind == "workspaces" and not body:
         return "lists no workspace"

@@ -16,9 +16,10 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
     ManifestReferenceResolver,
 )
 
+from source_clockify.adaptations import ACCOUNT_STATUSES
 from source_clockify.change_tracking.lookups import lookup_streams
 from source_clockify.report_history import FIRST_DAY, probe_streams, rows_of_report
-from source_clockify.users import ACCOUNT_STATUSES, LARGEST_PAGE
+from source_clockify.users import LARGEST_PAGE
 
 STATUSES = list(ACCOUNT_STATUSES)
 

@@ -4,7 +4,6 @@ The manifest alone can only stop on a short page. A server that silently clamps 
 short pages all the time, and what follows them would be lost.
 """
 
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass
@@ -21,12 +20,11 @@ from airbyte_cdk.sources.declarative.requesters.paginators.strategies.page_incre
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_clockify.adaptations import workspace_of
 from source_clockify.bodies import decoded_body
 from source_clockify.records import start_of
-from source_clockify.refusals import current_notes
+from source_clockify.refusals import Gap, current_notes
 from source_clockify.timestamps import DAY, format_second, second_of
-
-logger = logging.getLogger("airbyte")
 
 # Two windows overlap by this much, since Clockify reads the end of a window as wall clock in the
 # account's time zone, which may be 14 hours ahead of UTC and jumps by an hour twice a year.
@@ -91,9 +89,25 @@ class ObedientPagination(PageIncrement):
         return self.token_after(page)
 
     def token_after(self, page: Page) -> Any | None:
-        """Return what to ask for the next page with, None after the last."""
+        """Return what to ask for the next page with, None after the last.
+
+        Raises:
+            AirbyteTracedException: if the server repeats a page, so that there would be no end.
+        """
         if is_last_page(page.response, page.rows, self._page_size):
             return None
+        notes = current_notes()
+        shown = hash_of_page(page.response)
+        if notes is not None and notes.last_page == shown and page.token not in (None, 1):
+            raise AirbyteTracedException(
+                message=(
+                    f"Clockify sent the same {page.rows} rows on two pages, so the ones after them "
+                    f"cannot be read ({page.response.url.partition('?')[0]})."
+                ),
+                failure_type=FailureType.system_error,
+            )
+        if notes is not None:
+            notes.last_page = shown
         return self.number_after(page)
 
     def number_after(self, page: Page) -> int:
@@ -144,8 +158,12 @@ class PageExtractor(RecordExtractor):
 
 def hash_of_page(response: requests.Response) -> bytes:
     """Return a hash of a body and of what was asked for, but for the number of the page."""
+    rows = rows_in(decoded_body(response))
+    ids = [row.get("id") for row in rows]
+    # Other fields of a row may change from one request to the next.
+    shown = response.content if not ids or None in ids else repr(ids).encode()
     asked_for = _PAGE_NUMBER.sub("", response.url).encode()
-    return blake2b(asked_for + b"\0" + response.content, digest_size=16).digest()
+    return blake2b(asked_for + b"\0" + shown, digest_size=16).digest()
 
 
 def rows_in(body: Any) -> list[Mapping[str, Any]]:
@@ -193,13 +211,9 @@ class CountedPagination(ObedientPagination):
         elif rows_so_far >= announced:
             return None
         elif page.rows == 0:
-            logger.warning(
-                "Clockify announces %s rows but sent %s (%s).",
-                announced,
-                rows_so_far,
-                page.response.url,
+            _note_short(
+                page.response, f"Clockify announced {announced} rows, but sent {rows_so_far}."
             )
-            _note_short()
             return None
         number = CountedPage(self.number_after(page))
         number.rows_before = rows_so_far
@@ -209,18 +223,18 @@ class CountedPagination(ObedientPagination):
 
     def _first_again(self, page: Page, restarts: int) -> CountedPage | None:
         if restarts > _MOST_RESTARTS:
-            logger.warning("Rows keep vanishing while they are read (%s).", page.response.url)
-            _note_short()
+            _note_short(page.response, "Rows kept vanishing while they were read.")
             return None
         number = CountedPage(self.start_from_page)
         number.restarts = restarts
         return number
 
 
-def _note_short() -> None:
+def _note_short(response: requests.Response, message: str) -> None:
     notes = current_notes()
     if notes is not None:
         notes.short = True
+        notes.gaps[Gap(workspace_of(response.request), message)] = None
 
 
 def announced_rows(body: Any, count_path: list[str | int]) -> int | None:

@@ -48,6 +48,6 @@ def missing_features(
                 )
 
 
-def lacks_feature(features: Sequence[str] | None, feature: str) -> bool:
+def lacks_feature(features: Any, feature: str) -> bool:
     """Tell whether a workspace lacks a feature; one without a list of features may have it."""
-    return bool(features) and feature not in (features or ())
+    return isinstance(features, (list, tuple)) and bool(features) and feature not in features

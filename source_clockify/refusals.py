@@ -15,6 +15,25 @@ from source_clockify.adaptations import Adaptations
 
 _ID = re.compile("[0-9a-f]{24}")
 _ABSENT = re.compile(r"n['o]?t (?:belong|exist)|not found", re.IGNORECASE)
+_PERMISSION = re.compile(
+    r"\b(?:you|your|users?|members?|permissions?|access|allowed|plan|subscription|feature)\b",
+    re.IGNORECASE,
+)
+# How Clockify calls what the parts of a path name.
+_KINDS = {
+    "projects": "PROJECT",
+    "tasks": "TASK",
+    "tags": "TAG",
+    "clients": "CLIENT",
+    "time-entries": "TIMEENTRY",
+    "user": "USER",
+    "member-profile": "USER",
+    "expenses": "EXPENSE",
+    "invoices": "INVOICE",
+    "policies": "POLICY",
+    "policy": "POLICY",
+    "webhooks": "WEBHOOK",
+}
 _USER_PATH = re.compile("/(?:users?|member-profile)/")
 
 
@@ -110,20 +129,22 @@ def is_about_requested_entity(message: str, path: str) -> bool:
 
     `path` is below the workspace, as `/projects/{id}/tasks`. Clockify uses the code for every
     violated rule: for a page size of 0, and for a user who may not see a project (section 8.1 of
-    the API reference).
+    the API reference). So only a message counts whose subject is an id or a kind of the path, and
+    that speaks of no permission.
     """
     message = message.replace("\u2019", "'")
     absent = _ABSENT.search(message)
     if absent is None:
         return False
     subject, rest = message[: absent.start()], message[absent.end() :]
-    kind = subject.strip().upper()
-    if kind.startswith("WORKSPACE"):
+    name = re.sub("[^A-Z]", "", subject.upper()).removeprefix("THE")
+    is_about_user = name.startswith("USER")
+    if _PERMISSION.search(rest if is_about_user else message):
+        return False
+    if is_about_user and (not _USER_PATH.search(path) or "PROJECT" in rest.upper()):
         return False
     ids = _ID.findall(subject)
-    if ids and not any(identifier in path for identifier in ids):
-        return False
-    if kind.startswith("USER"):
-        within_project = "PROJECT" in rest.upper()
-        return _USER_PATH.search(path) is not None and not within_project
-    return True
+    if ids:
+        return any(identifier in path for identifier in ids)
+    kinds = [kind for part, kind in _KINDS.items() if f"/{part}" in path]
+    return name in ("IT", "ITDOES", "ITDO") or any(name.startswith(kind) for kind in kinds)

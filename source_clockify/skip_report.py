@@ -16,6 +16,7 @@ class SkipReport:
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._selected: Collection[str] | None = None
+        self._read: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         self._skipped: dict[str, dict[str, str]] = defaultdict(dict)
         self._parts: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -35,6 +36,15 @@ class SkipReport:
         """Take note that a workspace is left out of a stream."""
         with self._lock:
             self._skipped[workspace_id].setdefault(stream, reason)
+
+    def note_read(self, stream: str, workspace_id: str) -> None:
+        """Take note that a window of a workspace was read whole."""
+        with self._lock:
+            self._read.add((stream, workspace_id))
+
+    def was_read(self, stream: str, workspace_id: str) -> bool:
+        with self._lock:
+            return (stream, workspace_id) in self._read
 
     def is_skipped(self, stream: str, workspace_id: str) -> bool:
         with self._lock:

@@ -12,17 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from airbyte_cdk.models import AirbyteStream
+from airbyte_cdk.models import AirbyteStream, FailureType
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.availability_strategy import StreamAvailability
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import Adaptations
 from source_clockify.change_tracking.messages import with_columns
-from source_clockify.refusals import collecting
+from source_clockify.refusals import Gap, Notes, collecting
 from source_clockify.report_history import (
     FIRST_DAY,
     ReportHistory,
@@ -218,7 +219,39 @@ class ClockifyPartition(WrappedPartition):
                 records = with_ordinals(records)
             yield from records
         self.refused = notes.short or bool(notes.refusals)
+        if self._partition_of_slice().get("authors") == "SYSTEM":
+            _turn_refusals_into_gaps(notes)
+        self._check_window(notes)
         self._context.report.add(self.stream_name(), notes)
+
+    def _partition_of_slice(self) -> Mapping[str, Any]:
+        return self.to_slice() or {}
+
+    def _check_window(self, notes: Notes) -> None:
+        """Fail a window that is incomplete where the cursor of the manifest would pass it for ever.
+
+        A workspace of which no window is read at all is skipped with a warning instead.
+
+        Raises:
+            AirbyteTracedException: without change tracking, for such a window.
+        """
+        found = self._partition_of_slice()
+        if self._traits.tracked or "start_time" not in found:
+            return
+        stream, workspace_id = self.stream_name(), found.get("workspace_id", "")
+        report = self._context.report
+        refusals = [refusal for refusal in notes.refusals if not refusal.vanished]
+        if not notes.short and not refusals:
+            report.note_read(stream, workspace_id)
+        elif notes.short or report.was_read(stream, workspace_id):
+            reasons = [each.message for each in refusals] + [gap.message for gap in notes.gaps]
+            raise AirbyteTracedException(
+                message=(
+                    f"{stream}: a window of workspace {workspace_id} is incomplete, and without "
+                    f"change tracking no later sync would read it again. {' '.join(reasons)}"
+                ),
+                failure_type=FailureType.transient_error,
+            )
 
     def _is_window_of_refused_workspace(self) -> bool:
         """Tell whether an earlier window was refused: the next would be too."""
@@ -241,6 +274,14 @@ class ClockifyPartition(WrappedPartition):
             begin = history.beginning(self.stream_name(), found["workspace_id"])
         self.refused = begin is None
         return begin is None or ends_before(found, begin)
+
+
+def _turn_refusals_into_gaps(notes: Notes) -> None:
+    """Let a refusal of Clockify's own events leave the events of everybody else."""
+    for refusal in notes.refusals:
+        message = f"Clockify's own events are missing. {refusal.message}"
+        notes.gaps[Gap(refusal.workspace_id, message)] = None
+    notes.refusals.clear()
 
 
 @contextmanager

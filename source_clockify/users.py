@@ -10,16 +10,21 @@ from typing import Any, TypedDict
 
 import requests
 
-from source_clockify.adaptations import workspace_of
-from source_clockify.pagination import ObedientPagination, Page, PageExtractor, is_last_page
+from source_clockify.adaptations import ACCOUNT_STATUSES, LIMITED, workspace_of
+from source_clockify.bodies import decoded_body
+from source_clockify.pagination import (
+    ObedientPagination,
+    Page,
+    PageExtractor,
+    is_last_page,
+    rows_in,
+)
 from source_clockify.refusals import Gap, current_notes
 
 # What Clockify's listings grant; a server that refuses it to the search is asked for the listing.
 LARGEST_PAGE = 5000
-
-LIMITED = "LIMITED"
-# The account statuses of the users that are read: all but deleted ones.
-ACCOUNT_STATUSES = ("ACTIVE", "PENDING_EMAIL_VERIFICATION", "NOT_REGISTERED", LIMITED)
+# What a page of the search holds if no size is asked for.
+DEFAULT_PAGE_SIZE = 50
 
 
 class UsersToken(TypedDict):
@@ -27,7 +32,7 @@ class UsersToken(TypedDict):
 
     Attributes:
         page: its number.
-        statuses: the account statuses.
+        statuses: the account statuses of a search; of a listing none, or the one it is filtered by.
     """
 
     page: int
@@ -49,8 +54,10 @@ class UsersPagination(ObedientPagination):
 
     def token_after(self, page: Page) -> Any | None:
         token: UsersToken | None = page.token
-        statuses = token["statuses"] if token else list(ACCOUNT_STATUSES)
         is_search = page.response.request.method == "POST"
+        statuses = token["statuses"] if token else list(ACCOUNT_STATUSES) if is_search else []
+        if is_search and page.rows == 0:
+            _note_repeated_page(page.response)
         largest = None if is_search else self._page_size
         if not is_last_page(page.response, page.rows, largest):
             return UsersToken(page=token["page"] + 1 if token else 2, statuses=statuses)
@@ -73,6 +80,15 @@ class UsersExtractor(PageExtractor):
                 yield row
             else:
                 _note_ignored_filter(response.request)
+
+
+def _note_repeated_page(response: requests.Response) -> None:
+    """Note that a search repeats a page, which may be all it has or all that it ever shows."""
+    notes = current_notes()
+    repeated = len(rows_in(decoded_body(response)))
+    if notes is not None and repeated >= DEFAULT_PAGE_SIZE:
+        message = f"This server repeats a page of {repeated} users, so others may be missing."
+        notes.gaps[Gap(workspace_of(response.request), message)] = None
 
 
 def _note_ignored_filter(request: requests.PreparedRequest) -> None:

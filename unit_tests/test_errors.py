@@ -54,7 +54,7 @@ LISTINGS = [stream for stream in LEAVES if stream not in CHILDREN]
 FORBIDDEN = {"status_code": 403, "json": error_body(403, "Access Denied")}
 SERVER_ERROR = {"status_code": 500, "json": error_body(500, "Internal trouble")}
 EMPTY_404: dict[str, Any] = {"status_code": 404}
-VANISHED = {"status_code": 400, "json": error_body(501, "X doesn't belong to Workspace")}
+VANISHED = {"status_code": 400, "json": error_body(501, "It doesn't belong to Workspace")}
 
 # What a retried request waits: 127 seconds, doubling.
 SERVER_WAITS = [1, 2, 4, 8, 16, 32, 64]

@@ -316,7 +316,7 @@ def test_a_report_that_shrinks_while_it_is_read_is_read_from_its_beginning_three
 
     assert len(firsts) == readings
     assert len(ids(output)) == len(set(ids(output)))
-    gave_up = any("keep vanishing" in warning for warning in warnings(output))
+    gave_up = any("kept vanishing" in warning for warning in warnings(output))
     assert gave_up == (vanishing > 3)
     if not gave_up:
         assert {row["_id"] for row in served} <= {*ids(output)}

@@ -205,7 +205,11 @@ def outcome(
     expected = hidden = 0
     former = known.former_viewer if known else ""
     returned = bool(former) and former == viewer
-    other_rights = known is not None and known.viewer != viewer and not returned
+    # Whose rights the last read had may be unknown: then nothing is decided before the next sync.
+    unknown_rights = known is not None and not known.viewer and tracking.traits.deletions
+    other_rights = (
+        known is not None and known.viewer != viewer and not returned and not unknown_rights
+    )
     for key, row in known_rows.items():
         due = window.holds(row) or row.missing
         expected += due and not row.deleted and not (row.hidden and not returned)
@@ -218,6 +222,8 @@ def outcome(
             is_event = tracking.traits.kind in (Kind.FEED, Kind.CHANGES)
             if stays(row, kept) and not (is_event and row.start is None):
                 rows[key] = row
+        elif unknown_rights and due:
+            rows[key] = replace(row, missing=True, hidden=False)
         elif other_rights and (due or row.running or row.pending):
             rows[key] = replace(row, missing=False, hidden=True)
             hidden += 1

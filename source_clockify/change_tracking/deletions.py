@@ -288,10 +288,16 @@ class _Decision:
     def _one(self, key: str) -> tuple[dict[str, Any] | None, Answer]:
         if not self._take([key], reread=self._is_known_alive(key)):
             return None, Answer.FAILED
-        path = str(self._traits.by_id).format(**self._names, id=(parts_of(key) or [""])[-1])
+        identifier = (parts_of(key) or [""])[-1]
+        path = str(self._traits.by_id).format(**self._names, id=identifier)
         record, answer = self._stream.sync.lookups.record(
             self._stream.name, f"workspaces/{self._ids[0]}/{path}", self._partition()
         )
+        # A member profile has no id of its own.
+        has_id = not path.startswith("member-profile")
+        if record is not None and has_id and record.get("id") != identifier:
+            # Whatever was answered is not the record that was asked for.
+            record, answer = None, Answer.REFUSED
         if answer is Answer.REFUSED:
             self._unsettled.unread[self._ids[0]] += 1
         return record, answer

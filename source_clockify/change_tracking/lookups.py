@@ -21,10 +21,9 @@ from airbyte_cdk.sources.types import StreamSlice, StreamState
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify.adaptations import Adaptations
+from source_clockify.adaptations import ACCOUNT_STATUSES, Adaptations
 from source_clockify.change_tracking.kinds import TRACKED, Kind, SingleRead, Traits
 from source_clockify.refusals import collecting, current_notes
-from source_clockify.users import ACCOUNT_STATUSES
 
 logger = logging.getLogger("airbyte")
 
@@ -297,7 +296,7 @@ class Lookups:
         """Return time entries by id, in one request; None if one of them is gone or it failed."""
         name = self._own(stream, ENTRIES_BY_ID)
         rows, answer = self._read(name, {"workspace_id": workspace_id, "ids": list(ids)})
-        return {row["id"]: row for row in rows} if answer is Answer.THERE else None
+        return {str(row.get("id")): row for row in rows} if answer is Answer.THERE else None
 
     def second_list(
         self, stream: str, partition: Mapping[str, Any], user_id: str

@@ -53,7 +53,8 @@ def viewer_text(user_id: str, users: Sequence[Mapping[str, Any]]) -> str:
 
     It is the same for all who see everything.
     """
-    roles = next((user.get("roles") for user in users if user.get("id") == user_id), None) or []
+    held = next((user.get("roles") for user in users if user.get("id") == user_id), None)
+    roles = [role for role in held if isinstance(role, dict)] if isinstance(held, list) else []
     if any(role.get("role") in _FULL_RIGHTS for role in roles):
         return "all"
     texts = sorted(orjson.dumps(role, option=orjson.OPT_SORT_KEYS).decode() for role in roles)
