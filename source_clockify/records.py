@@ -108,5 +108,6 @@ def _is_older(record: Mapping[str, Any]) -> bool:
 
 def start_of(record: Mapping[str, Any]) -> str | None:
     """Return the start of a time entry as Clockify writes it, None if it has none."""
-    start: str | None = (record.get("timeInterval") or {}).get("start")
-    return start
+    interval = record.get("timeInterval")
+    start = interval.get("start") if isinstance(interval, dict) else None
+    return start if isinstance(start, str) else None

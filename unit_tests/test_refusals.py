@@ -573,3 +573,167 @@ def test_a_wait_of_days_fails_in_words(clockify: Clockify) -> None:
     output = read("tags")
 
     assert "99999 seconds" in json.dumps([str(error) for error in output.errors])
+
+
+# What one stream learns, another keeps to itself ----------------
+
+
+def test_a_refused_later_page_of_the_search_loses_no_user(clockify: Clockify) -> None:
+    """A listing has other pages than a search, so it must not go on where the search broke off."""
+    clockify.workspaces()
+    users = [{"id": f"{number:024x}", "status": "ACTIVE"} for number in range(70)]
+    refused: list[int] = []
+
+    def search(request: Any, context: Any) -> Any:
+        page = request.json()["page"]
+        if page == 2:
+            refused.append(page)
+            context.status_code = 400
+            return error_body(3000, "Failed to convert value of parameter 'page'")
+        return users[:50]
+
+    def listing(request: Any, context: Any) -> Any:
+        context.headers["Last-Page"] = "true"
+        return users if query(request)["page"] == "1" else []
+
+    clockify.answer(path_of("users"), {"json": search})
+    clockify.answer(f"/workspaces/{WORKSPACE}/users", {"json": listing})
+
+    output = read("users")
+
+    assert "parameter 'page'" in failure(output, "users").message
+    assert refused
+
+
+def test_a_report_that_the_plan_lacks_hides_no_amounts_of_another(clockify: Clockify) -> None:
+    clockify.workspaces()
+    refusal = {"status_code": 403, "json": error_body(501, "Access Denied")}
+    path = f"/workspaces/{WORKSPACE}/reports/attendance"
+    clockify.answer(path, refusal, method="POST", host=REPORTS)
+    clockify.serve("detailed_report", [report_row("1", "2026-11-20T08:00:00Z")])
+
+    output = read_ok(
+        "attendance_report",
+        "detailed_report",
+        with_config=config(start_date="2026-06-01T00:00:00Z", num_workers=2),
+    )
+
+    assert {"amountShown" in each.json() for each in clockify.sent_for("detailed_report")} == {
+        False
+    }
+    (warning,) = warnings(output)
+    assert "Amounts" not in warning
+
+
+# Answers that are no answers ----------------
+
+
+@pytest.mark.parametrize(
+    "body", [{"message": "Service under maintenance"}, {"id": "other", "timeInterval": None}]
+)
+def test_a_single_read_that_answers_something_else_settles_nothing(
+    clockify: Clockify, connect: Any, body: dict[str, Any]
+) -> None:
+    connection = connect("tags")
+    clockify.serve("tags", [{"id": "a", "name": "a"}, {"id": "b", "name": "b"}])
+    connection.sync()
+    clockify.serve("tags", [{"id": "b", "name": "b"}])
+    clockify.answer(f"/workspaces/{WORKSPACE}/tags/a", {"json": body})
+
+    output = connection.sync()
+
+    assert records(output) == []
+    assert warnings(output) != []
+
+
+def test_an_announced_list_that_is_null_fails_the_stream(clockify: Clockify) -> None:
+    clockify.workspaces()
+    path = f"/workspaces/{WORKSPACE}/expenses"
+    clockify.answer(path, {"json": {"expenses": {"expenses": None, "count": 7}}})
+
+    assert "lacks the list expenses" in failure(read("expenses"), "expenses").message
+
+
+def test_a_listing_that_repeats_its_page_for_ever_fails(clockify: Clockify) -> None:
+    clockify.workspaces()
+    page = {"json": rows(3), "headers": {"Last-Page": "false"}}
+    clockify.serve_responses("tags", page)
+
+    output = read("tags")
+
+    assert "the same 3 rows on two pages" in failure(output, "tags").message
+    assert len(clockify.sent_for("tags")) <= 3
+
+
+def test_clockifys_own_events_may_be_refused_alone(clockify: Clockify) -> None:
+    clockify.workspaces()
+
+    def answer(request: Any, context: Any) -> Any:
+        body = request.json()
+        if body["authors"]["authorIds"] == ["SYSTEM"]:
+            context.status_code = 403
+            return error_body(501, "Access Denied")
+        return [EVENT] if body["page"] == 0 else []
+
+    clockify.mocker.post(AUDIT_LOG, json=answer)
+
+    output = read_ok("audit_log", with_config=RECENT)
+
+    assert len(records(output)) == 1
+    (warning,) = warnings(output)
+    assert "These streams are incomplete: audit_log (Clockify's own events are missing" in warning
+
+
+@pytest.mark.parametrize("features", [5, True, "abc", {"INVOICING": True}])
+def test_features_that_are_no_list_are_unknown(clockify: Clockify, features: Any) -> None:
+    clockify.workspaces(workspace(features=features))
+    clockify.answer(f"/workspaces/{WORKSPACE}/holidays", {"json": rows(1)})
+
+    output = read("holidays")
+
+    assert len(records(output)) == 1
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["connector", "manifest alone"])
+@pytest.mark.parametrize(
+    "moment", ["1970-01-01T00:00:00Z", "1999-05-01T00:00:00Z", "0022-01-01T00:00:00Z"]
+)
+def test_changes_of_any_year_are_read(clockify: Clockify, moment: str, alone: bool) -> None:
+    clockify.workspaces()
+    approval = {"approvalRequest": {"id": "a", "status": {"updatedAt": moment}}}
+    clockify.answer(f"/workspaces/{WORKSPACE}/approval-requests", {"json": [approval]})
+    requests = {"count": 1, "requests": [{"id": "r", "createdAt": moment}]}
+    path = f"/workspaces/{WORKSPACE}/time-off/requests"
+    clockify.answer(path, {"json": requests}, method="POST")
+
+    output = read_ok("approval_requests", "time_off_requests", manifest_alone=alone)
+
+    assert ids(output) == ["a", "r"]
+
+
+@pytest.mark.parametrize("refused", ["refused", "short"])
+def test_a_window_that_is_incomplete_without_change_tracking_fails_the_sync(
+    clockify: Clockify, refused: str
+) -> None:
+    """The cursor of the manifest would pass it, and no later sync would read it again."""
+    clockify.workspaces()
+
+    def answer(request: Any, context: Any) -> Any:
+        body = request.json()
+        if not body["dateRangeStart"].startswith("2026-11-01"):
+            return {"totals": [{"entriesCount": 0}], "timeentries": []}
+        if refused == "short":
+            return {"totals": [{"entriesCount": 5}], "timeentries": []}
+        context.status_code = 403
+        return error_body(501, "Access Denied")
+
+    path = f"/workspaces/{WORKSPACE}/reports/detailed"
+    clockify.answer(path, {"json": answer}, method="POST", host=REPORTS)
+
+    output = read(
+        "detailed_report",
+        with_config=config(start_date="2026-10-01T00:00:00Z", num_workers=2),
+        incremental=True,
+    )
+
+    assert "no later sync would read it again" in failure(output, "detailed_report").message

@@ -615,3 +615,19 @@ def test_a_listing_that_has_to_wait_lets_out_the_state_first(
     first, last = (blob_of(state)["partitions"] for state in (states[0], states[-1]) if state)
     assert [each["of"][1] for each in first] == ["u1"]
     assert [each["of"][1] for each in last] == ["u1", "u2"]
+
+
+def test_a_deletion_is_found_although_the_first_sync_could_not_ask_whose_key_it_is(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("tags", resend_changes=0)
+    clockify.serve("tags", [tag("a"), tag("b")])
+    clockify.answer("/user", DOWN)
+    connection.sync()
+    clockify.answer("/user", {"json": {"id": USER}})
+    clockify.serve("tags", [tag("b")])
+    clockify.by_id("tags", tag("b"))
+
+    outputs = [connection.sync() for _ in range(3)]
+
+    assert [changes(output) for output in outputs] == [[], ["-a"], []]

@@ -353,8 +353,8 @@ class Lookups:
                 with self._lock:
                     self._broken.add(kind)
                 logger.warning(
-                    "A question beside the listings failed, so what depends on it is left to the "
-                    "next sync: %s",
+                    "A lookup request failed. The deletions that depend on it are re-checked in "
+                    "the next sync: %s",
                     filter_secrets(str(error)),
                 )
                 return [], Answer.FAILED
