@@ -737,3 +737,31 @@ def test_a_window_that_is_incomplete_without_change_tracking_fails_the_sync(
     )
 
     assert "no later sync would read it again" in failure(output, "detailed_report").message
+
+
+def test_changes_of_the_same_entities_on_two_pages_are_all_read(clockify: Clockify) -> None:
+    """An entry, its rate and its custom fields have one id."""
+    clockify.workspaces()
+    codes = ("TIME_ENTRY", "TIME_ENTRY_RATE")
+    pages = [[{"id": each, "documentCode": code} for each in "ab"] for code in codes]
+
+    def answer(request: Any, context: Any) -> Any:
+        return [*pages, []][int(query(request)["page"])]
+
+    clockify.answer(f"/workspaces/{WORKSPACE}/entities/created", {"json": answer})
+
+    assert len(records(read_ok("entity_changes_created", with_config=RECENT))) == 4
+
+
+def test_a_server_that_ignores_the_page_of_changing_rows_is_read_once(clockify: Clockify) -> None:
+    clockify.workspaces()
+    served: list[int] = []
+
+    def answer(request: Any, context: Any) -> Any:
+        served.append(1)
+        return [{"id": each, "profilePicture": f"{len(served)}"} for each in "abc"]
+
+    clockify.answer(path_of("users"), {"json": answer})
+
+    assert ids(read_ok("users")) == ["a", "b", "c"]
+    assert len(served) == 2
