@@ -89,29 +89,36 @@ class ObedientPagination(PageIncrement):
         return self.token_after(page)
 
     def token_after(self, page: Page) -> Any | None:
-        """Return what to ask for the next page with, None after the last.
-
-        Raises:
-            AirbyteTracedException: if the server repeats a page, so that there would be no end.
-        """
+        """Return what to ask for the next page with, None after the last."""
         if is_last_page(page.response, page.rows, self._page_size):
             return None
-        notes = current_notes()
-        shown = hash_of_page(page.response)
-        if notes is not None and notes.last_page == shown and page.token not in (None, 1):
-            raise AirbyteTracedException(
-                message=(
-                    f"Clockify sent the same {page.rows} rows on two pages, so the ones after them "
-                    f"cannot be read ({page.response.url.partition('?')[0]})."
-                ),
-                failure_type=FailureType.system_error,
-            )
-        if notes is not None:
-            notes.last_page = shown
+        refuse_repeated_page(page)
         return self.number_after(page)
 
     def number_after(self, page: Page) -> int:
         return int(page.token or self.start_from_page) + 1
+
+
+def refuse_repeated_page(page: Page) -> None:
+    """Compare a page with the one that this thread read before it.
+
+    Raises:
+        AirbyteTracedException: if the server repeats it: there would be no end, or what follows
+            would be missing.
+    """
+    notes = current_notes()
+    if notes is None:
+        return
+    shown = hash_of_page(page.response)
+    if page.rows and notes.last_page == shown and page.token not in (None, 1):
+        raise AirbyteTracedException(
+            message=(
+                f"Clockify sent the same {page.rows} rows on two pages, so the ones after them "
+                f"cannot be read ({page.response.url.partition('?')[0]})."
+            ),
+            failure_type=FailureType.system_error,
+        )
+    notes.last_page = shown
 
 
 @dataclass
@@ -201,6 +208,7 @@ class CountedPagination(ObedientPagination):
         self._count_path: list[str | int] = list((parameters or {}).get("count_path", []))
 
     def token_after(self, page: Page) -> Any | None:
+        refuse_repeated_page(page)
         before = page.token if isinstance(page.token, CountedPage) else CountedPage(0)
         rows_so_far = before.rows_before + page.rows
         announced = announced_rows(decoded_body(page.response), self._count_path)
@@ -282,6 +290,7 @@ class TimeEntriesPagination(ObedientPagination):
         # Without a record every row of this page began before the window: so did all that follow.
         if page.last_record is None or is_last_page(page.response, page.rows, self._page_size):
             return None
+        refuse_repeated_page(page)
         current: TimeToken = page.token or TimeToken(end=None, page=1)
         end = end_of_next_window(page.last_record.data)
         newest = second_of(start_of(decoded_body(page.response)[0]))
