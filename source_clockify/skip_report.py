@@ -37,14 +37,14 @@ class SkipReport:
         with self._lock:
             self._skipped[workspace_id].setdefault(stream, reason)
 
-    def note_read(self, stream: str, workspace_id: str) -> None:
-        """Take note that a window of a workspace was read whole."""
+    def note_read(self, stream: str, partition: str) -> None:
+        """Take note that a window of a partition was read whole."""
         with self._lock:
-            self._read.add((stream, workspace_id))
+            self._read.add((stream, partition))
 
-    def was_read(self, stream: str, workspace_id: str) -> bool:
+    def was_read(self, stream: str, partition: str) -> bool:
         with self._lock:
-            return (stream, workspace_id) in self._read
+            return (stream, partition) in self._read
 
     def is_skipped(self, stream: str, workspace_id: str) -> bool:
         with self._lock:

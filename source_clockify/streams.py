@@ -230,7 +230,7 @@ class ClockifyPartition(WrappedPartition):
     def _check_window(self, notes: Notes) -> None:
         """Fail a window that is incomplete where the cursor of the manifest would pass it for ever.
 
-        A workspace of which no window is read at all is skipped with a warning instead.
+        A partition of which no window is read at all is skipped with a warning instead.
 
         Raises:
             AirbyteTracedException: without change tracking, for such a window.
@@ -238,17 +238,17 @@ class ClockifyPartition(WrappedPartition):
         found = self._partition_of_slice()
         if self._traits.tracked or "start_time" not in found:
             return
-        stream, workspace_id = self.stream_name(), found.get("workspace_id", "")
+        stream, partition = self.stream_name(), _ids_in(found)
         report = self._context.report
         refusals = [refusal for refusal in notes.refusals if not refusal.vanished]
         if not notes.short and not refusals:
-            report.note_read(stream, workspace_id)
-        elif notes.short or report.was_read(stream, workspace_id):
+            report.note_read(stream, partition)
+        elif notes.short or report.was_read(stream, partition):
             reasons = [each.message for each in refusals] + [gap.message for gap in notes.gaps]
             raise AirbyteTracedException(
                 message=(
-                    f"{stream}: a window of workspace {workspace_id} is incomplete, and without "
-                    f"change tracking no later sync would read it again. {' '.join(reasons)}"
+                    f"{stream}: a window of {partition} is incomplete, and without change "
+                    f"tracking no later sync would read it again. {' '.join(reasons)}"
                 ),
                 failure_type=FailureType.transient_error,
             )
@@ -274,6 +274,17 @@ class ClockifyPartition(WrappedPartition):
             begin = history.beginning(self.stream_name(), found["workspace_id"])
         self.refused = begin is None
         return begin is None or ends_before(found, begin)
+
+
+def _ids_in(partition: Mapping[str, Any]) -> str:
+    """Return the ids of a partition, its parents' first: `workspace/user`."""
+    parent = partition.get("parent_slice")
+    ids = [
+        str(value)
+        for name, value in partition.items()
+        if name.endswith("_id") or name in ("scope", "authors")
+    ]
+    return "/".join([_ids_in(parent), *ids] if isinstance(parent, Mapping) and parent else ids)
 
 
 def _turn_refusals_into_gaps(notes: Notes) -> None:

@@ -765,3 +765,45 @@ def test_a_server_that_ignores_the_page_of_changing_rows_is_read_once(clockify: 
 
     assert ids(read_ok("users")) == ["a", "b", "c"]
     assert len(served) == 2
+
+
+# Servers that ignore the number of the page -------------------------------------------------------
+
+
+def test_a_counted_report_that_repeats_its_page_fails_and_drops_no_row(clockify: Clockify) -> None:
+    """As many rows as announced would be there, half of them twice."""
+    clockify.workspaces()
+    page = [report_row(f"{number}", "2026-11-20T08:00:00Z") for number in range(3)]
+    whole = {"json": {"totals": [{"entriesCount": 5}], "timeentries": page}}
+    clockify.serve_responses("detailed_report", whole)
+
+    output = read("detailed_report", with_config=RECENT)
+
+    assert "the same 3 rows on two pages" in failure(output, "detailed_report").message
+
+
+def test_time_entries_that_repeat_their_page_fail(clockify: Clockify) -> None:
+    clockify.workspaces()
+    clockify.users(USER)
+    page = {"json": rows_of("time_entries", 3), "headers": {"Last-Page": "false"}}
+    clockify.answer(f"/workspaces/{WORKSPACE}/user/{USER}/time-entries", page)
+
+    output = read("time_entries", with_config=RECENT)
+
+    assert "the same 3 rows on two pages" in failure(output, "time_entries").message
+
+
+def test_a_members_key_reads_its_own_time_without_change_tracking_too(clockify: Clockify) -> None:
+    """Another user's window is no part of one's own."""
+    other = "640000000000000000000043"
+    clockify.workspaces()
+    clockify.users(USER, other)
+    clockify.user_entries(USER, [entry("1", "2026-11-20T08:00:00Z", "2026-11-20T09:00:00Z")])
+    path = f"/workspaces/{WORKSPACE}/user/{other}/time-entries"
+    clockify.answer(path, {"status_code": 403, "json": error_body(501, "Access Denied")})
+
+    output = read_ok("time_entries", with_config=RECENT, incremental=True)
+
+    assert ids(output) == ["1"]
+    (warning,) = warnings(output)
+    assert "A part of these streams is skipped: time_entries (" in warning
