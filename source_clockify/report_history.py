@@ -9,20 +9,18 @@ says so.
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import InitVar, dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 import requests
-from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
-from airbyte_cdk.sources.types import StreamSlice, StreamState
+from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.records import start_of
 from source_clockify.refusals import collecting, current_notes
+from source_clockify.requested_slices import REQUESTED_SLICES, on_demand, requesting
 from source_clockify.timestamps import EARLIEST_TEXT, creation_time, format_second, second_of
 
 logger = logging.getLogger("airbyte")
@@ -39,9 +37,6 @@ _ANCIENT = (date(1, 1, 1), FIRST_DAY - timedelta(days=1))
 # none, unless the server does not sort.
 _MOST_PROBES = 10
 
-_MARK = "probe"
-_probing = threading.local()
-
 
 def rows_of_report(stream_name: str) -> str:
     """Return what a stream's report is made of, empty for a stream that is no report."""
@@ -51,47 +46,6 @@ def rows_of_report(stream_name: str) -> str:
 
 
 # The streams of the probes ----------------------------------------------------------------------
-
-
-def is_probe(entry: Mapping[str, Any]) -> bool:
-    """Tell whether an entry of the list `streams` is one of `probe_streams`."""
-    return bool((entry.get("$parameters") or {}).get(_MARK))
-
-
-@dataclass
-class ProbedWindow(PartitionRouter):
-    """The window that this thread asks for, see `_asking`."""
-
-    parameters: InitVar[Mapping[str, Any]]
-
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None: ...
-
-    def stream_slices(self) -> Iterable[StreamSlice]:
-        yield from getattr(_probing, "slices", ())
-
-    def get_stream_state(self) -> Mapping[str, StreamState] | None:
-        return None
-
-    def get_request_params(self, **_: Any) -> Mapping[str, Any]:
-        return {}
-
-    def get_request_headers(self, **_: Any) -> Mapping[str, Any]:
-        return {}
-
-    def get_request_body_data(self, **_: Any) -> Mapping[str, Any]:
-        return {}
-
-    def get_request_body_json(self, **_: Any) -> Mapping[str, Any]:
-        return {}
-
-
-@contextmanager
-def _asking(window: StreamSlice) -> Iterator[None]:
-    _probing.slices = (window,)
-    try:
-        yield
-    finally:
-        _probing.slices = ()
 
 
 def probe_streams(definitions: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -130,10 +84,10 @@ def _probe(report: Mapping[str, Any], rows: str, settings: Mapping[str, Any]) ->
         "sortOrder": "ASCENDING",
         **settings,
     }
-    return {
+    stream = {
         "type": "DeclarativeStream",
         "name": f"oldest_{rows}",
-        "$parameters": {**report["$parameters"], _MARK: True},
+        "$parameters": report["$parameters"],
         "schema_loader": report["schema_loader"],
         "retriever": {
             "type": "SimpleRetriever",
@@ -141,10 +95,7 @@ def _probe(report: Mapping[str, Any], rows: str, settings: Mapping[str, Any]) ->
                 "type": "RecordSelector",
                 "extractor": report["retriever"]["record_selector"]["extractor"],
             },
-            "partition_router": {
-                "type": "CustomPartitionRouter",
-                "class_name": "source_clockify.report_history.ProbedWindow",
-            },
+            "partition_router": REQUESTED_SLICES,
             "requester": {
                 **requester,
                 "error_handler": {
@@ -155,6 +106,7 @@ def _probe(report: Mapping[str, Any], rows: str, settings: Mapping[str, Any]) ->
             },
         },
     }
+    return on_demand(stream)
 
 
 # The beginning of a workspace's reports -----------------------------------------------------------
@@ -283,7 +235,7 @@ class ReportHistory:
         )
         outer = current_notes()
         found: list[Mapping[str, Any]] = []
-        with _asking(window), collecting(on_wait=outer.on_wait if outer else None) as notes:
+        with requesting([window]), collecting(on_wait=outer.on_wait if outer else None) as notes:
             for part in self._probes[f"oldest_{rows}"].generate_partitions():
                 found.extend(record.data for record in part.read())
         if notes.refusals:

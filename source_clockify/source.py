@@ -27,7 +27,7 @@ from source_clockify.cdk_patches import patch_cdk
 from source_clockify.change_tracking.deletions import decide
 from source_clockify.change_tracking.full_refresh import StampedStream
 from source_clockify.change_tracking.kinds import tracking_of
-from source_clockify.change_tracking.lookups import Lookups, is_lookup
+from source_clockify.change_tracking.lookups import Lookups
 from source_clockify.change_tracking.stream import Allowance, Sync, TrackedStream
 from source_clockify.change_tracking.viewer import Viewers
 from source_clockify.change_tracking.windows import horizon_of
@@ -45,7 +45,8 @@ from source_clockify.manifest import (
 )
 from source_clockify.plan_features import missing_features
 from source_clockify.read_ahead import read_ahead
-from source_clockify.report_history import ReportHistory, is_probe, rows_of_report
+from source_clockify.report_history import ReportHistory, rows_of_report
+from source_clockify.requested_slices import is_on_demand
 from source_clockify.skip_report import SkipReport
 from source_clockify.state import states_of_the_manifest, tracked_states, usable_state
 from source_clockify.streams import ClockifyStream, ReadContext, traits_of
@@ -92,7 +93,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         self._definitions = {
             stream["name"]: stream
             for entry in manifest["streams"]
-            if not is_beside(entry)
+            if not is_on_demand(entry)
             for stream in streams_of(entry)
         }
         self._trackings = {
@@ -100,7 +101,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
             for name, stream in self._definitions.items()
             if name in incremental
         }
-        self._beside = sum(1 for entry in manifest["streams"] if is_beside(entry))
+        self._beside = sum(1 for entry in manifest["streams"] if is_on_demand(entry))
         known = usable_state(state, catalog)
         self._tracked = tracked_states(known, self._trackings, warn=tracking_on)
         super().__init__(
@@ -259,11 +260,6 @@ class SourceClockify(ConcurrentDeclarativeSource):
             # They are named already, so nobody lists them.
             return [name for name in parents if name != "workspaces"]
         return parents
-
-
-def is_beside(entry: Mapping[str, Any]) -> bool:
-    """Tell whether an entry of the list `streams` is none of the catalog's."""
-    return is_lookup(entry) or is_probe(entry)
 
 
 def _incremental_streams(catalog: ConfiguredAirbyteCatalog | None) -> set[str]:

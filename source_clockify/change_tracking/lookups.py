@@ -8,22 +8,20 @@ reads them.
 import logging
 import re
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import InitVar, dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 import requests
-from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
-from airbyte_cdk.sources.types import StreamSlice, StreamState
+from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import ACCOUNT_STATUSES, Adaptations
 from source_clockify.change_tracking.kinds import TRACKED, Kind, SingleRead, Traits
 from source_clockify.refusals import collecting, current_notes
+from source_clockify.requested_slices import REQUESTED_SLICES, on_demand, requesting
 
 logger = logging.getLogger("airbyte")
 
@@ -34,52 +32,7 @@ AGAIN = "again"
 SECOND_LIST = "of a second list"
 ROLES = "users"
 
-_MARK = "beside"
 _ID = re.compile("[0-9a-f]{24}")
-
-_asked = threading.local()
-
-
-def is_lookup(entry: Mapping[str, Any]) -> bool:
-    """Tell whether an entry of the list `streams` is one of `lookup_streams`."""
-    return bool((entry.get("$parameters") or {}).get(_MARK))
-
-
-@dataclass
-class AskedSlices(PartitionRouter):
-    """The partitions that this thread asks for, see `asking`."""
-
-    parameters: InitVar[Mapping[str, Any]]
-
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None: ...
-
-    def stream_slices(self) -> Iterable[StreamSlice]:
-        yield from getattr(_asked, "slices", ())
-
-    def get_stream_state(self) -> Mapping[str, StreamState] | None:
-        return None
-
-    def get_request_params(self, **_: Any) -> Mapping[str, Any]:
-        return {}
-
-    def get_request_headers(self, **_: Any) -> Mapping[str, Any]:
-        return {}
-
-    def get_request_body_data(self, **_: Any) -> Mapping[str, Any]:
-        return {}
-
-    def get_request_body_json(self, **_: Any) -> Mapping[str, Any]:
-        return {}
-
-
-@contextmanager
-def asking(slices: Sequence[StreamSlice]) -> Iterator[None]:
-    """Let `AskedSlices` yield these in this thread."""
-    _asked.slices = slices
-    try:
-        yield
-    finally:
-        _asked.slices = ()
 
 
 class Answer(Enum):
@@ -100,7 +53,7 @@ def lookup_streams(manifest: Mapping[str, Any], tracked: Collection[str]) -> lis
     definitions = manifest["definitions"]
     users, entries = definitions["users_stream"], definitions["time_entries_stream"]
     # The same name and the same request as the stream itself: the CDK's cache knows the answer.
-    roles = {**users, "retriever": {**users["retriever"], "partition_router": _ASKED}}
+    roles = {**users, "retriever": {**users["retriever"], "partition_router": REQUESTED_SLICES}}
     found = [
         # Other records do not mind the transformations of time entries.
         _one_record(entries, BY_ID, definitions),
@@ -112,16 +65,11 @@ def lookup_streams(manifest: Mapping[str, Any], tracked: Collection[str]) -> lis
     if "tasks" in tracked:
         # The one stream that has two definitions, one for each plan.
         found.append(_again(definitions["tasks_stream"], filtered=True))
-    return [{**each, "$parameters": {**each.get("$parameters", {}), _MARK: True}} for each in found]
+    return [on_demand(each) for each in found]
 
 
 _API = "{{ config['hosts']['api'] }}"
 _WORKSPACE = f"{_API}/workspaces/{{{{ stream_partition['workspace_id'] }}}}"
-
-_ASKED = {
-    "type": "CustomPartitionRouter",
-    "class_name": "source_clockify.change_tracking.lookups.AskedSlices",
-}
 
 
 def _read_as_listed(
@@ -180,7 +128,7 @@ def _users_of_any_status(users: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **users,
         "name": f"users {SECOND_LIST}",
-        "retriever": {**retriever, "requester": requester, "partition_router": _ASKED},
+        "retriever": {**retriever, "requester": requester, "partition_router": REQUESTED_SLICES},
     }
 
 
@@ -194,7 +142,7 @@ def _expenses_of_a_user(expenses: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **expenses,
         "name": f"expenses {SECOND_LIST}",
-        "retriever": {**retriever, "requester": requester, "partition_router": _ASKED},
+        "retriever": {**retriever, "requester": requester, "partition_router": REQUESTED_SLICES},
     }
 
 
@@ -215,7 +163,7 @@ def _retriever(requester: Mapping[str, Any]) -> dict[str, Any]:
             "type": "RecordSelector",
             "extractor": {"type": "DpathExtractor", "field_path": []},
         },
-        "partition_router": _ASKED,
+        "partition_router": REQUESTED_SLICES,
         "requester": requester,
     }
 
@@ -247,7 +195,7 @@ def _again(stream: Mapping[str, Any], *, filtered: bool) -> dict[str, Any]:
     return {
         **{name: part for name, part in stream.items() if name != "incremental_sync"},
         "name": f"{stream['name']} {AGAIN}",
-        "retriever": {**retriever, "requester": requester, "partition_router": _ASKED},
+        "retriever": {**retriever, "requester": requester, "partition_router": REQUESTED_SLICES},
     }
 
 
@@ -343,7 +291,7 @@ class Lookups:
         outer = current_notes()
         on_wait = outer.on_wait if outer else None
         with (
-            asking([asked]),
+            requesting([asked]),
             collecting(on_wait=on_wait, adaptations=self._adaptations) as notes,
         ):
             try:
