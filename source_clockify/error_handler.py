@@ -90,7 +90,11 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         if _learn_adaptation(response):
             return _retry("Clockify refuses this form of the request; it is sent in another.")
         if _note_unlisted_members(response):
-            return ErrorResolution(ResponseAction.IGNORE, None, "The filter is refused.")
+            return ErrorResolution(
+                ResponseAction.IGNORE,
+                None,
+                "This server refuses to list limited members, so they are left out.",
+            )
         resolution = self._of_body(response) if response.ok else self._of_error(response)
         if resolution.response_action is ResponseAction.SUCCESS:
             return resolution

@@ -21,8 +21,6 @@ from source_clockify.change_tracking.lookups import lookup_streams
 from source_clockify.report_history import FIRST_DAY, probe_streams, rows_of_report
 from source_clockify.users import LARGEST_PAGE
 
-STATUSES = list(ACCOUNT_STATUSES)
-
 # The kind of body that each error handler of the manifest expects; see `find_body_problem`.
 BODIES = {
     "account_error_handler": "workspaces",
@@ -217,9 +215,10 @@ def _with_both_requests(stream: Mapping[str, Any]) -> dict[str, Any]:
     retriever = stream["retriever"]
     requester = retriever["requester"]
     token = "next_page_token['next_page_token']"
+    statuses = list(ACCOUNT_STATUSES)
     value = {
         **requester["request_body"]["value"],
-        "accountStatuses": f"{{{{ {token}['statuses'] if next_page_token else {STATUSES} }}}}",
+        "accountStatuses": f"{{{{ {token}['statuses'] if next_page_token else {statuses} }}}}",
         "page": f"{{{{ {token}['page'] if next_page_token else 1 }}}}",
     }
     paginator = {

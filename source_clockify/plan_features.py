@@ -43,7 +43,7 @@ def missing_features(
                 yield MissingFeature(
                     definition["name"],
                     workspace["id"],
-                    f"Its plan {workspace.get('featureSubscriptionType')} lacks "
+                    f"Its plan {workspace.get('featureSubscriptionType') or '(not named)'} lacks "
                     f"{parameters['feature']}. {parameters['needs']}",
                 )
 
