@@ -39,12 +39,13 @@ def missing_features(
         if definition.get("name") not in stream_names or "feature" not in parameters:
             continue
         for workspace in workspaces:
+            name = workspace.get("featureSubscriptionType") or ""
             if lacks_feature(workspace.get("features"), parameters["feature"]):
                 yield MissingFeature(
                     definition["name"],
                     workspace["id"],
-                    f"Its plan {workspace.get('featureSubscriptionType') or '(not named)'} lacks "
-                    f"{parameters['feature']}. {parameters['needs']}",
+                    f"Its plan{name and ' '}{name} lacks {parameters['feature']}. "
+                    f"{parameters['needs']}",
                 )
 
 
