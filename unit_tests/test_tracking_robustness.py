@@ -631,3 +631,21 @@ def test_a_deletion_is_found_although_the_first_sync_could_not_ask_whose_key_it_
     outputs = [connection.sync() for _ in range(3)]
 
     assert [changes(output) for output in outputs] == [[], ["-a"], []]
+
+
+def test_children_of_a_deleted_parent_go_although_the_first_sync_could_not_ask_whose_key_it_is(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("tasks", resend_changes=0)
+    project = "650000000000000000000042"
+    clockify.listing("projects", [{"id": project}])
+    clockify.listing(f"projects/{project}/tasks", [{"id": "t", "projectId": project}])
+    clockify.answer("/user", DOWN)
+    connection.sync()
+    clockify.answer("/user", {"json": {"id": USER}})
+    clockify.listing("projects", [])
+    clockify.by_id("projects")
+
+    outputs = [connection.sync() for _ in range(3)]
+
+    assert [changes(output) for output in outputs] == [[], ["-t"], []]

@@ -443,6 +443,10 @@ class _Decision:
             return
         if not live:
             self._state = replace(self._state, viewer=viewer)
+        if not self._state.viewer:
+            # Whose rights the last read had is unknown: decided in the next sync.
+            self._state = replace(self._state, viewer=viewer)
+            return
         if viewer != self._state.viewer:
             if self._stream.is_first_warning(self._ids[0]):
                 logger.warning(
