@@ -7,7 +7,7 @@ YAML makes slow, see records.py.
 """
 
 import pkgutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
 from source_clockify.adaptations import ACCOUNT_STATUSES
 from source_clockify.change_tracking.lookups import lookup_streams
 from source_clockify.report_history import FIRST_DAY, probe_streams, rows_of_report
+from source_clockify.requested_slices import on_demand
 from source_clockify.users import LARGEST_PAGE
 
 # The kind of body that each error handler of the manifest expects; see `find_body_problem`.
@@ -105,6 +106,8 @@ def with_python_components(
     resolved = ManifestReferenceResolver().preprocess_manifest(
         deepcopy({**manifest, "definitions": definitions})
     )
+    by_project = resolved["definitions"]["tasks_stream"]
+    resolved["streams"] = list(_with_listed_tasks(resolved))
     if selected is not None:
         needed = {*selected, *parents_of(selected, resolved["streams"])}
         resolved["streams"] = [
@@ -116,9 +119,21 @@ def with_python_components(
         resolved["streams"] = [
             _tracked(entry, tracked) for entry in resolved["streams"]
         ] + lookup_streams(resolved, tracked)
+    if selected is None or "tasks" in selected:
+        resolved["streams"].append(on_demand(by_project))
     if selected is None or any(rows_of_report(name) for name in selected):
         resolved["streams"] += probe_streams(resolved["definitions"])
     return {key: value for key, value in resolved.items() if key not in ("definitions", "schemas")}
+
+
+def _with_listed_tasks(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the streams with the tasks of the project list, see tasks.py, instead of either way."""
+    listed = manifest["definitions"]["tasks_of_hydrated_projects_stream"]
+    for entry in manifest["streams"]:
+        if entry["type"] != "ConditionalStreams":
+            yield entry
+        elif listed in streams_of(entry):
+            yield listed
 
 
 def _tracked(entry: Mapping[str, Any], tracked: Collection[str]) -> Mapping[str, Any]:

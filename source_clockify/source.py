@@ -50,6 +50,7 @@ from source_clockify.requested_slices import is_on_demand
 from source_clockify.skip_report import SkipReport
 from source_clockify.state import states_of_the_manifest, tracked_states, usable_state
 from source_clockify.streams import ClockifyStream, ReadContext, traits_of
+from source_clockify.tasks import TasksStream
 
 patch_cdk()
 
@@ -135,8 +136,15 @@ class SourceClockify(ConcurrentDeclarativeSource):
             [stream.name for stream in main if rows_of_report(stream.name)],
         )
         context = ReadContext(self._report, Adaptations(), history)
+        by_project = next((stream for stream in beside if stream.name == "tasks"), None)
+        if self._config.get("plan") == "free":
+            by_project = None
         wrapped = [
-            ClockifyStream(stream, traits_of(self._definitions[stream.name], self._config), context)
+            ClockifyStream(
+                TasksStream(stream, by_project) if stream.name == "tasks" else stream,
+                traits_of(self._definitions[stream.name], self._config),
+                context,
+            )
             for stream in main
         ]
         return wrapped, beside, context
@@ -256,6 +264,9 @@ class SourceClockify(ConcurrentDeclarativeSource):
             ).eval(self._config)
         ]
         parents = parents_of(selected, active)
+        if selected >= {"projects", "tasks"}:
+            # Both may need the list, see `TasksStream`.
+            parents.append("projects")
         if self._config.get("workspace_ids") and "workspaces" not in selected:
             # They are named already, so nobody lists them.
             return [name for name in parents if name != "workspaces"]

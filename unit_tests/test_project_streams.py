@@ -1,8 +1,10 @@
 """clients, projects, tasks, tags, custom_fields."""
 
+import re
 from typing import Any
 
 import pytest
+from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 
 from unit_tests.clockify import (
     ODD_IDS,
@@ -10,6 +12,8 @@ from unit_tests.clockify import (
     PROJECT,
     WORKSPACE,
     Clockify,
+    Connect,
+    changes,
     config,
     failure,
     ids,
@@ -159,11 +163,152 @@ def test_a_plan_that_lacks_custom_fields_costs_a_warning_and_no_request(
         assert part in warning
 
 
-# Tasks on the free plan ------------------------------------------------------------------------
+# Tasks in the project list ------------------------------------------------------------------------
 
 
 def hydrated(identifier: str, *tasks: dict[str, Any]) -> dict[str, Any]:
     return {"id": identifier, "name": "Project", "tasks": list(tasks)}
+
+
+def done(identifier: str, project: str) -> dict[str, Any]:
+    return {"id": identifier, "projectId": project, "status": "DONE"}
+
+
+def active(identifier: str, project: str) -> dict[str, Any]:
+    return {"id": identifier, "projectId": project, "status": "ACTIVE"}
+
+
+def ids_of_tasks(output: EntrypointOutput) -> list[str]:
+    return sorted(record["id"] for record in records(output, "tasks"))
+
+
+def is_hydrated(request: Any) -> bool:
+    return query(request).get("hydrated") == "true"
+
+
+def answer_hydrated(clockify: Clockify, answer: dict[str, Any], page: str = "1") -> None:
+    """Answer this page of the hydrated project list in another way than `listing` does."""
+    clockify.mocker.register_uri(
+        "GET",
+        re.compile(re.escape(f"{clockify.api}/workspaces/{WORKSPACE}/projects?")),
+        [answer],
+        additional_matcher=lambda request: is_hydrated(request) and query(request)["page"] == page,
+    )
+
+
+def test_a_done_task_in_the_project_list_saves_the_requests_of_all_projects(
+    clockify: Clockify,
+) -> None:
+    clockify.workspaces()
+    task = {**done("t1", "p1"), "assigneeIds": [], "favorite": True}
+    clockify.listing(
+        "projects", [hydrated("p1", task), hydrated("p2", active("t2", "p2")), hydrated("p3")]
+    )
+
+    found = records(read_ok("tasks"))
+
+    assert sorted(found, key=lambda record: record["id"]) == [
+        {**done("t1", "p1"), "assigneeIds": [], "workspaceId": WORKSPACE},
+        {**active("t2", "p2"), "workspaceId": WORKSPACE},
+    ]
+    (request,) = clockify.sent("/projects")
+    assert is_hydrated(request)
+    assert clockify.sent("/tasks") == []
+
+
+def test_a_done_task_of_one_workspace_proves_nothing_for_another(clockify: Clockify) -> None:
+    clockify.workspaces(WORKSPACE, OTHER_WORKSPACE)
+    clockify.listing("projects", [hydrated("p1", done("t1", "p1"))])
+    clockify.listing("projects", [hydrated("p2", active("t2", "p2"))], OTHER_WORKSPACE)
+    clockify.listing("projects/p2/tasks", [active("t2", "p2"), done("t3", "p2")], OTHER_WORKSPACE)
+
+    assert ids_of_tasks(read_ok("tasks")) == ["t1", "t2", "t3"]
+
+
+def test_a_done_task_on_the_last_page_proves_the_whole_list(clockify: Clockify) -> None:
+    clockify.workspaces()
+    projects = [hydrated(f"p{n}", active(f"t{n}", f"p{n}")) for n in range(24)]
+    clockify.listing("projects", [*projects, hydrated("p24", done("t24", "p24"))], at_most=10)
+
+    assert ids_of_tasks(read_ok("tasks")) == sorted(f"t{n}" for n in range(25))
+    assert clockify.sent("/tasks") == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"json": [hydrated("p1", done("t1", "p1")), {"id": "p2"}]},
+        {"json": {"code": 3000, "message": "hydrated is not allowed"}, "status_code": 400},
+        {"json": {"code": 501, "message": "Access Denied"}, "status_code": 403},
+        {"text": "<html>Blocked</html>", "status_code": 403},
+        {"text": "", "status_code": 503},
+        {"text": "[", "status_code": 200},
+    ],
+    ids=["a project without tasks", "refused", "forbidden", "firewall", "503", "cut off"],
+)
+def test_a_project_list_that_does_not_serve_costs_requests_and_no_task(
+    clockify: Clockify, answer: dict[str, Any]
+) -> None:
+    clockify.workspaces()
+    clockify.listing("projects", [{"id": "p1"}, {"id": "p2"}])
+    answer_hydrated(clockify, answer)
+    clockify.listing("projects/p1/tasks", [done("t1", "p1")])
+    clockify.listing("projects/p2/tasks", [active("t2", "p2")])
+
+    output = read_ok("tasks")
+
+    assert ids_of_tasks(output) == ["t1", "t2"]
+    assert warnings(output) == []
+
+
+def test_a_page_of_the_project_list_that_fails_leaves_no_project_out(clockify: Clockify) -> None:
+    clockify.workspaces()
+    projects = [hydrated(f"p{n}", done(f"t{n}", f"p{n}")) for n in range(3)]
+    clockify.listing("projects", projects, at_most=2)
+    answer_hydrated(clockify, {"status_code": 503, "text": ""}, page="2")
+    for n in range(3):
+        clockify.listing(f"projects/p{n}/tasks", [done(f"t{n}", f"p{n}")])
+
+    assert ids_of_tasks(read_ok("tasks")) == ["t0", "t1", "t2"]
+
+
+def test_a_later_sync_in_the_other_way_sends_nothing_again(
+    clockify: Clockify, connect: Connect
+) -> None:
+    """The first done task changes how tasks are read, and no other task."""
+    clockify.workspaces()
+    clockify.listing("projects", [hydrated("p1", active("t1", "p1")), hydrated("p2")])
+    clockify.listing("projects/p1/tasks", [active("t1", "p1")])
+    clockify.listing("projects/p2/tasks", [])
+    connection = connect("tasks")
+    connection.sync()
+    marked = {**active("t1", "p1"), "favorite": False}
+    clockify.listing("projects", [hydrated("p1", marked), hydrated("p2", done("t2", "p2"))])
+
+    assert changes(connection.sync()) == ["+t2"]
+
+
+def test_on_the_free_plan_a_list_without_a_done_task_warns(clockify: Clockify) -> None:
+    clockify.workspaces(WORKSPACE, OTHER_WORKSPACE)
+    clockify.listing("projects", [hydrated("p1", active("t1", "p1"))])
+    clockify.listing("projects", [hydrated("p2", done("t2", "p2"))], OTHER_WORKSPACE)
+
+    output = read_ok("tasks", with_config=FREE)
+
+    assert ids_of_tasks(output) == ["t1", "t2"]
+    (warning,) = warnings(output)
+    for part in (WORKSPACE, "not certain", "Request Budget (plan)"):
+        assert part in warning
+
+
+def test_on_the_free_plan_no_task_means_no_warning(clockify: Clockify) -> None:
+    clockify.workspaces()
+    clockify.listing("projects", [hydrated("p1")])
+
+    assert warnings(read_ok("tasks", with_config=FREE)) == []
+
+
+# Tasks on the free plan ------------------------------------------------------------------------
 
 
 def test_on_the_free_plan_all_tasks_take_one_request(clockify: Clockify) -> None:

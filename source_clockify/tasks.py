@@ -1,0 +1,106 @@
+"""The tasks of all projects, with one request where Clockify's project list proves to hold them.
+
+The hydrated project list (`GET /workspaces/{id}/projects?hydrated=true`) holds the tasks of every
+project. No document says that done tasks are among them (section 8 of the API reference, unknown
+18). So a workspace is read from it only if at least one of its tasks there is done; otherwise its
+projects are requested one by one.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
+
+from source_clockify.refusals import collecting, current_notes
+from source_clockify.streams import WrappedStream
+
+logger = logging.getLogger("airbyte")
+
+DONE = "DONE"
+
+
+class TasksStream(WrappedStream):
+    """The stream `tasks`, read in the way that brings every task.
+
+    `listed` reads the tasks of the project list, `by_project` each project's own list. Without
+    `by_project`, as on the free plan, whose 30 requests an hour it would use up, a warning names
+    the workspaces where the project list proves nothing.
+    """
+
+    def __init__(self, listed: AbstractStream, by_project: AbstractStream | None) -> None:
+        super().__init__(listed)
+        self._by_project = by_project
+
+    def generate_partitions(self) -> Iterable[Partition]:
+        """Yield one partition for each project."""
+        if self._by_project is None:
+            for workspace_id, partitions in _by_workspace(self._inner.generate_partitions()):
+                if not _shows_done_task(partitions):
+                    _warn_of_unproven_list(workspace_id, partitions)
+                yield from partitions
+            return
+        proven, is_complete = self._read_project_list()
+        for partitions in proven.values():
+            yield from partitions
+        if not is_complete:
+            for partition in self._by_project.generate_partitions():
+                if _workspace_of(partition) not in proven:
+                    yield partition
+
+    def _read_project_list(self) -> tuple[Mapping[str, Sequence[Partition]], bool]:
+        """Return the partitions of the proven workspaces, and whether there are no others.
+
+        A request that fails is not reported: the requests that replace it meet the same failure if
+        it matters.
+        """
+        proven: dict[str, Sequence[Partition]] = {}
+        is_complete = True
+        outer = current_notes()
+        with collecting(defer_failures=True, on_wait=outer.on_wait if outer else None) as notes:
+            troubles = 0
+            for workspace_id, partitions in _by_workspace(self._inner.generate_partitions()):
+                # A failed page ends the list of its workspace, and is noted before the next one's.
+                found = len(notes.failures or ()) + len(notes.refusals)
+                if found == troubles and _shows_done_task(partitions):
+                    proven[workspace_id] = partitions
+                else:
+                    is_complete = False
+                troubles = found
+            reasons = [str(failure) for failure in notes.failures or ()]
+            reasons += [refusal.message for refusal in notes.refusals]
+        for reason in reasons:
+            logger.info(
+                "tasks: the project list does not serve here, so the projects are requested one by "
+                "one. %s",
+                reason,
+            )
+        return proven, is_complete and not reasons
+
+
+def _by_workspace(
+    partitions: Iterable[Partition],
+) -> Iterator[tuple[str, Sequence[Partition]]]:
+    """Yield the partitions of each workspace; those of one workspace have to come in a row."""
+    for workspace_id, group in groupby(partitions, _workspace_of):
+        yield workspace_id, list(group)
+
+
+def _workspace_of(partition: Partition) -> str:
+    found = partition.to_slice() or {}
+    return str(found["parent_slice"]["workspace_id"])
+
+
+def _shows_done_task(partitions: Iterable[Partition]) -> bool:
+    return any(record.get("status") == DONE for each in partitions for record in each.read())
+
+
+def _warn_of_unproven_list(workspace_id: str, partitions: Iterable[Partition]) -> None:
+    if any(True for each in partitions for _ in each.read()):
+        logger.warning(
+            "tasks: no task of workspace %s is done, so it is not certain that Clockify's "
+            "project list holds done tasks. If tasks are missing, set Request Budget (plan) to "
+            "paid: the projects are then requested one by one.",
+            workspace_id,
+        )
