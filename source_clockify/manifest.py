@@ -94,6 +94,10 @@ def with_python_components(
         **definitions["start_and_cursor"],
         **_component("CustomTransformation", "records.StartAndCursor"),
     }
+    definitions["no_empty_invoicing_info"] = {
+        **definitions["no_empty_invoicing_info"],
+        **_component("CustomTransformation", "records.NoEmptyInvoicingInfo"),
+    }
     listing = manifest["definitions"]["listing_paginator"]
     definitions["approval_requests_paginator"] = _with_strategy(
         listing, "ApprovalRequestsPagination"
