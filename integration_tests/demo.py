@@ -64,7 +64,7 @@ PATHS = {
     "projects": r"/projects",
     "tasks": r"/tasks",
     "tags": r"/tags",
-    "custom_fields": r"/custom-fields",
+    "custom_fields": r"/workspaces/\w+/custom-fields",
     "project_custom_fields": r"/projects/\w+/custom-fields",
     "time_entries": r"/user/\w+/time-entries",
     "time_entries_in_progress": r"/status/in-progress",

@@ -38,6 +38,7 @@ from integration_tests.truth import (
     without_tracking,
 )
 from source_clockify.manifest import load_manifest
+from unit_tests.strict import violations
 
 PLANS = ("PRO", "ENTERPRISE", "FREE")
 each_layer = pytest.mark.parametrize("layer", LAYERS, ids=str)
@@ -104,6 +105,23 @@ def test_every_stream_equals_the_sandbox(
     wanted = expected(sandbox, stream)
     assert wanted
     assert_read(layer, stream, outputs[layer].records[stream], wanted)
+
+
+# A key that no schema can know.
+OF_TOMORROW = "anUndocumentedSetting"
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_every_field_is_declared_with_its_type_at_any_depth(
+    outputs: dict[Layer, Output], stream: str
+) -> None:
+    (schema,) = (each["json_schema"] for each in discovered(CONNECTOR) if each["name"] == stream)
+    found = {
+        violation
+        for record in outputs[CONNECTOR].records[stream]
+        for violation in violations(record, schema)
+    }
+    assert not [violation for violation in found if OF_TOMORROW not in violation]
 
 
 def assert_read(layer: Layer, stream: str, records: list[JSON], wanted: list[JSON]) -> None:

@@ -18,7 +18,6 @@ SETTINGS = config(start_date="2025-09-01T00:00:00Z")
 RECORDED = {
     "clients": ("clients-2025-09", None),
     "projects": ("projects-2025-09", None),
-    "invoices": ("invoice-get", None),
     "invoice_details": ("invoice-get", None),
     "detailed_report": ("report-detailed-2025-09", "timeentries"),
     "summary_report": ("report-summary-2025-09", "groupOne"),
