@@ -229,7 +229,7 @@ def test_a_published_connector_discovers_what_the_manifest_discovers() -> None:
     config = injected(load_manifest(), credentials={"auth_type": "api_key", "api_key": "unused"})
     output = run(PUBLISHED, "discover", config, in_process=True)
     (catalog,) = (each["catalog"] for each in output.messages if each["type"] == "CATALOG")
-    assert len(catalog["streams"]) == 35
+    assert len(catalog["streams"]) == 38
     assert catalog["streams"] == list(discovered(MANIFEST_ALONE))
 
 

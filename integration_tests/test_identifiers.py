@@ -141,7 +141,8 @@ def test_no_request_asks_for_an_id_that_does_not_exist(
     for request in requests:
         parts = request["path"].strip("/").split("/")
         for name, identifier in zip(parts[::2], parts[1::2], strict=False):
-            if name in asked:
+            # `projects/totals` is the end of a path.
+            if name in asked and identifier != "totals":
                 asked[name].add(identifier)
             if name == "member-profile":
                 profiles.add(identifier)

@@ -25,7 +25,7 @@ from integration_tests.demo import PATHS
 from integration_tests.frozen import Clock
 from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.sandbox.timetext import utc_text
-from integration_tests.truth import EVENTS, expected
+from integration_tests.truth import EVENTS, TOTALS, expected
 
 NOW = datetime(2026, 11, 3, 9, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -345,6 +345,10 @@ def test_a_later_sync_says_what_it_lacks_and_deletes_only_what_is_deleted(
     server.clear_faults()
     held = {state["stream"]["stream_descriptor"]["name"]: state for state in first_sync.state}
     clock.set(NOW + 24 * HOUR)
+    # Their window moves with the day.
+    there |= {
+        stream: by_key(stream, expected(server, stream, start_date=START_DATE)) for stream in TOTALS
+    }
     repaired = sync(server, list({**held, **output.states}.values()))
     assert repaired.errors == []
     consumer.take(repaired.messages)

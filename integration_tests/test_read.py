@@ -38,6 +38,7 @@ from integration_tests.truth import (
     without_tracking,
 )
 from source_clockify.manifest import load_manifest
+from unit_tests.strict import violations
 
 PLANS = ("PRO", "ENTERPRISE", "FREE")
 each_layer = pytest.mark.parametrize("layer", LAYERS, ids=str)
@@ -92,7 +93,7 @@ def test_both_layers_discover_the_streams_that_the_sandbox_knows() -> None:
     )
     assert connector == manifest
     assert set(connector) == set(STREAMS)
-    assert len(STREAMS) == 35
+    assert len(STREAMS) == 38
     assert all(key for key, _ in connector.values())
 
 
@@ -104,6 +105,23 @@ def test_every_stream_equals_the_sandbox(
     wanted = expected(sandbox, stream)
     assert wanted
     assert_read(layer, stream, outputs[layer].records[stream], wanted)
+
+
+# A key that no schema can know.
+OF_TOMORROW = "anUndocumentedSetting"
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_every_field_is_declared_with_its_type_at_any_depth(
+    outputs: dict[Layer, Output], stream: str
+) -> None:
+    (schema,) = (each["json_schema"] for each in discovered(CONNECTOR) if each["name"] == stream)
+    found = {
+        violation
+        for record in outputs[CONNECTOR].records[stream]
+        for violation in violations(record, schema)
+    }
+    assert not [violation for violation in found if OF_TOMORROW not in violation]
 
 
 def assert_read(layer: Layer, stream: str, records: list[JSON], wanted: list[JSON]) -> None:
@@ -214,7 +232,12 @@ def test_what_clockify_refuses_is_one_warning_for_its_workspace(sandbox: Sandbox
     assert_complete(output, sandbox, streams, [free])
     assert not any(output.records.values())
     skips = reported_skips(output.warnings())
-    assert skips.keys() == gated
+    # Its projects are listed, and the fields of each are refused.
+    of_projects = ("project_custom_fields", free)
+    assert skips.keys() == gated - {of_projects}
+    projects = len(sandbox.rows("projects", workspaceId=free))
+    partly = f"skipped: project_custom_fields (refused requests: {projects}, such as: "
+    assert partly in "".join(output.warnings())
     for (stream, _), reason in skips.items():
         assert re.search(f": {refusal_of(stream)}\\. .*{NEEDED_PLAN}", reason), stream
 

@@ -47,6 +47,8 @@ LARGEST_PAGE = {
     "/workspaces/*/time-off/requests": 200,
     "/workspaces/*/time-off/balance/policy/*": 200,
     "/workspaces/*/scheduling/assignments/all": 5000,
+    "/workspaces/*/scheduling/assignments/user-filter/totals": 200,
+    "/workspaces/*/scheduling/assignments/projects/totals": 200,
     "/workspaces/*/approval-requests": 5000,
     "/workspaces/*/shared-reports": 50,
     "/workspaces/*/webhooks/*/logs": 50,
@@ -63,6 +65,7 @@ UNPAGED = {
     "/workspaces",
     "/workspaces/*/member-profile/*",
     "/workspaces/*/custom-fields",
+    "/workspaces/*/projects/*/custom-fields",
     "/workspaces/*/invoices/*",
     "/workspaces/*/invoices/settings",
     "/workspaces/*/holidays",
@@ -80,8 +83,12 @@ UNTIL_EMPTY = {
     "/workspaces/*/entities/updated",
     "/workspaces/*/entities/deleted",
 }
-# Neither a header nor a count tells the end of this, so a full page is followed by another.
-UNTOLD = {"/workspaces/*/reports/attendance"}
+# Neither a header nor a count tells the end of these, so a full page is followed by another.
+UNTOLD = {
+    "/workspaces/*/reports/attendance",
+    "/workspaces/*/scheduling/assignments/user-filter/totals",
+    "/workspaces/*/scheduling/assignments/projects/totals",
+}
 # The longest window of an event feed that is sure to be answered.
 AUDIT_LOG_WINDOW = 30 * DAY
 CHANGE_WINDOW = 29 * DAY
@@ -125,6 +132,8 @@ LISTINGS = {
     "time_off_policies": "/time-off/policies",
     "time_off_requests": "/time-off/requests",
     "scheduling_assignments": "/scheduling/assignments/all",
+    "scheduling_user_totals": "/scheduling/assignments/user-filter/totals",
+    "scheduling_project_totals": "/scheduling/assignments/projects/totals",
     "approval_requests": "/approval-requests",
     "shared_reports": "/shared-reports",
 }
@@ -153,6 +162,7 @@ def _fewest_listings(sandbox: Sandbox, workspace: str) -> Counter[str]:
     path = f"{below}/expenses/categories"
     found[path] = sum(pages(path, archived[kind]) for kind in (False, True))
     found[f"{below}/member-profile/*"] = len(rows["users"])
+    found[f"{below}/projects/*/custom-fields"] = len(rows["projects"])
     found[f"{below}/invoices/*"] = len(rows["invoices"])
     for path in ("custom-fields", "invoices/settings", "holidays", "webhooks"):
         found[f"{below}/{path}"] = 1

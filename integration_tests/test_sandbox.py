@@ -1237,6 +1237,8 @@ GATED = [
     ("time_off_policies", "GET", "/time-off/policies", "STANDARD"),
     ("time_off_requests", "POST", "/time-off/requests", "STANDARD"),
     ("scheduling_assignments", "GET", "/scheduling/assignments/all", "PRO"),
+    ("scheduling_user_totals", "POST", "/scheduling/assignments/user-filter/totals", "PRO"),
+    ("scheduling_project_totals", "POST", "/scheduling/assignments/projects/totals", "PRO"),
     ("approval_requests", "GET", "/approval-requests", "STANDARD"),
     ("shared_reports", "GET", "reports:/shared-reports", "BASIC"),
     ("audit_log", "POST", "auditlog:/audit-log", "ENTERPRISE"),

@@ -31,6 +31,10 @@ EVENTS = (
     "entity_changes_updated",
     "entity_changes_deleted",
 )
+# Sums of a window of days.
+TOTALS = ("scheduling_user_totals", "scheduling_project_totals")
+LOOKBACK_DAYS = 30
+HORIZON_DAYS = 365
 REPORT_DAYS = 31
 DAY = timedelta(days=1)
 EVENT_DAYS = 364
@@ -63,6 +67,9 @@ def expected(
     a `start_date` only what is not older.
     """
     query: JSON = {"workspaceId": list(workspaces)} if workspaces else {}
+    if stream in TOTALS:
+        first = max(start_date[:10], (today() - LOOKBACK_DAYS * DAY).isoformat())
+        query |= {"start": first, "end": (today() + HORIZON_DAYS * DAY).isoformat()}
     if stream in _LAST_DAY:
         query["end"] = _LAST_DAY[stream]().isoformat()
     records = [_record(stream, each) for each in sandbox.records(stream, **query)]
@@ -143,6 +150,7 @@ _ADDED: dict[str, Callable[[JSON], JSON]] = {
     "entity_changes_deleted": lambda row: {"timestamp": row["deletedAt"]},
     "summary_report": lambda row: {"date": row["name"]},
     "weekly_report": lambda row: {"_id": row["_id"] or "none"},
+    "scheduling_project_totals": lambda row: {"taskId": row["taskId"] or "none"},
 }
 
 

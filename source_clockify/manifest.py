@@ -95,6 +95,10 @@ def with_python_components(
         **definitions["start_and_cursor"],
         **_component("CustomTransformation", "records.StartAndCursor"),
     }
+    # Without its fields: Clockify's own column is no added one, and its changes count.
+    definitions["no_empty_invoicing_info"] = _component(
+        "CustomTransformation", "records.NoEmptyInvoicingInfo"
+    )
     listing = manifest["definitions"]["listing_paginator"]
     definitions["approval_requests_paginator"] = _with_strategy(
         listing, "ApprovalRequestsPagination"

@@ -62,6 +62,25 @@ class StartAndCursor(RecordTransformation):
             record["cursor"] = cursor_of(start, datetime.now(timezone.utc).strftime(_WIRE_FORMAT))
 
 
+@dataclass
+class NoEmptyInvoicingInfo(RecordTransformation):
+    """Removes an empty `invoicingInfo`, as `no_empty_invoicing_info` of the manifest."""
+
+    parameters: InitVar[Mapping[str, Any]]
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None: ...
+
+    def transform(
+        self,
+        record: dict[str, Any],
+        config: Config | None = None,
+        stream_state: StreamState | None = None,
+        stream_slice: StreamSlice | None = None,
+    ) -> None:
+        if record.get("invoicingInfo") == []:
+            del record["invoicingInfo"]
+
+
 def cursor_of(start: str, now: str) -> str:
     """Return the start in UTC, to the second, not before `EARLIEST_TEXT` and not after now.
 

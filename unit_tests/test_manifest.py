@@ -53,6 +53,7 @@ ALL_STREAMS: dict[str, tuple[list[str], bool]] = {
     "tasks": ID,
     "tags": ID,
     "custom_fields": ID,
+    "project_custom_fields": (["projectId", "id"], False),
     "time_entries": (["id"], True),
     "time_entries_in_progress": ID,
     "expenses": ID,
@@ -66,6 +67,8 @@ ALL_STREAMS: dict[str, tuple[list[str], bool]] = {
     "time_off_requests": (["id"], True),
     "time_off_balances": (["policyId", "userId"], False),
     "scheduling_assignments": (["id"], True),
+    "scheduling_user_totals": (["workspaceId", "userId"], False),
+    "scheduling_project_totals": (["workspaceId", "projectId", "taskId"], False),
     "approval_requests": (["id"], True),
     "shared_reports": ID,
     "webhooks": ID,
@@ -142,7 +145,7 @@ def test_both_plans_show_the_same_streams(streams: dict[str, Any]) -> None:
     free = discovered(config(plan="free"))
 
     assert set(free) == set(streams) == set(ALL_STREAMS)
-    assert len(ALL_STREAMS) == 35
+    assert len(ALL_STREAMS) == 38
     assert {name: stream.json_schema for name, stream in free.items()} == {
         name: stream.json_schema for name, stream in streams.items()
     }

@@ -320,3 +320,24 @@ def test_a_report_that_shrinks_while_it_is_read_is_read_from_its_beginning_three
     assert gave_up == (vanishing > 3)
     if not gave_up:
         assert {row["_id"] for row in served} <= {*ids(output)}
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["connector", "manifest alone"])
+def test_an_empty_list_of_invoicing_info_is_null(clockify: Clockify, alone: bool) -> None:
+    clockify.workspaces()
+    told = {"invoiceId": "i", "manuallyInvoiced": False}
+    clockify.detailed_report(
+        [
+            report_row("a", "2026-11-20T08:00:00Z", invoicingInfo=[]),
+            report_row("b", "2026-11-20T08:00:00Z", invoicingInfo=told),
+            report_row("c", "2026-11-20T08:00:00Z", invoicingInfo=None),
+            report_row("d", "2026-11-20T08:00:00Z"),
+        ]
+    )
+
+    found = records(read_ok("detailed_report", with_config=RECENT, manifest_alone=alone))
+
+    assert {each["_id"]: each.get("invoicingInfo") for each in found} == {
+        **dict.fromkeys("acd"),
+        "b": told,
+    }

@@ -41,6 +41,13 @@ keyed AS (
             WHEN stream = 'attendance_report'
                 THEN JSON_VALUE(record, '$.workspaceId') || '/'
                     || JSON_VALUE(record, '$.userId') || '/' || JSON_VALUE(record, '$.date')
+            WHEN stream = 'scheduling_user_totals'
+                THEN JSON_VALUE(record, '$.workspaceId') || '/' || JSON_VALUE(record, '$.userId')
+            WHEN stream = 'scheduling_project_totals'
+                THEN JSON_VALUE(record, '$.workspaceId') || '/'
+                    || JSON_VALUE(record, '$.projectId') || '/' || JSON_VALUE(record, '$.taskId')
+            WHEN stream = 'project_custom_fields'
+                THEN JSON_VALUE(record, '$.projectId') || '/' || JSON_VALUE(record, '$.id')
             WHEN stream IN (
                 'entity_changes_created', 'entity_changes_updated', 'entity_changes_deleted'
             )

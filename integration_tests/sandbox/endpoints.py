@@ -14,6 +14,7 @@ from integration_tests.sandbox import (
     money,
     reports,
     resources,
+    scheduling_totals,
     time_off,
 )
 from integration_tests.sandbox.approvals import APPROVALS
@@ -193,6 +194,17 @@ TIME_OFF = (
         last_page=True,
         scope="SCHEDULING_READ",
         feature="SCHEDULING",
+    ),
+    *(
+        Endpoint(
+            "POST",
+            f"{_W}/scheduling/assignments/{name}/totals",
+            handler,
+            paging=scheduling_totals.TOTALS_PAGING,
+            scope="SCHEDULING_READ",
+            feature="SCHEDULING",
+        )
+        for name, handler in scheduling_totals.HANDLERS.items()
     ),
     Endpoint(
         "GET",

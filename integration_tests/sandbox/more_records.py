@@ -11,6 +11,7 @@ from integration_tests.sandbox.entity_changes import Change, change_row
 from integration_tests.sandbox.grouped_reports import Grouping, group_rows, weekly_rows
 from integration_tests.sandbox.plans import has
 from integration_tests.sandbox.report_base import DAY, amounts_of, shown_zone
+from integration_tests.sandbox.scheduling_totals import days_of_window, project_totals, user_totals
 from integration_tests.sandbox.state import State
 from integration_tests.sandbox.store import Entry, Row, Workspace, between
 from integration_tests.sandbox.timetext import parse_instant, utc_day, weekday
@@ -68,6 +69,30 @@ def _without_token(workspace: Workspace, webhook: Row) -> Row:
 def _audit_log(state: State, workspace: Workspace, query: Query) -> Pairs:
     for row in workspace.audit_log:
         yield {}, row
+
+
+def _project_fields(state: State, workspace: Workspace, query: Query) -> Pairs:
+    """The fields of time entries, once for each project."""
+    for project_id in workspace.rows("projects"):
+        for field in workspace.rows("custom-fields").values():
+            if field["entityType"] == "TIMEENTRY":
+                yield {"projectId": project_id}, field
+
+
+def _totals(rows_of: Callable[[Workspace, list[Row], range], list[Row]]) -> Make:
+    """Sums of a window of days, without one of that which the connector has by default."""
+
+    def pairs(state: State, workspace: Workspace, query: Query) -> Pairs:
+        now = state.clock.now()
+        first, last = (
+            parse_instant(query[name][-1]) if name in query else now + days * DAY
+            for name, days in (("start", -30), ("end", 365))
+        )
+        assignments = list(workspace.rows("assignments").values())
+        for row in rows_of(workspace, assignments, days_of_window(first, last)):
+            yield {}, row
+
+    return pairs
 
 
 # Reports
@@ -174,6 +199,9 @@ STREAMS: dict[str, tuple[str | None, Make]] = {
         "SCHEDULING",
         _only(time_off_rows.assignments, time_off_rows.assignment_row),
     ),
+    "scheduling_user_totals": ("SCHEDULING", _totals(user_totals)),
+    "scheduling_project_totals": ("SCHEDULING", _totals(project_totals)),
+    "project_custom_fields": ("CUSTOM_FIELDS", _project_fields),
     "approval_requests": ("APPROVAL", _rows("approval-requests", approval_row)),
     "shared_reports": ("SHARED_REPORTS", _rows("shared-reports")),
     "webhooks": (None, _rows("webhooks", _without_token)),

@@ -105,6 +105,7 @@ TRACKED: Mapping[str, Traits] = {
         volatile=frozenset({"duration"}),
     ),
     "tags": Traits(by_id="tags/{id}"),
+    "project_custom_fields": Traits(parent="projects/{project_id}"),
     "time_entries": Traits(Kind.WINDOW, start="start", has_end=False, by_id=_TIME_ENTRY),
     "time_entries_in_progress": Traits(Kind.MEMBERSHIP, by_id=_TIME_ENTRY),
     "expenses": Traits(by_id="expenses/{id}", single_read=SingleRead.OTHER),
@@ -115,6 +116,9 @@ TRACKED: Mapping[str, Traits] = {
     "time_off_requests": Traits(),
     "time_off_balances": Traits(parent="time-off/policies/{policy_id}"),
     "scheduling_assignments": Traits(Kind.WINDOW, start="periodStart"),
+    # Sums of a window that moves with the day, so rows change and come and go without an edit.
+    "scheduling_user_totals": Traits(volatile=frozenset({"userImage"})),
+    "scheduling_project_totals": Traits(),
     "approval_requests": Traits(Kind.CHANGES, start="updatedAt", has_end=False, deletions=False),
     "webhook_logs": Traits(Kind.FEED, start="respondedAt", deletions=False),
     "audit_log": Traits(Kind.FEED, start="timestamp", deletions=False),
