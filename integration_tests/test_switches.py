@@ -215,6 +215,10 @@ def test_a_later_sync_converges_or_says_what_it_cannot_decide(
     for stream in TRACKED:
         there = {key_of(stream, row) for row in expected(server, stream, start_date=START_DATE)}
         held = set(consumer.view(stream))
+        if stream == "time_entries":
+            # Those of the deleted user live on, though no list has them.
+            alive = {row["_id"] for row in server.rows("detailed_report")}
+            held = {key for key in held if key in there or not alive.intersection(key)}
         assert held >= there, stream
         if held != there:
             # A user and their profile are decided by the same request.
