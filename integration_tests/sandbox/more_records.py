@@ -15,6 +15,7 @@ from integration_tests.sandbox.scheduling_totals import days_of_window, project_
 from integration_tests.sandbox.state import State
 from integration_tests.sandbox.store import Entry, Row, Workspace, between
 from integration_tests.sandbox.timetext import parse_instant, utc_day, weekday
+from integration_tests.sandbox.traces import SYSTEM
 
 Query = dict[str, list[str]]
 Pairs = Iterator[tuple[dict[str, str], Row]]
@@ -68,7 +69,13 @@ def _without_token(workspace: Workspace, webhook: Row) -> Row:
 
 def _audit_log(state: State, workspace: Workspace, query: Query) -> Pairs:
     for row in workspace.audit_log:
-        yield {}, row
+        if row["userId"] != SYSTEM or state.settings.audit_system != "never":
+            yield {}, row
+
+
+def _assignments(state: State, workspace: Workspace, query: Query) -> Pairs:
+    for row in time_off_rows.assignments(workspace, state.settings.drafts_listed):
+        yield {}, time_off_rows.assignment_row(workspace, row)
 
 
 def _project_fields(state: State, workspace: Workspace, query: Query) -> Pairs:
@@ -114,7 +121,7 @@ def _entries(workspace: Workspace, query: Query) -> list[Entry]:
 def _grouping(state: State, workspace: Workspace, query: Query) -> Grouping:
     elapsed = state.settings.running_duration == "elapsed"
     now = int(state.clock.now()) if elapsed else None
-    return Grouping(workspace, _UTC, amounts_of(dict(query)), now)
+    return Grouping(workspace, _UTC, amounts_of(dict(query)), now, state.settings.summary_day)
 
 
 def _summary(state: State, workspace: Workspace, query: Query) -> Pairs:
@@ -162,7 +169,7 @@ def _changes(
     """
 
     def pairs(state: State, workspace: Workspace, query: Query) -> Pairs:
-        oldest = state.clock.now() - entity_changes.KEPT_DAYS * DAY
+        oldest = state.clock.now() - state.settings.change_retention * DAY
         windowed = "start" in query and "end" in query
         first = max(oldest, parse_instant(query["start"][-1])) if windowed else oldest
         last = parse_instant(query["end"][-1]) if windowed else float("inf")
@@ -195,10 +202,7 @@ STREAMS: dict[str, tuple[str | None, Make]] = {
         "TIME_OFF",
         _only(time_off_rows.balances, time_off_rows.balance_row, policyId="policyId"),
     ),
-    "scheduling_assignments": (
-        "SCHEDULING",
-        _only(time_off_rows.assignments, time_off_rows.assignment_row),
-    ),
+    "scheduling_assignments": ("SCHEDULING", _assignments),
     "scheduling_user_totals": ("SCHEDULING", _totals(user_totals)),
     "scheduling_project_totals": ("SCHEDULING", _totals(project_totals)),
     "project_custom_fields": ("CUSTOM_FIELDS", _project_fields),
