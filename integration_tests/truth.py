@@ -141,7 +141,7 @@ _ADDED: dict[str, Callable[[JSON], JSON]] = {
     "entity_changes_created": _change("createdAt"),
     "entity_changes_updated": _change("updatedAt"),
     "entity_changes_deleted": lambda row: {"timestamp": row["deletedAt"]},
-    "summary_report": lambda row: {"date": row["name"]},
+    "summary_report": lambda row: {"date": row["_id"]},
     "weekly_report": lambda row: {"_id": row["_id"] or "none"},
 }
 

@@ -129,6 +129,28 @@ def _change_settings(state: State, wanted: Row) -> Row:
         "change_types": ("all", "official"),
         "audit_envelope": ("array", "response"),
         "plan_refusal": ("403", "401", "402", "empty_403", "400_4033"),
+        "batch_route": ("on", "404", "405"),
+        "invoicing_info": ("object", "list", "absent"),
+        "hydrated": ("on", "without_tasks", "refused"),
+        "deleted_user_profile": ("error", "answered"),
+        "deleted_user_entries": ("error", "answered", "empty"),
+        "audit_system": ("named", "always", "never"),
+        "audit_without_authors": ("refused", "everybody"),
+        "approvals_default": ("all", "pending"),
+        "categories_default": ("active", "all"),
+        "shared_reports_all_admin": ("accepted", "refused"),
+        "summary_day": ("name", "id"),
+        "missing_entity": ("400_501", "404"),
+        "manager_reports": ("refused", "answered"),
+        "hide_amount": ("accepted", "refused"),
+        "report_year_one": ("accepted", "refused"),
+        "report_since_2000": ("accepted", "refused"),
+        "assignments_year_one": ("accepted", "refused"),
+        "entry_window": ("account", "utc"),
+        "entry_end": ("exclusive", "inclusive"),
+        "empty_client": ("", None),
+        "feature_names": ("on", "absent"),
+        "limit_headers": ("off", "on"),
     }
     for name, values in allowed.items():
         if wanted.get(name, values[0]) not in values:
@@ -142,6 +164,7 @@ def _change_settings(state: State, wanted: Row) -> Row:
                 account["settings"] = {**account["settings"], "timeZone": wanted["time_zone"]}
     for name, value in wanted.items():
         setattr(state.settings, name, value)
+    state.reports.clear()
     return asdict(state.settings)
 
 

@@ -26,7 +26,8 @@ _SHARED_FILTERS = ("ALL", "ALL_ADMIN", "CREATED_BY_ME", "SHARED_WITH_ME")
 def _shared_reports(call: Call) -> Sequence[Row]:
     """What the asking user may open; the server breaks on a filter that it does not know."""
     chosen = call.last("sharedReportsFilter") or "ALL"
-    if chosen not in _SHARED_FILTERS:
+    refused = call.state.settings.shared_reports_all_admin == "refused"
+    if chosen not in _SHARED_FILTERS or (refused and chosen == "ALL_ADMIN"):
         raise error(500, "Internal server error", None)
     if chosen == "ALL_ADMIN" and not call.me.is_admin:
         raise access_denied()

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from integration_tests.sandbox import admin, auth
 from integration_tests.sandbox.audit_log import in_own_shape
-from integration_tests.sandbox.call import ApiError, Call, Reply, error, reply_of
+from integration_tests.sandbox.call import ApiError, Call, Foreign, Reply, error, reply_of
 from integration_tests.sandbox.connections import close
 from integration_tests.sandbox.endpoints import AUDIT, PREFIXES, Endpoint, find
 from integration_tests.sandbox.fault_effects import alter, replaced
@@ -92,6 +92,8 @@ def _served(call: Call) -> Reply:
             auth.check_scope(call, endpoint.scope)
         return endpoint.handler(call)
     except ApiError as failure:
+        if isinstance(failure, Foreign) and call.state.settings.missing_entity == "404":
+            failure.status = 404
         raise (in_own_shape(call, failure) if call.host == AUDIT else failure) from None
 
 

@@ -22,8 +22,8 @@ def _seen(call: Call) -> Sequence[Row]:
 
 
 def _state(call: Call, name: str) -> Keep | None:
-    """Only three of the five states can be asked for; without one all five come."""
-    if call.last(name) is None:
+    """Only three of the five states can be asked for; a setting says what comes without one."""
+    if call.last(name) is None and call.state.settings.approvals_default == "all":
         return None
     wanted = call.one_of(name, SELECTABLE_STATES, "PENDING")
     return lambda row: row["approvalRequest"]["status"]["state"] == wanted

@@ -54,7 +54,7 @@ def attendance(call: Call) -> Reply:
     if column not in _SORTS:
         raise mismatch("sortColumn", column)
     zone = zone_of(call, body)
-    page = page_of(call, ATTENDANCE_PAGING)
+    page = page_of(call, ATTENDANCE_PAGING, call.state.settings.attendance_max)
     entries = seen_entries(call, body, *window_of(call, body, zone))
     rows = attendance_rows(call.workspace, entries, zone, shown_zone(call.state.settings, zone))
     if isinstance(options.get("hasTimeOff"), bool):

@@ -12,31 +12,37 @@ from integration_tests.sandbox.timetext import utc_text
 from integration_tests.sandbox.traces import SYSTEM
 
 AUDIT_PAGING = Paging(BODY_KEBAB, default=20, maximum=50)
-WINDOW_DAYS, KEPT_DAYS = 31, 365
+KEPT_DAYS = 365
 DAY = 86_400
 
 
 def audit_log(call: Call) -> Reply:
     """POST /workspaces/{id}/audit-log: newest first; rows have no ids.
 
-    Events of the system come only where it is named among the authors.
+    Events of the system come only where it is named among the authors, unless a setting says.
     """
-    body = call.body()
-    actions, authors = _required(body, "actions", list), _required(body, "authors", dict)
+    body, settings = call.body(), call.state.settings
+    actions = _required(body, "actions", list)
+    if body.get("authors") is None and settings.audit_without_authors == "everybody":
+        authors: Row = {"contains": "DOES_NOT_CONTAIN"}
+    else:
+        authors = _required(body, "authors", dict)
     first, last = (parsed(name, _required(body, name, str)) for name in ("start", "end"))
     for action in actions:
         if action not in ACTIONS:
             raise mismatch("actions", action)
-    if last < first or last - first > WINDOW_DAYS * DAY:
-        raise error(400, f"Date range must be at most {WINDOW_DAYS} days", 501)
+    if last < first or last - first > settings.audit_days * DAY:
+        raise error(400, f"Date range must be at most {settings.audit_days} days", 501)
     if first < call.state.clock.now() - KEPT_DAYS * DAY:
         raise error(400, "Start date must be at most one year ago", 501)
-    page = page_of(call, AUDIT_PAGING).shorter_by(call.state.settings.short_feeds)
+    page = page_of(call, AUDIT_PAGING).shorter_by(settings.short_feeds)
     ids, contains = set(authors.get("authorIds") or ()), authors.get("contains", "CONTAINS")
     if contains not in ("CONTAINS", "DOES_NOT_CONTAIN", "CONTAINS_ONLY"):
         raise mismatch("contains", contains)
 
     def wanted(author: str) -> bool:
+        if author == SYSTEM and settings.audit_system != "named":
+            return settings.audit_system == "always"
         if contains == "DOES_NOT_CONTAIN":
             return author not in (*ids, SYSTEM)
         return author in ids
@@ -49,7 +55,7 @@ def audit_log(call: Call) -> Reply:
         and wanted(row["userId"])
     ]
     shown = page.cut(rows)
-    enveloped = call.state.settings.audit_envelope == "response"
+    enveloped = settings.audit_envelope == "response"
     return Reply(200, encode({"response": shown} if enveloped else shown), rows=len(shown))
 
 

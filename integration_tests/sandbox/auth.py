@@ -74,4 +74,15 @@ def check_limit(call: Call) -> None:
     ):
         wait = settings.retry_after
         headers = {} if wait is None else {"Retry-After": str(wait)}
+        if settings.limit_headers == "on":
+            hourly = workspace.plan == "FREE"
+            most = settings.per_hour_free if hourly else settings.per_second
+            reset = str(limits.wait(workspace.id, workspace.plan, now))
+            headers = {
+                "X-RateLimit-Limit": str(most),
+                "X-RateLimit-Remaining": "0",
+                "X-RateLimit-Reset": reset,
+                "Retry-After": reset,
+                **headers,
+            }
         raise ApiError(429, {"message": "Too many requests"}, headers)

@@ -29,9 +29,13 @@ def error(status: int, message: str, code: int | None, **headers: str) -> ApiErr
     return ApiError(status, body, {name.replace("_", "-"): text for name, text in headers.items()})
 
 
-def foreign(kind: str, entity_id: str) -> ApiError:
+class Foreign(ApiError):
     """The entity is missing, deleted or another workspace's: Clockify does not tell which."""
-    return error(400, f"{kind} with id {entity_id} doesn't belong to Workspace", 501)
+
+
+def foreign(kind: str, entity_id: str) -> ApiError:
+    text = f"{kind} with id {entity_id} doesn't belong to Workspace"
+    return Foreign(400, {"message": text, "code": RULE_VIOLATED})
 
 
 def mismatch(name: str, value: object) -> ApiError:

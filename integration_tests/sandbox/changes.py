@@ -83,6 +83,7 @@ def create(world: World, workspace: Workspace, collection: str, wanted: Row, now
     if collection == "users":
         member = _new_member(world, workspace, entity_id)
         workspace.members[member.id] = member
+        workspace.deleted_members.pop(member.id, None)
         _patch_member(workspace, member, wanted)
         return shown_user(workspace, member)
     rows = workspace.rows(collection)
@@ -130,7 +131,7 @@ def delete(workspace: Workspace, collection: str, entity_id: str) -> None:
         workspace.remove_entry(gone)
     elif collection == "users":
         gone = _held(workspace.members, collection, entity_id)
-        del workspace.members[entity_id]
+        workspace.deleted_members[entity_id] = workspace.members.pop(entity_id)
     else:
         gone = _held(workspace.rows(collection), collection, entity_id)
         del workspace.rows(collection)[entity_id]
@@ -151,6 +152,7 @@ def restore(workspace: Workspace, collection: str, entity_id: str) -> Row:
         return render.entry_row(workspace, held)
     if collection == "users":
         workspace.members[entity_id] = held
+        del workspace.deleted_members[entity_id]
         return shown_user(workspace, held)
     workspace.rows(collection)[entity_id] = held
     for children, parent in CHILDREN.get(collection, ()):

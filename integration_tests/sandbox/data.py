@@ -376,6 +376,13 @@ class Maker:
             account = account_of(self.world, 100_000 + number, own_to=self.index)
             account |= {"name": f"Gone {number}", "status": "DELETED"}
             self.deleted_users.append(account["id"])
+            self.workspace.deleted_members[account["id"]] = Member(
+                account=account,
+                membership=new_membership(account["id"], self.workspace.id, "WORKSPACE"),
+                roles=[],
+                values={},
+                profile=new_profile(100 + number),
+            )
 
     def _member(self, number: int) -> None:
         shared = number in SHARED_USERS

@@ -220,6 +220,9 @@ def _invoices(kit: Kit) -> None:
         for expense_id in (each for item in row["items"] for each in item["expenseIds"]):
             info = {"invoiceId": row["id"], "manuallyInvoiced": number > 2}
             kit.workspace.rows("expenses")[expense_id]["invoicingInfo"] = info
+        for entry_id in (each for item in row["items"] for each in item["timeEntryIds"]):
+            info = {"invoiceId": row["id"], "manuallyInvoiced": False}
+            kit.workspace.entries[entry_id].invoicing = info
         kit.add("invoices", row)
         _payments(kit, row, days_ago, number)
 

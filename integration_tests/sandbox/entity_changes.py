@@ -17,7 +17,7 @@ from integration_tests.sandbox.timetext import utc_text
 from integration_tests.sandbox.traces import created_at
 
 CHANGES_PAGING = Paging(QUERY_LIMIT, maximum=1000)
-DEFAULT_DAYS, WINDOW_DAYS, KEPT_DAYS = 30, 31, 365
+DEFAULT_DAYS = 30
 DAY = 86_400
 COLLECTIONS = {
     "APPROVAL_REQUESTS": "approval-requests",
@@ -186,7 +186,9 @@ def feed(changes_of: Feed, may_begin_in_window: bool) -> Handler:
             if code not in known:
                 raise mismatch("type", code)
         first, last = _window(call)
-        page = page_of(call, CHANGES_PAGING).shorter_by(call.state.settings.short_feeds)
+        settings = call.state.settings
+        page = page_of(call, CHANGES_PAGING, settings.change_page_max)
+        page = page.shorter_by(settings.short_feeds)
         found = [
             change
             for change in within(changes_of(call.state, call.workspace), first, last)
@@ -210,8 +212,8 @@ def within(found: list[Change], first: float, last: float) -> list[Change]:
 
 
 def _window(call: Call) -> tuple[float, float]:
-    """The window, 30 days around the one bound that is given; nothing older than a year is told."""
-    now = call.state.clock.now()
+    """The window, 30 days around the one bound that is given; an older start is refused."""
+    now, settings = call.state.clock.now(), call.state.settings
     start, end = (
         None if call.last(name) is None else parsed(name, call.last(name))
         for name in ("start", "end")
@@ -220,6 +222,8 @@ def _window(call: Call) -> tuple[float, float]:
         end = now if start is None else start + DEFAULT_DAYS * DAY
     if start is None:
         start = end - DEFAULT_DAYS * DAY
-    if end < start or end - start > WINDOW_DAYS * DAY:
-        raise error(400, f"Date range must be at most {WINDOW_DAYS} days", 501)
-    return max(start, now - KEPT_DAYS * DAY), end
+    if end < start or end - start > settings.change_days * DAY:
+        raise error(400, f"Date range must be at most {settings.change_days} days", 501)
+    if start < now - settings.change_retention * DAY:
+        raise error(400, f"Start date must be within {settings.change_retention} days", 501)
+    return start, end

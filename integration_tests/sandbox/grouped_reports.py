@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from integration_tests.sandbox.call import Call, Reply, encode, error, mismatch
@@ -26,6 +27,7 @@ from integration_tests.sandbox.store import Entry, Row, Workspace
 from integration_tests.sandbox.timetext import day_number, utc_day, weekday
 
 MOST_GROUPS = 3
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SORTS = ("GROUP", "DURATION", "AMOUNT")
 
 
@@ -37,6 +39,7 @@ class Group:
     name: str
     color: str | None = None
     client: str = ""
+    more: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Grouping:
     zone: ZoneInfo
     amounts: list[str]
     now: int | None = None
+    day_in: str = "name"
 
     def day(self, entry: Entry) -> int:
         return day_number(entry.start, self.zone)
@@ -54,6 +58,11 @@ class Grouping:
     def seconds(self, entry: Entry) -> int:
         end = entry.end if entry.end is not None else self.now
         return 0 if end is None else end - entry.start
+
+
+def grouping_of(call: Call, body: Row, zone: ZoneInfo) -> Grouping:
+    day_in = call.state.settings.summary_day
+    return Grouping(call.workspace, zone, amounts_of(body), running_until(call), day_in)
 
 
 def _by_project(grouping: Grouping, entry: Entry) -> Group:
@@ -82,7 +91,11 @@ def _by_task(grouping: Grouping, entry: Entry) -> Group:
 
 
 def _by_user(grouping: Grouping, entry: Entry) -> Group:
-    return Group(entry.user_id, user_of(grouping.workspace, entry.user_id)[0])
+    more = (
+        ("hasMembership", entry.user_id in grouping.workspace.members),
+        ("sortingField", "1-name"),
+    )
+    return Group(entry.user_id, user_of(grouping.workspace, entry.user_id)[0], "#1DE9B6", more=more)
 
 
 def _by_tag(grouping: Grouping, entry: Entry) -> Group:
@@ -98,7 +111,8 @@ def _by_entry(grouping: Grouping, entry: Entry) -> Group:
 
 def _by_date(grouping: Grouping, entry: Entry) -> Group:
     day = utc_day(grouping.day(entry) * DAY)
-    return Group(day, day)
+    year, month, number = day.rsplit("-", 2)
+    return Group(day, day if grouping.day_in == "name" else f"{number}/{month}/{year}")
 
 
 def _by_week(grouping: Grouping, entry: Entry) -> Group:
@@ -108,8 +122,10 @@ def _by_week(grouping: Grouping, entry: Entry) -> Group:
 
 
 def _by_month(grouping: Grouping, entry: Entry) -> Group:
-    month = utc_day(grouping.day(entry) * DAY).rpartition("-")[0]
-    return Group(month, month)
+    """A month, whose name is its id: `Sep 2025`."""
+    year, month, _ = utc_day(grouping.day(entry) * DAY).rsplit("-", 2)
+    name = f"{_MONTHS[int(month) - 1]} {year}"
+    return Group(name, name, "#CE93D8", more=(("monthSortValue", f"{year}-{month}"),))
 
 
 GROUPS: dict[str, Callable[[Grouping, Entry], Group]] = {
@@ -140,7 +156,7 @@ def summary(call: Call) -> Reply:
             raise mismatch("groups", name)
     zone = zone_of(call, body)
     entries = seen_entries(call, body, *window_of(call, body, zone))
-    grouping = Grouping(call.workspace, zone, amounts_of(body), running_until(call))
+    grouping = grouping_of(call, body, zone)
     rows = sorted_rows(group_rows(grouping, entries, groups), body, options)
     totals = [totals_row(entries, grouping.amounts)]
     answer = {"totals": totals, "groupOne": present(call, rows)}
@@ -189,6 +205,7 @@ def _row(grouping: Grouping, group: Group, entries: list[Entry]) -> Row:
         "amounts": amounts_row(earned, cost, grouping.amounts),
         "currency": "EUR",
         "workspaceCurrencyCode": "EUR",
+        **dict(group.more),
     }
 
 
@@ -220,7 +237,7 @@ def weekly(call: Call) -> Reply:
     entries = seen_entries(call, body, start, end)
     if last == first + 7 * DAY:
         entries = [entry for entry in entries if entry.start < end]
-    grouping = Grouping(call.workspace, zone, amounts_of(body), running_until(call))
+    grouping = grouping_of(call, body, zone)
     days = [utc_day(first + number * DAY) for number in range(7)]
     rows = weekly_rows(grouping, entries, group, days)
     if order_of(body, options, "ASCENDING") == "DESCENDING":
@@ -245,7 +262,7 @@ def weekly_rows(grouping: Grouping, entries: list[Entry], group: str, days: list
 def _by_days(grouping: Grouping, entries: list[Entry], days: list[str]) -> list[Row]:
     held: dict[str, list[Entry]] = {day: [] for day in days}
     for entry in entries:
-        held[_by_date(grouping, entry).name].append(entry)
+        held[utc_day(grouping.day(entry) * DAY)].append(entry)
     found = []
     for day, mine in held.items():
         duration, earned, _ = _sums(grouping, mine)

@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
+from math import ceil
 
 
 @dataclass
@@ -17,6 +18,13 @@ class Limits:
         if plan == "FREE":
             return _admit(self._hours[workspace_id], now, 3600, free)
         return _admit(self._seconds[workspace_id], time.monotonic(), 1, paid)
+
+    def wait(self, workspace_id: str, plan: str, now: float) -> int:
+        """After how many whole seconds a workspace that is at its limit is admitted again."""
+        if plan != "FREE":
+            return 1
+        seen = self._hours[workspace_id]
+        return max(1, ceil(seen[0] + 3600 - now)) if seen else 1
 
 
 def _admit(seen: deque[float], now: float, span: float, most: int) -> bool:

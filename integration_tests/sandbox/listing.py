@@ -78,9 +78,11 @@ def serve(listing: Listing, paging: Paging | None, last_page: bool) -> Handler:
 
 
 def last_page_header(call: Call, page: Page, total: int) -> dict[str, str]:
+    """The headers of a page: how many rows the list has, and whether this page is its last."""
+    counted = {"total-count": str(total)}
     if call.state.settings.last_page == "omit":
-        return {}
-    return {"Last-Page": "true" if page.is_last(total) else "false"}
+        return counted
+    return {**counted, "Last-Page": "true" if page.is_last(total) else "false"}
 
 
 def flag(field_name: str) -> Filter:

@@ -72,8 +72,10 @@ single_expense = single("expenses", "expenseId", "Expense", shaped(money_rows.fl
 
 
 def _archived(call: Call, name: str) -> Keep:
-    """Unlike elsewhere only the active ones come if nothing is said."""
+    """Unlike elsewhere only the active ones come if nothing is said, unless a setting says so."""
     value = call.last(name)
+    if value is None and call.state.settings.categories_default == "all":
+        return lambda row: True
     wanted = False if value is None else parse_flag(name, value)
     return lambda row: row["archived"] == wanted
 

@@ -14,6 +14,7 @@ from integration_tests.sandbox.report_base import DAY, amounts_of, shown_zone
 from integration_tests.sandbox.state import State
 from integration_tests.sandbox.store import Entry, Row, Workspace, between
 from integration_tests.sandbox.timetext import parse_instant, utc_day, weekday
+from integration_tests.sandbox.traces import SYSTEM
 
 Query = dict[str, list[str]]
 Pairs = Iterator[tuple[dict[str, str], Row]]
@@ -67,7 +68,13 @@ def _without_token(workspace: Workspace, webhook: Row) -> Row:
 
 def _audit_log(state: State, workspace: Workspace, query: Query) -> Pairs:
     for row in workspace.audit_log:
-        yield {}, row
+        if row["userId"] != SYSTEM or state.settings.audit_system != "never":
+            yield {}, row
+
+
+def _assignments(state: State, workspace: Workspace, query: Query) -> Pairs:
+    for row in time_off_rows.assignments(workspace, state.settings.drafts_listed):
+        yield {}, time_off_rows.assignment_row(workspace, row)
 
 
 # Reports
@@ -89,7 +96,7 @@ def _entries(workspace: Workspace, query: Query) -> list[Entry]:
 def _grouping(state: State, workspace: Workspace, query: Query) -> Grouping:
     elapsed = state.settings.running_duration == "elapsed"
     now = int(state.clock.now()) if elapsed else None
-    return Grouping(workspace, _UTC, amounts_of(dict(query)), now)
+    return Grouping(workspace, _UTC, amounts_of(dict(query)), now, state.settings.summary_day)
 
 
 def _summary(state: State, workspace: Workspace, query: Query) -> Pairs:
@@ -137,7 +144,7 @@ def _changes(
     """
 
     def pairs(state: State, workspace: Workspace, query: Query) -> Pairs:
-        oldest = state.clock.now() - entity_changes.KEPT_DAYS * DAY
+        oldest = state.clock.now() - state.settings.change_retention * DAY
         windowed = "start" in query and "end" in query
         first = max(oldest, parse_instant(query["start"][-1])) if windowed else oldest
         last = parse_instant(query["end"][-1]) if windowed else float("inf")
@@ -170,10 +177,7 @@ STREAMS: dict[str, tuple[str | None, Make]] = {
         "TIME_OFF",
         _only(time_off_rows.balances, time_off_rows.balance_row, policyId="policyId"),
     ),
-    "scheduling_assignments": (
-        "SCHEDULING",
-        _only(time_off_rows.assignments, time_off_rows.assignment_row),
-    ),
+    "scheduling_assignments": ("SCHEDULING", _assignments),
     "approval_requests": ("APPROVAL", _rows("approval-requests", approval_row)),
     "shared_reports": ("SHARED_REPORTS", _rows("shared-reports")),
     "webhooks": (None, _rows("webhooks", _without_token)),

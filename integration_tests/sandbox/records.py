@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from integration_tests.sandbox import more_records, render
 from integration_tests.sandbox.report_base import amounts_of, shown_zone
-from integration_tests.sandbox.reports import detailed_row
+from integration_tests.sandbox.reports import detailed_row, with_invoicing
 from integration_tests.sandbox.state import State
 from integration_tests.sandbox.store import Row, Workspace
 
@@ -47,7 +47,7 @@ def counts(state: State) -> dict[str, int]:
 
 
 def _workspaces(state: State, workspace: Workspace, query: Query) -> Pairs:
-    yield {}, render.workspace_row(workspace)
+    yield {}, render.workspace_row(workspace, state.settings.feature_names == "on")
 
 
 def _users(state: State, workspace: Workspace, query: Query) -> Pairs:
@@ -71,7 +71,7 @@ def _plain(collection: str) -> Callable[[State, Workspace, Query], Pairs]:
 
 def _projects(state: State, workspace: Workspace, query: Query) -> Pairs:
     for project in workspace.rows("projects").values():
-        row = render.project_row(workspace, project)
+        row = render.project_row(workspace, project, state.settings.empty_client)
         yield {}, render.hydrated_project(workspace, row) if _hydrated(query) else row
 
 
@@ -96,7 +96,10 @@ def _detailed_report(state: State, workspace: Workspace, query: Query) -> Pairs:
     elapsed = state.settings.running_duration == "elapsed"
     now = int(state.clock.now()) if elapsed else None
     for entry in workspace.all_entries():
-        yield {}, detailed_row(workspace, entry, zone, amounts_of(dict(query)), now)
+        if entry.end is None and not state.settings.running_in_reports:
+            continue
+        row = detailed_row(workspace, entry, zone, amounts_of(dict(query)), now)
+        yield {}, with_invoicing(state.settings, row)
 
 
 def _hydrated(query: Query) -> bool:

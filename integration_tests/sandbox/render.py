@@ -6,13 +6,14 @@ from integration_tests.sandbox.store import Entry, Member, Row, Workspace
 from integration_tests.sandbox.timetext import duration_text, utc_text
 
 
-def workspace_row(workspace: Workspace) -> Row:
-    return {
+def workspace_row(workspace: Workspace, named_features: bool = True) -> Row:
+    """A workspace; its list of features may be left out."""
+    row = {
         **workspace.row,
         "memberships": [member.membership for member in workspace.members.values()],
         "featureSubscriptionType": subscription(workspace.plan),
-        "features": features(workspace.plan),
     }
+    return {**row, "features": features(workspace.plan)} if named_features else row
 
 
 def user_row(
@@ -37,7 +38,7 @@ def user_row(
         if field["id"] in member.values
     ]
     if roles:
-        row["roles"] = member.roles
+        row["roles"] = [{**role, "userId": member.id} for role in member.roles]
     return row
 
 
@@ -82,25 +83,34 @@ def group_row(workspace: Workspace, group: Row, team_managers: bool) -> Row:
     return group if team_managers else {**group, "teamManagers": []}
 
 
-def project_row(workspace: Workspace, project: Row) -> Row:
+def project_row(workspace: Workspace, project: Row, no_client: str | None = "") -> Row:
     """A project with its client's name and the time tracked on it."""
     client = workspace.rows("clients").get(project["clientId"] or "")
+    project = dict(project)
+    if project["template"]:
+        # Seen for one project, whose estimate is AUTO, and not for others.
+        project["time"] = project.pop("timeEstimate")
     return {
         **project,
         "duration": duration_text(workspace.project_seconds.get(project["id"], 0)),
-        "clientId": client["id"] if client else None,
-        "clientName": client["name"] if client else "",
+        "clientId": client["id"] if client else no_client,
+        "clientName": client["name"] if client else no_client,
     }
 
 
 def hydrated_project(workspace: Workspace, row: Row) -> Row:
-    """A project's row with its tasks, custom fields, client and expenses."""
+    """A project's row with objects in the place of the client's name, and marks of favorites."""
+    client = workspace.rows("clients").get(row["clientId"] or "")
     return {
-        **row,
-        "tasks": [task_row(workspace, task) for task in tasks_of(workspace, row["id"])],
+        **{name: value for name, value in row.items() if name != "clientName"},
+        "tasks": [
+            {**task_row(workspace, task), "favorite": False}
+            for task in tasks_of(workspace, row["id"])
+        ],
         "customFields": list(workspace.rows("custom-fields").values()),
-        "client": workspace.rows("clients").get(row["clientId"] or ""),
-        "expenses": [],
+        "client": client,
+        "currency": {"code": client["currencyCode"] if client else "EUR"},
+        "favorite": False,
     }
 
 

@@ -8,7 +8,7 @@ from integration_tests.sandbox.plans import report_days
 from integration_tests.sandbox.render import cents
 from integration_tests.sandbox.state import Settings
 from integration_tests.sandbox.store import Entry, Row, Workspace, between
-from integration_tests.sandbox.timetext import parse_instant, reread_in
+from integration_tests.sandbox.timetext import parse_instant, reread_in, utc_day
 
 DAY = 86_400
 
@@ -39,7 +39,11 @@ AMOUNTS = ("amount", "rate", "earnedAmount", "earnedRate", "costAmount", "costRa
 
 def check_amounts(call: Call, body: Row) -> None:
     """403 for a manager who asks for a report of time without hiding its amounts."""
-    if call.me.is_manager and not hides_amounts(body):
+    settings = call.state.settings
+    if hides_amounts(body) and settings.hide_amount == "refused":
+        raise mismatch("amountShown", body["amountShown"])
+    refused = settings.manager_reports == "refused"
+    if refused and call.me.is_manager and not hides_amounts(body):
         raise access_denied()
 
 
@@ -125,6 +129,12 @@ def window_of(call: Call, body: Row, zone: ZoneInfo) -> tuple[float, float]:
     most = report_days(call.workspace.plan)
     if most is not None and days > most:
         raise error(400, f"Date range of {days} days is above the {most} of your plan", 501)
+    settings = call.state.settings
+    year = int(utc_day(start).rpartition("-")[0].rpartition("-")[0])
+    if (year < 1970 and settings.report_year_one == "refused") or (
+        1970 <= year <= 2000 and settings.report_since_2000 == "refused"
+    ):
+        raise error(400, f"Start date must not be in the year {year}", 501)
     return reread_in(zone, start), reread_in(zone, end)
 
 
@@ -183,7 +193,12 @@ def _users_by_status(workspace: Workspace, status: str) -> set[str]:
 
 def amounts_row(earned: float, cost: float, kinds: list[str]) -> list[Row]:
     values = {"EARNED": earned, "COST": cost, "PROFIT": earned - cost}
-    return [{"type": kind, "value": round(values.get(kind, 0.0), 2)} for kind in kinds]
+    return [_amount_row(kind, values.get(kind, 0.0)) for kind in kinds]
+
+
+def _amount_row(kind: str, value: float) -> Row:
+    whole = {"currency": "EUR", "amount": round(value)}
+    return {"type": kind, "value": round(value, 2), "amountByCurrency": [whole]}
 
 
 def totals_row(entries: list[Entry], kinds: list[str]) -> Row:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from integration_tests.sandbox.call import Call, Reply, encode, mismatch
-from integration_tests.sandbox.listing import present
+from integration_tests.sandbox.listing import last_page_header, present
 from integration_tests.sandbox.paging import DETAILED, Paging, page_of
 from integration_tests.sandbox.render import cents, entry_values, user_of
 from integration_tests.sandbox.report_base import (
@@ -24,6 +24,7 @@ from integration_tests.sandbox.report_base import (
     window_of,
     zone_of,
 )
+from integration_tests.sandbox.state import Settings
 from integration_tests.sandbox.store import Entry, Row, Workspace
 from integration_tests.sandbox.timetext import zoned_text
 
@@ -51,9 +52,26 @@ def detailed(call: Call) -> Reply:
     shown = page.cut(found.entries)
     now = running_until(call)
     zone = shown_zone(call.state.settings, zone)
-    rows = [detailed_row(call.workspace, entry, zone, amounts_of(body), now) for entry in shown]
+    rows = [
+        with_invoicing(
+            call.state.settings, detailed_row(call.workspace, entry, zone, amounts_of(body), now)
+        )
+        for entry in shown
+    ]
     answer = shown_amounts(body, {"totals": found.totals, "timeentries": rows})
-    return Reply(200, encode(answer), rows=len(rows))
+    headers = {}
+    if call.state.settings.report_last_page:
+        headers = last_page_header(call, page, len(found.entries))
+    return Reply(200, encode(answer), headers, len(rows))
+
+
+def with_invoicing(settings: Settings, row: Row) -> Row:
+    """A row whose entry is in no invoice, as the setting shows that."""
+    if row["invoicingInfo"] is not None or settings.invoicing_info == "object":
+        return row
+    if settings.invoicing_info == "list":
+        return {**row, "invoicingInfo": []}
+    return {name: value for name, value in row.items() if name != "invoicingInfo"}
 
 
 def _cached(call: Call, body: Row, options: Row, zone: ZoneInfo) -> Found:
@@ -80,18 +98,21 @@ def _cached(call: Call, body: Row, options: Row, zone: ZoneInfo) -> Found:
 
 def _find(call: Call, body: Row, options: Row, start: float, end: float) -> Found:
     seen = list(present(call, seen_entries(call, body, start, end)))
-    entries = _sorted(call.workspace, body, options, seen)
+    if not call.state.settings.running_in_reports:
+        seen = [entry for entry in seen if entry.end is not None]
+    entries = _sorted(call, body, options, seen)
     wanted = (options.get("options") or {}).get("totals", "CALCULATE")
     totals = [] if wanted == "EXCLUDE" else [totals_row(entries, amounts_of(body))]
     return Found(entries, totals)
 
 
-def _sorted(workspace: Workspace, body: Row, options: Row, entries: list[Entry]) -> list[Entry]:
+def _sorted(call: Call, body: Row, options: Row, entries: list[Entry]) -> list[Entry]:
+    workspace = call.workspace
     column = options.get("sortColumn") or "DATE"
     if column not in _SORTS:
         raise mismatch("sortColumn", column)
     descending = order_of(body, options, "DESCENDING") == "DESCENDING"
-    if column == "ID":
+    if column == "ID" or (column == "DATE" and not call.state.settings.report_sorts_by_date):
         return sorted(entries, key=lambda entry: entry.id, reverse=descending)
     if column == "DESCRIPTION":
         return sorted(entries, key=lambda entry: entry.description or "", reverse=descending)
@@ -140,6 +161,7 @@ def detailed_row(
         "clientName": client["name"] if client else None,
         "taskId": entry.task_id,
         "taskName": task["name"] if task else None,
+        "tagIds": entry.tag_ids,
         "tags": [
             {"_id": tag, "name": tags[tag]["name"]} for tag in entry.tag_ids or () if tag in tags
         ],
@@ -157,7 +179,7 @@ def detailed_row(
         "kioskId": entry.kiosk_id,
         "customFields": entry_values(workspace, entry) if entry.values else [],
         "userCustomFields": _user_fields(workspace, entry.user_id),
-        "invoicingInfo": None,
+        "invoicingInfo": entry.invoicing,
     }
     if entry.extra:
         row |= {name: value for name, value in entry.extra.items() if name in row}

@@ -28,7 +28,7 @@ from integration_tests.sandbox.listing import (
     text,
 )
 from integration_tests.sandbox.paging import BODY, Paging
-from integration_tests.sandbox.store import Entry, Member, Row, between
+from integration_tests.sandbox.store import Entry, Member, Row, Workspace, between
 from integration_tests.sandbox.timetext import duration_seconds, parse_instant, reread_in
 
 ACCOUNT_STATUSES = (
@@ -77,12 +77,16 @@ def as_stored(call: Call, row: Row) -> Row:
 
 def workspaces(call: Call) -> Reply:
     seen = present(call, call.state.world.workspaces_of(call.user_id))
-    rows = [render.workspace_row(workspace) for workspace in seen]
+    rows = [_workspace_row(call, workspace) for workspace in seen]
     return Reply(200, encode(rows), rows=len(rows))
 
 
 def workspace(call: Call) -> Reply:
-    return one(render.workspace_row(call.workspace))
+    return one(_workspace_row(call, call.workspace))
+
+
+def _workspace_row(call: Call, workspace: Workspace) -> Row:
+    return render.workspace_row(workspace, call.state.settings.feature_names == "on")
 
 
 def current_user(call: Call) -> Reply:
@@ -214,13 +218,18 @@ def with_body_as_query(handler: Handler) -> Handler:
 USERS_INFO_PAGING = Paging(BODY, oversize_code=RULE_VIOLATED)
 
 
+def refuse_route(call: Call, presence: str) -> None:
+    """Answer like a server that lacks a POST route: it knows none, or only a GET."""
+    if presence == "404":
+        raise error(404, f"No static resource {call.path.lstrip('/')}.", TYPE_MISMATCH)
+    if presence == "405":
+        raise error(405, "Request method 'POST' is not supported", TYPE_MISMATCH, Allow="GET")
+
+
 def users_info(call: Call) -> Reply:
     """POST /workspaces/{id}/users/info: the list with its filters in the body, if there is one."""
     settings = call.state.settings
-    if settings.users_info == "404":
-        raise error(404, f"No static resource {call.path.lstrip('/')}.", TYPE_MISMATCH)
-    if settings.users_info == "405":
-        raise error(405, "Request method 'POST' is not supported", TYPE_MISMATCH, Allow="GET")
+    refuse_route(call, settings.users_info)
     statuses = call.body().get("accountStatuses")
     if not isinstance(statuses, list | None):
         raise mismatch("accountStatuses", statuses)
@@ -229,6 +238,9 @@ def users_info(call: Call) -> Reply:
 
 
 def member_profile(call: Call) -> Reply:
+    deleted = call.workspace.deleted_members.get(call.params["userId"])
+    if deleted is not None and call.state.settings.deleted_user_profile == "answered":
+        return one(render.profile_row(call.workspace, deleted))
     return one(render.profile_row(call.workspace, known_member(call)))
 
 
@@ -318,7 +330,11 @@ def visible_projects(call: Call) -> list[Row]:
     """All projects for an admin; a member sees the public ones and his own."""
     projects = call.workspace.rows("projects").values()
     seen = [row for row in projects if call.me.is_admin or _sees(call, row)]
-    return [render.project_row(call.workspace, row) for row in seen]
+    return [project_with_client(call, row) for row in seen]
+
+
+def project_with_client(call: Call, row: Row) -> Row:
+    return render.project_row(call.workspace, row, call.state.settings.empty_client)
 
 
 def _sees(call: Call, project: Row) -> bool:
@@ -350,16 +366,25 @@ def _template(call: Call, name: str) -> Keep | None:
 
 
 def project_row(call: Call, row: Row) -> Row:
+    """A project, hydrated if the request asks for that and the setting grants it."""
+    settings = call.state.settings
     if not call.flag("hydrated"):
         return row
+    if settings.hydrated == "refused":
+        raise mismatch("hydrated", call.last("hydrated"))
     hydrated = render.hydrated_project(call.workspace, row)
-    tasks = present(call, hydrated["tasks"])
+    tasks = present(call, hydrated.pop("tasks"))
+    if settings.hydrated == "without_tasks":
+        return hydrated
     keep = _active_tasks(call, "is-active")
-    return {**hydrated, "tasks": [task for task in tasks if keep is None or keep(task)]}
+    shown = [task for task in tasks if keep is None or keep(task)]
+    if not settings.hydrated_done:
+        shown = [task for task in shown if task["active"]]
+    return {**hydrated, "tasks": shown}
 
 
 def single_project(call: Call) -> Reply:
-    return one(project_row(call, render.project_row(call.workspace, known_project(call))))
+    return one(project_row(call, project_with_client(call, known_project(call))))
 
 
 def _of_clients(call: Call, name: str) -> Keep | None:
@@ -436,18 +461,28 @@ def window_bound(call: Call, name: str) -> float | None:
     if value is None:
         return None
     try:
-        return reread_in(call.zone, parse_instant(value))
+        instant = parse_instant(value)
+        literal = call.state.settings.entry_window == "utc"
+        return instant if literal else reread_in(call.zone, instant)
     except ValueError:
         raise mismatch(name, value) from None
 
 
 def user_entries(call: Call) -> Sequence[Entry]:
     """A user's entries that start in the window, newest first."""
+    settings = call.state.settings
     start, end = window_bound(call, "start"), window_bound(call, "end")
-    member = known_member(call)
-    if member.id != call.user_id and not call.me.is_admin:
+    user_id = call.params["userId"]
+    if user_id in call.workspace.deleted_members and settings.deleted_user_entries != "error":
+        if settings.deleted_user_entries == "empty":
+            return []
+    else:
+        known_member(call)
+    if user_id != call.user_id and not call.me.is_admin:
         raise access_denied()
-    found = between(call.workspace.entries_of(member.id), start, end)
+    if end is not None and settings.entry_end == "inclusive":
+        end += 1e-6
+    found = between(call.workspace.entries_of(user_id), start, end)
     found.reverse()
     return found
 
@@ -533,9 +568,13 @@ def single_entry(call: Call) -> Reply:
 
 def entries_by_id(call: Call) -> Reply:
     """The entries of a list of ids; one that is gone refuses them all, or is left out."""
+    settings = call.state.settings
+    refuse_route(call, settings.batch_route)
     ids = call.body().get("timeEntryIds")
     if not isinstance(ids, list):
         raise mismatch("timeEntryIds", ids)
+    if settings.batch_max is not None and len(ids) > settings.batch_max:
+        raise error(400, f"timeEntryIds must hold at most {settings.batch_max}", TYPE_MISMATCH)
     if call.state.settings.batch_missing == "omit":
         ids = [entry_id for entry_id in ids if entry_id in call.workspace.entries]
     entries = present(call, [_known_entry(call, str(entry_id)) for entry_id in ids])

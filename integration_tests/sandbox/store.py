@@ -51,6 +51,7 @@ class Entry:
     kiosk_id: str | None = None
     locked: bool = False
     approval_id: str | None = None
+    invoicing: Row | None = None
     extra: Row | None = None
 
     @property
@@ -143,6 +144,7 @@ class Workspace:
     running: dict[str, Entry] = field(default_factory=dict)
     project_seconds: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     task_seconds: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    deleted_members: dict[str, Member] = field(default_factory=dict)
     trash: dict[tuple[str, str], Any] = field(default_factory=dict)
     created_at: dict[tuple[str, str], int] = field(default_factory=dict)
     updated_at: dict[tuple[str, str], int] = field(default_factory=dict)

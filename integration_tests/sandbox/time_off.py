@@ -20,6 +20,7 @@ from integration_tests.sandbox.timetext import parse_instant, reread_in
 POLICY_PAGING = Paging(QUERY, maximum=200, last_page_number=1000)
 REQUEST_PAGING = Paging(BODY, maximum=200, last_page_number=1000)
 BALANCE_PAGING = Paging(QUERY, maximum=200)
+_YEAR_2000 = parse_instant("2000-01-01")
 _REQUEST_STATES = ("PENDING", "APPROVED", "REJECTED", "ALL")
 
 
@@ -189,10 +190,13 @@ def parsed(name: str, value: object) -> float:
 
 def _assignments(call: Call) -> Sequence[Row]:
     """What overlaps the window: for an admin everybody's, for a member his own."""
+    settings = call.state.settings
     start, end = (parsed(name, required(call, name)) for name in ("start", "end"))
+    if settings.assignments_year_one == "refused" and start < _YEAR_2000:
+        raise error(400, "Start date must not be before 2000", 501)
     return [
         time_off_rows.assignment_row(call.workspace, row)
-        for row in time_off_rows.assignments(call.workspace)
+        for row in time_off_rows.assignments(call.workspace, settings.drafts_listed)
         if (call.me.is_admin or row["userId"] == call.user_id)
         and parse_instant(row["period"]["start"]) <= end
         and parse_instant(row["period"]["end"]) >= start

@@ -69,6 +69,6 @@ def assignment_row(workspace: Workspace, assignment: Row) -> Row:
     }
 
 
-def assignments(workspace: Workspace) -> list[Row]:
-    """The published assignments; drafts are not listed."""
-    return [row for row in workspace.rows("assignments").values() if row["published"]]
+def assignments(workspace: Workspace, drafts: bool = False) -> list[Row]:
+    """The published assignments, with the drafts if these are listed too."""
+    return [row for row in workspace.rows("assignments").values() if drafts or row["published"]]
