@@ -216,9 +216,7 @@ class Account:
             body["detailedFilter"] = {"page": 1, "sortColumn": "DATE", **detailed}
         return body
 
-    def ask_report(
-        self, kind: str, body: Row, what: str, *, hide: bool | None = None
-    ) -> Answer:
+    def ask_report(self, kind: str, body: Row, what: str, *, hide: bool | None = None) -> Answer:
         """Ask for a report, without amounts where this key needs that."""
         hides = self.hides_amounts() if hide is None else hide
         shown = {**body, "amountShown": "HIDE_AMOUNT"} if hides else body

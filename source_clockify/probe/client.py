@@ -228,9 +228,7 @@ class Client:
         if response.status_code >= 400 and found is not None and not is_error(found):
             raise self._no_answer(host, f"HTTP {response.status_code}, but not Clockify's JSON")
         self._failures[host] = 0
-        answer = Answer(
-            method, path, what, response.status_code, response.headers, found
-        )
+        answer = Answer(method, path, what, response.status_code, response.headers, found)
         self.asked.append(answer)
         return answer
 
