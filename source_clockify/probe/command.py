@@ -116,9 +116,10 @@ def _config(path: str) -> Mapping[str, Any]:
         AirbyteTracedException: config_error.
         OSError, ValueError: for a file that is missing or no JSON.
     """
-    source = SourceClockify(config=SourceClockify.read_config(path), only=("workspaces",))
+    given = SourceClockify.read_config(path)
+    source = SourceClockify(config=given, only=("workspaces",))
     with tempfile.TemporaryDirectory() as folder:
-        config = source.configure(source.config_in_use, folder)
+        config = source.configure(given, folder)
     check_config_against_spec_or_exit(dict(config), source.spec(logger))
     return config
 

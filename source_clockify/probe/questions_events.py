@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 from source_clockify.adaptations import OFFICIAL_CHANGE_TYPES
-from source_clockify.probe import redaction
 from source_clockify.probe.account import Account, Row, second_text
 from source_clockify.probe.client import Answer
 from source_clockify.probe.lines import (

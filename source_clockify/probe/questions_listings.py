@@ -4,6 +4,11 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import (
+    ManifestReferenceResolver,
+)
+
+from source_clockify.manifest import load_manifest
 from source_clockify.probe import redaction
 from source_clockify.probe.account import LISTINGS, Account, Row
 from source_clockify.probe.client import Answer, NoAnswer, NotAsked
@@ -46,7 +51,10 @@ def page_size_0(account: Account) -> Finding:
 
 
 def last_page_header(account: Account) -> Finding:
-    found, missing, skipped, answers = [], [], [], []
+    found: list[str] = []
+    missing: list[str] = []
+    skipped: list[str] = []
+    answers: list[Answer] = []
     for name, answer in _listings(account, _ANNOUNCING, skipped):
         answers.append(answer)
         has = "last-page" in redaction.headers(answer.headers)
@@ -122,8 +130,9 @@ def undeclared_fields(stream: str, rows: list[Row]) -> set[str]:
 def _look(value: Any, schema: Mapping[str, Any], path: str, found: set[str]) -> None:
     if isinstance(value, list):
         items = schema.get("items")
-        for each in value if isinstance(items, Mapping) else ():
-            _look(each, items, path, found)
+        if isinstance(items, Mapping):
+            for each in value:
+                _look(each, items, path, found)
     elif isinstance(value, dict) and schema.get("properties"):
         for name, each in value.items():
             declared = schema["properties"].get(name)
@@ -135,13 +144,9 @@ def _look(value: Any, schema: Mapping[str, Any], path: str, found: set[str]) -> 
 
 @cache
 def _schemas() -> Mapping[str, Any]:
-    from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import (
-        ManifestReferenceResolver,
-    )
-
-    from source_clockify.manifest import load_manifest
-
-    manifest = {"schemas": load_manifest()["schemas"]}
+    whole = load_manifest()
+    parts = {"schema_parts": whole["definitions"]["schema_parts"]}
+    manifest = {"schemas": whole["schemas"], "definitions": parts}
     found: Mapping[str, Any] = ManifestReferenceResolver().preprocess_manifest(manifest)["schemas"]
     return found
 

@@ -11,53 +11,51 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 # Words of Clockify's error messages and of the API's vocabulary; all other words are masked.
-_WORDS = frozenset(
-    """
-    a access active added addon admin all allowed already amount an and any api approval archived
-    are array as at audit author authors auth batch be because been before belong belongs between
-    body but by can cannot category change changes client code contain contains convert could
-    custom data date dates day days deleted denied detailed did do does doesn't don't draft empty
-    end enterprise entities entity entries entry enum equal error exactly exceed exceeds exist
-    exists expected expense expenses expired failed feature field fields filter for forbidden form
-    format found free from full greater group groups has have hidden hour hours id ids in inactive
-    include integer internal into invalid invoice is isn't it json key kind last least less limit
-    limited list log long longer lower manager many max maximum member members method min minimum
-    missing month more most multiple must name none not null number object of on one only or owner
-    page pages parameter parameters pending per permission permissions plan please present
-    profile project projects provided range read reached removed report reports request requested
-    requests required resource right rights role route select server service should shared size
-    smaller sort source start static status string subscription supported system tag tags task
-    tasks team than that the there this time timeout timesheet to token too type types unable
-    unauthorized unavailable unexpected unknown unsupported up upgrade user users valid value
-    values was week weekly were which while window with within workspace workspaces wrong year
-    years you your
-    """.split()
-)
+_WORD_LIST = """
+a access active added addon admin all allowed already amount an and any api approval archived
+are array as at audit author authors auth batch be because been before belong belongs between
+body but by can cannot category change changes client code contain contains convert could
+custom data date dates day days deleted denied detailed did do does doesn't don't draft empty
+end enterprise entities entity entries entry enum equal error exactly exceed exceeds exist
+exists expected expense expenses expired failed feature field fields filter for forbidden form
+format found free from full greater group groups has have hidden hour hours id ids in inactive
+include integer internal into invalid invoice is isn't it json key kind last least less limit
+limited list log long longer lower manager many max maximum member members method min minimum
+missing month more most multiple must name none not null number object of on one only or owner
+page pages parameter parameters pending per permission permissions plan please present
+profile project projects provided range read reached removed report reports request requested
+requests required resource right rights role route select server service should shared size
+smaller sort source start static status string subscription supported system tag tags task
+tasks team than that the there this time timeout timesheet to token too type types unable
+unauthorized unavailable unexpected unknown unsupported up upgrade user users valid value
+values was week weekly were which while window with within workspace workspaces wrong year
+years you your
+"""
+_WORDS = frozenset(_WORD_LIST.split())
 
 # Values that name a plan, a feature, a state or a kind, as Clockify's documents list them.
-KNOWN_VALUES = frozenset(
-    """
-    FREE BASIC STANDARD PRO ENTERPRISE TRIAL SELF_HOSTED BASIC_2021 STANDARD_2021 PRO_2021
-    BASIC_YEAR_2021 STANDARD_YEAR_2021 PRO_YEAR_2021 ENTERPRISE_YEAR ENTERPRISE_2021
-    ENTERPRISE_YEAR_2021 BUNDLE_2024 BUNDLE_YEAR_2024 BASIC_YEAR STANDARD_YEAR PRO_YEAR
-    ADD_TIME_FOR_OTHERS APPROVAL ATTENDANCE_REPORT AUDIT_LOG BILLABLE_HOURS BREAKS BULK_EDIT
-    CLIENT_CURRENCY CSV_EXPORT CUSTOM_FIELDS CUSTOM_REPORTING CUSTOM_SUBDOMAIN EXPENSES
-    FAVORITE_ENTRIES FORECASTING HIDE_PAGES HISTORIC_RATES INVOICING INVOICE_EMAILS KIOSK LABOR_COST
-    LOCATIONS MANAGER_ROLE MULTIFACTOR_AUTHENTICATION PROJECT_BUDGET PROJECT_ESTIMATE
-    PROJECT_TEMPLATES QUICKBOOKS_INTEGRATION RECURRING_ESTIMATES REQUIRED_FIELDS
-    SCHEDULED_REPORTS SCHEDULING SCIM SCREENSHOTS SHARED_REPORTS SPLIT_TIME_ENTRY
-    SSO SUMMARY_ESTIMATE TARGETS_AND_REMINDERS TASK_RATES TIME_OFF TIME_TRACKING
-    UNLIMITED_REPORTS ONE_MONTH_RANGE_REPORTS ONE_YEAR_RANGE_REPORTS USER_CUSTOM_FIELDS
-    USER_GROUPS WHITE_LABELING WORKSPACE_LOCK_TIMEENTRIES WORKSPACE_TIME_AUDIT
-    WORKSPACE_TIME_ROUNDING WORKSPACE_TRANSFER XLSX_EXPORT
-    ACTIVE PENDING_EMAIL_VERIFICATION DELETED NOT_REGISTERED LIMITED LIMITED_DELETED INACTIVE DONE
-    PENDING APPROVED REJECTED WITHDRAWN_SUBMISSION WITHDRAWN_APPROVAL ALL
-    OWNER WORKSPACE_ADMIN TEAM_MANAGER PROJECT_MANAGER
-    REGULAR BREAK HOLIDAY UNSENT SENT PAID PARTIALLY_PAID VOID OVERDUE
-    APPROVAL_REQUESTS BALANCE CLIENTS HOLIDAYS INVOICES PROJECTS PTO_POLICY SCHEDULED_ASSIGNMENT
-    TAGS TASKS TIME_ENTRY TIME_ENTRY_CUSTOM_FIELD_VALUE TIME_ENTRY_RATE TIME_OFF_REQUEST USER
-    """.split()
-)
+_VALUE_LIST = """
+FREE BASIC STANDARD PRO ENTERPRISE TRIAL SELF_HOSTED BASIC_2021 STANDARD_2021 PRO_2021
+BASIC_YEAR_2021 STANDARD_YEAR_2021 PRO_YEAR_2021 ENTERPRISE_YEAR ENTERPRISE_2021
+ENTERPRISE_YEAR_2021 BUNDLE_2024 BUNDLE_YEAR_2024 BASIC_YEAR STANDARD_YEAR PRO_YEAR
+ADD_TIME_FOR_OTHERS APPROVAL ATTENDANCE_REPORT AUDIT_LOG BILLABLE_HOURS BREAKS BULK_EDIT
+CLIENT_CURRENCY CSV_EXPORT CUSTOM_FIELDS CUSTOM_REPORTING CUSTOM_SUBDOMAIN EXPENSES
+FAVORITE_ENTRIES FORECASTING HIDE_PAGES HISTORIC_RATES INVOICING INVOICE_EMAILS KIOSK LABOR_COST
+LOCATIONS MANAGER_ROLE MULTIFACTOR_AUTHENTICATION PROJECT_BUDGET PROJECT_ESTIMATE
+PROJECT_TEMPLATES QUICKBOOKS_INTEGRATION RECURRING_ESTIMATES REQUIRED_FIELDS
+SCHEDULED_REPORTS SCHEDULING SCIM SCREENSHOTS SHARED_REPORTS SPLIT_TIME_ENTRY
+SSO SUMMARY_ESTIMATE TARGETS_AND_REMINDERS TASK_RATES TIME_OFF TIME_TRACKING
+UNLIMITED_REPORTS ONE_MONTH_RANGE_REPORTS ONE_YEAR_RANGE_REPORTS USER_CUSTOM_FIELDS
+USER_GROUPS WHITE_LABELING WORKSPACE_LOCK_TIMEENTRIES WORKSPACE_TIME_AUDIT
+WORKSPACE_TIME_ROUNDING WORKSPACE_TRANSFER XLSX_EXPORT
+ACTIVE PENDING_EMAIL_VERIFICATION DELETED NOT_REGISTERED LIMITED LIMITED_DELETED INACTIVE DONE
+PENDING APPROVED REJECTED WITHDRAWN_SUBMISSION WITHDRAWN_APPROVAL ALL
+OWNER WORKSPACE_ADMIN TEAM_MANAGER PROJECT_MANAGER
+REGULAR BREAK HOLIDAY UNSENT SENT PAID PARTIALLY_PAID VOID OVERDUE
+APPROVAL_REQUESTS BALANCE CLIENTS HOLIDAYS INVOICES PROJECTS PTO_POLICY SCHEDULED_ASSIGNMENT
+TAGS TASKS TIME_ENTRY TIME_ENTRY_CUSTOM_FIELD_VALUE TIME_ENTRY_RATE TIME_OFF_REQUEST USER
+"""
+KNOWN_VALUES = frozenset(_VALUE_LIST.split())
 
 SHOWN_HEADERS = re.compile(
     "(?:last-page|retry-after|total-count|content-type|x-ratelimit-[a-z-]+)", re.IGNORECASE
