@@ -296,8 +296,12 @@ def start_of(row: Row) -> datetime | None:
 
 
 def _ended(rows: list[Row], now: datetime) -> Row:
+    """Return an entry that has ended, and began in the middle of a day if there is one."""
+    found: Row = {}
     for row in rows:
         start = start_of(row)
         if start and start < now - DAY and (row.get("timeInterval") or {}).get("end"):
-            return row
-    return {}
+            if 3 <= start.hour < 21 and (start.minute or start.second or start.hour % 6):
+                return row
+            found = found or row
+    return found

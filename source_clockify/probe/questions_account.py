@@ -65,10 +65,9 @@ def plan_names(account: Account) -> Finding:
     plan = redaction.known_value(account.workspace.get("featureSubscriptionType"))
     if not isinstance(features, list) or not features:
         return judge(False, f"no list of features; the plan is {plan}")
-    known = redaction.known_values(features)
-    other = sum(1 for name in known if name.startswith("<"))
-    names = [name for name in known if not name.startswith("<")]
-    text = f"the plan is {plan}; {len(features)} features, {other} unknown kinds: {' '.join(names)}"
+    names = [name for name in redaction.known_values(features) if not name.startswith("<")]
+    other = len(features) - len(names)
+    text = f"the plan is {plan}; {other} features of unknown names, and {' '.join(names)}"
     return judge(all(isinstance(each, str) for each in features), text)
 
 

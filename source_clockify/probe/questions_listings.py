@@ -36,7 +36,6 @@ _ANNOUNCING = (
     "time_off_policies",
     "approval_requests",
 )
-# Columns that the connector adds are in its schemas, too.
 _MOST_NAMES = 12
 
 
@@ -196,7 +195,7 @@ def _status(row: Row) -> Row:
 
 
 def drafts(account: Account) -> Finding:
-    listed = account.assignments()
+    account.require("SCHEDULING")
     body = {**account.planned(), "page": 1, "pageSize": 200}
     path = "/scheduling/assignments/projects/totals"
     answers = [
@@ -207,6 +206,7 @@ def drafts(account: Account) -> Finding:
     only_drafts = unpublished - published
     if not only_drafts:
         raise Untestable("no project has nothing but unpublished assignments")
+    listed = account.assignments()
     found = only_drafts & {row.get("projectId") for row in listed.rows()}
     text = f"{len(found)} of {len(only_drafts)} projects with drafts alone are listed"
     return judge(not found, text, listed, *answers)
