@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from source_clockify.plan_features import lacks_feature
 from source_clockify.probe.client import Answer, Client, Params
-from source_clockify.probe.lines import Untestable, need
+from source_clockify.probe.lines import Untestable, need, status_of
 from source_clockify.timestamps import second_of
 
 Row = dict[str, Any]
@@ -17,6 +17,7 @@ T = TypeVar("T")
 # A random id: the account cannot have it.
 UNKNOWN_ID = "64e7771f0f0f0f0f0f0f0f0f"
 PAGE = 200
+_SMALL_PAGE = 50
 REPORT_PAGE = 1000
 DAY = timedelta(days=1)
 ACCOUNT_STATUSES = ("ACTIVE", "PENDING_EMAIL_VERIFICATION", "NOT_REGISTERED", "LIMITED")
@@ -29,11 +30,9 @@ LISTINGS: Mapping[str, tuple[str, Params, tuple[str, ...], str]] = {
     "projects": ("/projects", {"sort-column": "ID", "sort-order": "ASCENDING"}, (), ""),
     "tags": ("/tags", {}, (), ""),
     "time_entries_in_progress": ("/time-entries/status/in-progress", {}, (), ""),
-    "custom_fields": ("/custom-fields", {}, (), "CUSTOM_FIELDS"),
     "expenses": ("/expenses", {}, ("expenses", "expenses"), "EXPENSES"),
     "expense_categories": ("/expenses/categories", {}, ("categories",), "EXPENSES"),
     "invoices": ("/invoices", {}, ("invoices",), "INVOICING"),
-    "holidays": ("/holidays", {}, (), "TIME_OFF"),
     "time_off_policies": ("/time-off/policies", {"status": "ALL"}, (), "TIME_OFF"),
     "approval_requests": (
         "/approval-requests",
@@ -135,7 +134,7 @@ class Account:
     @remembered
     def small_user_search(self) -> Answer:
         """The users on a page of the default size."""
-        return self.search_users(50)
+        return self.search_users(_SMALL_PAGE)
 
     def search_users(self, size: int) -> Answer:
         body = {
@@ -149,12 +148,24 @@ class Account:
         return self.post("/users/info", body, what=f"four statuses, pageSize {size}")
 
     @remembered
+    def searched_users(self) -> list[Row]:
+        """All users but removed ones. The listing would not do: it lacks limited members."""
+        found = self.user_search()
+        if found.status == 400:
+            found = self.small_user_search()
+            if len(found.rows()) >= _SMALL_PAGE:
+                raise Untestable("the list of users does not fit on a page")
+        if not found.ok:
+            raise Untestable(f"the search for users answers {status_of(found)}")
+        return found.rows()
+
+    @remembered
     def users(self) -> list[Row]:
         """All users that are known, whether by the search or by the listing."""
-        found = self.user_search()
-        if not found.ok and not found.is_refusal and found.status == 400:
-            found = self.small_user_search()
-        return found.rows() if found.ok else self.rows("users")
+        try:
+            return self.searched_users()
+        except Untestable:
+            return self.rows("users")
 
     @remembered
     def roles(self) -> set[str]:
@@ -168,9 +179,7 @@ class Account:
     @remembered
     def removed_user(self) -> str:
         """The id of a user with time entries whom no listing has."""
-        listed = {row.get("id") for row in self.users()}
-        if len(listed) >= PAGE and not self.user_search().ok:
-            raise Untestable("the list of users is too long to see who is missing")
+        listed = {row.get("id") for row in self.searched_users()}
         for report in (self.report, self.year_report):
             for row in report().rows("timeentries"):
                 if isinstance(row.get("userId"), str) and row["userId"] not in listed:
@@ -249,8 +258,13 @@ class Account:
         if found.status == 403:
             found = self.hidden_report()
         if found.status == 400:
-            found = self.ask_report("detailed", self.month(pageSize=50), "31 days, pageSize 50")
+            found = self.ask_report("detailed", self.month(pageSize=PAGE), "31 days, pageSize 200")
         return need(found)
+
+    @property
+    def report_page(self) -> int:
+        """A page size that the detailed report takes."""
+        return PAGE if self.plain_report().status == 400 else REPORT_PAGE
 
     @remembered
     def year_report(self) -> Answer:
@@ -258,7 +272,7 @@ class Account:
         if self.lacks("ONE_YEAR_RANGE_REPORTS") and self.lacks("UNLIMITED_REPORTS"):
             return self.report()
         start, end = self.day(-360, "T00:00:00.000Z"), self.day(0, "T23:59:59.999Z")
-        body = self.report_body(start, end, pageSize=REPORT_PAGE)
+        body = self.report_body(start, end, pageSize=self.report_page)
         found = self.ask_report("detailed", body, "a year")
         return found if found.ok else self.report()
 

@@ -81,7 +81,6 @@ _ORDER = (
     "listing-fields",
     "time-off-window",
     "shared-reports-page",
-    "webhook-log-page",
     "entry-odd-years",
     "audit-log-host",
     "other-host",

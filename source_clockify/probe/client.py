@@ -1,6 +1,5 @@
 """Requests that only read, the number of them, and their answers."""
 
-import json
 import re
 import threading
 import time
@@ -31,17 +30,16 @@ READS: tuple[tuple[str, str], ...] = (
     (
         "GET",
         f"/workspaces/{_ID}/(?:users|user-groups|clients|projects|tags|custom-fields|expenses"
-        "|expenses/categories|invoices|holidays|time-off/policies|approval-requests|webhooks"
+        "|expenses/categories|invoices|time-off/policies|approval-requests|webhooks"
         "|shared-reports|time-entries/status/in-progress|scheduling/assignments/all"
         "|entities/created|entities/updated|entities/deleted)",
     ),
-    ("GET", f"/workspaces/{_ID}/(?:projects|member-profile|time-entries|invoices)/{_ID}"),
+    ("GET", f"/workspaces/{_ID}/(?:projects|member-profile)/{_ID}"),
     ("GET", f"/workspaces/{_ID}/projects/{_ID}/tasks"),
     ("GET", f"/workspaces/{_ID}/user/{_ID}/time-entries"),
     ("POST", f"/workspaces/{_ID}/users/info"),
     ("POST", f"/workspaces/{_ID}/time-entries/batch"),
     ("POST", f"/workspaces/{_ID}/time-off/requests"),
-    ("POST", f"/workspaces/{_ID}/webhooks/{_ID}/logs"),
     ("POST", f"/workspaces/{_ID}/scheduling/assignments/projects/totals"),
     ("POST", f"/workspaces/{_ID}/reports/(?:detailed|summary|attendance)"),
     ("POST", f"/workspaces/{_ID}/audit-log"),
@@ -317,8 +315,3 @@ def _lenient(content: bytes) -> Any:
         return decode(content)
     except ValueError:
         return None
-
-
-def size_of(answer: Answer) -> int:
-    """Return the number of bytes of an answer as JSON."""
-    return len(json.dumps(answer.body))
