@@ -2134,3 +2134,167 @@ def test_every_kind_that_needs_a_plan_has_ids_that_look_like_numbers(rich: Sandb
 def test_an_unknown_stream_has_no_truth(rich: Sandbox) -> None:
     with pytest.raises(RuntimeError, match="404"):
         rich.records("unheard_of")
+
+
+# Settings for what is not known of Clockify
+
+
+def test_the_batch_can_be_absent_or_small(sandbox: Sandbox, w: str) -> None:
+    path = f"{sandbox.api_url}{w}/time-entries/batch"
+    body = {"timeEntryIds": ids(sandbox.rows("time_entries"))[:2]}
+
+    def status(**settings: Any) -> tuple[int, int | None]:
+        sandbox.settings(**settings)
+        answer = sandbox.request("POST", path, json=body)
+        return (200, None) if answer.ok else code(answer)
+
+    assert status() == (200, None)
+    assert status(batch_route="404") == (404, 3000)
+    assert status(batch_route="405") == (405, 3000)
+    assert status(batch_route="on", batch_max=1) == (400, 3000)
+
+
+def test_the_detailed_report_can_lack_timers_last_page_order_and_invoices(
+    sandbox: Sandbox, w: str
+) -> None:
+    def rows(**settings: Any) -> list[JSON]:
+        sandbox.settings(**settings)
+        found: list[JSON] = report(sandbox, w, sortColumn="DATE")["timeentries"]
+        return found
+
+    whole = rows()
+    assert any(row["timeInterval"]["end"] is None for row in whole)
+    assert all(row["invoicingInfo"] != [] for row in whole)
+    assert all(row["timeInterval"]["end"] for row in rows(running_in_reports=False))
+    assert [] in [row["invoicingInfo"] for row in rows(invoicing_info="list")]
+    assert any("invoicingInfo" not in row for row in rows(invoicing_info="absent"))
+    by_id = rows(running_in_reports=True, report_sorts_by_date=False)
+    assert ids(by_id) == sorted(ids(whole), reverse=True) != ids(whole)
+    answer = sandbox.report(f"{w}/reports/detailed", window())
+    assert answer.headers["Last-Page"] == "true"
+    assert answer.headers["total-count"] == str(len(whole))
+    sandbox.settings(report_last_page=False)
+    assert "Last-Page" not in sandbox.report(f"{w}/reports/detailed", window()).headers
+
+
+@pytest.mark.parametrize(
+    ("setting", "year"), [("report_year_one", "0001"), ("report_since_2000", "2000")]
+)
+def test_old_ranges_of_reports_can_be_refused(
+    sandbox: Sandbox, w: str, setting: str, year: str
+) -> None:
+    body = window(f"{year}-01-01")
+    assert sandbox.report(f"{w}/reports/detailed", body).ok
+    sandbox.settings(**{setting: "refused"})
+    assert code(sandbox.report(f"{w}/reports/detailed", body)) == (400, 501)
+    assert sandbox.report(f"{w}/reports/detailed", window("2001-01-01")).ok
+
+
+def test_hydrated_projects_can_be_refused_or_lack_tasks(sandbox: Sandbox, w: str) -> None:
+    def hydrated(**settings: Any) -> requests.Response:
+        sandbox.settings(**settings)
+        return sandbox.get(f"{w}/projects", hydrated="true")
+
+    tasks = [task for row in hydrated(hydrated_done=False).json() for task in row["tasks"]]
+    assert {task["status"] for task in tasks} == {"ACTIVE"}
+    assert all("tasks" not in row for row in hydrated(hydrated="without_tasks").json())
+    assert code(hydrated(hydrated="refused")) == (400, 3000)
+
+
+def test_a_deleted_user_can_be_read_by_id(sandbox: Sandbox, w: str) -> None:
+    workspace = sandbox.workspaces[0]["id"]
+    user = next(row for row in sandbox.rows("time_entries") if row["workspaceId"] == workspace)
+    user_id = sandbox.info()["users"]["member"] or user["userId"]
+    sandbox.delete(workspace, "users", user_id)
+    profile, entries = f"{w}/member-profile/{user_id}", f"{w}/user/{user_id}/time-entries"
+    assert code(sandbox.get(profile)) == code(sandbox.get(entries)) == (400, 501)
+    sandbox.settings(deleted_user_profile="answered", deleted_user_entries="answered")
+    assert sandbox.get(profile).json()["name"]
+    assert sandbox.get(entries).json()
+    sandbox.settings(deleted_user_entries="empty")
+    assert sandbox.get(entries).json() == []
+    sandbox.settings(missing_entity="404")
+    assert code(sandbox.get(f"{w}/tags/64e777123456789012345678")) == (404, 501)
+
+
+def test_windows_of_entries_can_be_literal_and_hold_their_end(sandbox: Sandbox, w: str) -> None:
+    path = owner_entries(sandbox, w)
+    entry = sandbox.get(path, **{"page-size": 1}).json()[0]
+    start = entry["timeInterval"]["start"]
+    bounds = {"end": start, "page-size": 5000}
+    sandbox.settings(entry_window="utc")
+    assert entry["id"] not in ids(sandbox.get(path, **bounds).json())
+    sandbox.settings(entry_end="inclusive")
+    assert entry["id"] in ids(sandbox.get(path, **bounds).json())
+
+
+def test_what_is_deleted_leaves_the_time_entries(sandbox: Sandbox) -> None:
+    workspace = sandbox.workspaces[0]["id"]
+
+    def row(entry: str) -> JSON:
+        rows = sandbox.rows("time_entries", workspaceId=workspace)
+        return next(each for each in rows if each["id"] == entry)
+
+    rows = sandbox.rows("time_entries", workspaceId=workspace)
+    entry = next(each for each in rows if each["taskId"] and each["tagIds"])
+    sandbox.delete(workspace, "tags", entry["tagIds"][0])
+    assert row(entry["id"])["tagIds"] == entry["tagIds"][1:]
+    sandbox.delete(workspace, "tasks", entry["taskId"])
+    assert row(entry["id"])["taskId"] is None
+    assert row(entry["id"])["projectId"] == entry["projectId"]
+    sandbox.delete(workspace, "projects", entry["projectId"])
+    assert row(entry["id"])["projectId"] is None
+
+
+def test_a_workspace_can_hide_its_features_and_clients_be_null(sandbox: Sandbox, w: str) -> None:
+    assert sandbox.get(w).json()["features"]
+    assert any(row["clientId"] == "" for row in sandbox.get(f"{w}/projects").json())
+    sandbox.settings(feature_names="absent", empty_client=None)
+    assert "features" not in sandbox.get(w).json()
+    found = sandbox.get(f"{w}/projects").json()
+    assert any(row["clientId"] is None and row["clientName"] is None for row in found)
+
+
+def test_limits_can_be_told_in_headers(sandbox: Sandbox, free: str) -> None:
+    sandbox.settings(limits=True, per_hour_free=1, limit_headers="on")
+    assert sandbox.get(f"{free}/tags").ok
+    refused = sandbox.get(f"{free}/tags")
+    assert refused.status_code == 429
+    assert refused.headers["X-RateLimit-Remaining"] == "0"
+    assert refused.headers["Retry-After"] == refused.headers["X-RateLimit-Reset"] == "3600"
+
+
+def test_what_lists_hold_unless_asked_can_be_set(rich: Sandbox, e: str) -> None:
+    def count(path: str, **params: Any) -> int:
+        body = rich.get(f"{e}{path}", **params).json()
+        return len(body["categories"] if isinstance(body, dict) else body)
+
+    year = {"start": "2020-01-01T00:00:00Z", "end": "2030-01-01T00:00:00Z"}
+    lists: tuple[tuple[str, JSON], ...] = (
+        ("/approval-requests", {}),
+        ("/expenses/categories", {}),
+        ("/scheduling/assignments/all", year),
+    )
+    before = [count(path, **params) for path, params in lists]
+    rich.settings(approvals_default="pending", categories_default="all", drafts_listed=True)
+    after = [count(path, **params) for path, params in lists]
+    assert after[0] < before[0]
+    assert after[1] > before[1]
+    assert after[2] > before[2]
+    rich.settings(assignments_year_one="refused")
+    old = {**year, "start": "0001-01-01T00:00:00Z"}
+    assert code(rich.get(f"{e}/scheduling/assignments/all", **old)) == (400, 501)
+
+
+def test_the_limits_of_changes_and_of_the_audit_log_can_be_set(rich: Sandbox, e: str) -> None:
+    def changes(days: int, ago: int, limit: int = 50) -> requests.Response:
+        end = datetime.fromisoformat(NOW[:-1]) - timedelta(days=ago)
+        begin = end - timedelta(days=days)
+        bounds = {"start": f"{begin.isoformat()}Z", "end": f"{end.isoformat()}Z"}
+        return rich.get(f"{e}/entities/created", type="TAGS", limit=limit, **bounds)
+
+    assert changes(31, 0, 1000).ok
+    assert changes(1, 60).ok
+    rich.settings(change_days=30, change_retention=30, change_page_max=50)
+    assert code(changes(31, 0)) == code(changes(1, 60)) == (400, 501)
+    assert code(changes(1, 0, 1000)) == (400, 3000)
