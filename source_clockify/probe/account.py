@@ -64,6 +64,7 @@ class Account:
         now: when the survey began.
         provoke_limit: whether a line may use up the workspace's request limit.
         other_host: a base URL that the user named, empty for none.
+        unseen: why the row of the workspace could not be read, empty if it was.
     """
 
     client: Client
@@ -71,6 +72,7 @@ class Account:
     now: datetime
     provoke_limit: bool = False
     other_host: str = ""
+    unseen: str = ""
     _memory: dict[str, Any] = field(default_factory=dict)
 
     def remember(self, name: str, make: Callable[[], T]) -> T:

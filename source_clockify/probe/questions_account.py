@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from source_clockify.probe import redaction
 from source_clockify.probe.account import PAGE, UNKNOWN_ID, Account
-from source_clockify.probe.client import Answer
+from source_clockify.probe.client import Answer, NoAnswer
 from source_clockify.probe.lines import (
     Finding,
     Line,
@@ -61,6 +61,8 @@ def _refusal_of(answer: Answer) -> str:
 
 
 def plan_names(account: Account) -> Finding:
+    if account.unseen:
+        raise NoAnswer(account.unseen)
     features = account.workspace.get("features")
     plan = redaction.known_value(account.workspace.get("featureSubscriptionType"))
     if not isinstance(features, list) or not features:

@@ -196,6 +196,8 @@ def shared_reports_admin(account: Account) -> Finding:
     except NoAnswer as reason:
         # A filter that Clockify does not know is answered with 500.
         return judge(False, f"ALL: {status_of(everyone)}; ALL_ADMIN: {reason}", everyone)
+    if admin.is_refusal:
+        raise Untestable(f"ALL_ADMIN is refused to this key: {status_of(admin)}")
     counts = [each.body.get("count") for each in (everyone, admin) if isinstance(each.body, dict)]
     text = f"ALL: {status_of(everyone)}; ALL_ADMIN: {status_of(admin)}"
     if admin.ok and len(counts) == 2:

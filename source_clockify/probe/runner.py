@@ -16,7 +16,7 @@ def find_account(client: Client, workspace_id: str, now: datetime) -> Account:
     """Return the workspace that is named, else the first configured one, else the one with most
     features.
 
-    Where no answer comes at all, an account without a workspace's features is returned.
+    Where no answer comes, the account says so; it has an id only if one was named.
 
     Raises:
         AirbyteTracedException: config_error, for a key or workspace that Clockify does not know.
@@ -24,9 +24,9 @@ def find_account(client: Client, workspace_id: str, now: datetime) -> Account:
     named = workspace_id or next(iter(client.config.get("workspace_ids") or ()), "")
     path = f"/workspaces/{named}" if named else "/workspaces"
     try:
-        answer = client.get(path)
-    except (NoAnswer, NotAsked):
-        return Account(client, {"id": named or "0" * 24}, now)
+        answer = _patiently(client, path)
+    except (NoAnswer, NotAsked) as reason:
+        return Account(client, {"id": named}, now, unseen=str(reason))
     _refuse_bad_key(answer, named)
     rows = answer.rows() or ([answer.body] if isinstance(answer.body, dict) else [])
     found = [row for row in rows if isinstance(row.get("id"), str)]
@@ -35,6 +35,14 @@ def find_account(client: Client, workspace_id: str, now: datetime) -> Account:
             "This key sees no workspace. Check whose key it is, and Server (server)."
         )
     return Account(client, max(found, key=lambda row: len(row.get("features") or ())), now)
+
+
+def _patiently(client: Client, path: str) -> Answer:
+    """Read what everything else depends on; one failure is repeated."""
+    try:
+        return client.get(path)
+    except NoAnswer:
+        return client.get(path)
 
 
 def _refuse_bad_key(answer: Answer, named: str) -> None:
@@ -60,6 +68,8 @@ def _config_error(message: str) -> AirbyteTracedException:
 
 
 def ask_line(account: Account, line: Line) -> Finding:
+    if not account.workspace["id"] and line.id != "other-host":
+        return Finding(Verdict.NO_ANSWER, f"the list of workspaces: {account.unseen}")
     before = len(account.client.asked)
     try:
         return line.ask(account)
