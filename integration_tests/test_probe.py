@@ -439,6 +439,7 @@ def test_a_bad_configuration_is_a_sentence_and_exit_code_1(
     assert found.code == 1
     assert words in found.err
     assert "Traceback" not in found.err
+    assert "two words" not in found.err
     assert not found.out
 
 

@@ -120,8 +120,23 @@ def _config(path: str) -> Mapping[str, Any]:
     source = SourceClockify(config=given, only=("workspaces",))
     with tempfile.TemporaryDirectory() as folder:
         config = source.configure(given, folder)
-    check_config_against_spec_or_exit(dict(config), source.spec(logger))
+    try:
+        check_config_against_spec_or_exit(dict(config), source.spec(logger))
+    except AirbyteTracedException as error:
+        error.message = _without_secrets(error.message or "", config)
+        raise
     return config
+
+
+def _without_secrets(message: str, config: Mapping[str, Any]) -> str:
+    """Take the key out of the sentence in which the CDK repeats a value that does not fit."""
+    credentials = config.get("credentials")
+    for name in ("api_key", "addon_token"):
+        value = credentials.get(name) if isinstance(credentials, Mapping) else None
+        if value:
+            # The sentence holds the value as Python writes it.
+            message = message.replace(repr(value)[1:-1], "****").replace(str(value), "****")
+    return message
 
 
 def _announce(given: argparse.Namespace, budget: int, lines: int, progress: TextIO) -> None:
