@@ -1,4 +1,4 @@
-"""The command `source-clockify`: spec, check, discover, read."""
+"""The command `source-clockify`: spec, check, discover, read, probe."""
 
 import errno
 import gc
@@ -14,6 +14,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.cdk_patches import parse_in_turn
+from source_clockify.probe.command import main as probe
 from source_clockify.source import SourceClockify
 
 logger = logging.getLogger("airbyte")
@@ -23,6 +24,8 @@ def run() -> None:
     init_uncaught_exception_handler(logger)
     parse_in_turn()
     arguments = sys.argv[1:]
+    if arguments[:1] == ["probe"]:
+        sys.exit(probe(arguments[1:]))
     source = source_of(arguments)
     # A sync makes many records and no cycles: looking for garbage takes a fifth of its time.
     gc.freeze()

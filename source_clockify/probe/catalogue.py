@@ -1,0 +1,92 @@
+"""All lines, the most valuable first: a small budget answers those."""
+
+from collections.abc import Mapping
+
+from source_clockify.probe import (
+    questions_account,
+    questions_entries,
+    questions_events,
+    questions_listings,
+    questions_reports,
+)
+from source_clockify.probe.lines import Line
+
+_ALL: Mapping[str, Line] = {
+    **questions_account.LINES,
+    **questions_entries.LINES,
+    **questions_reports.LINES,
+    **questions_events.LINES,
+    **questions_listings.LINES,
+}
+
+_ORDER = (
+    "plan-names",
+    "plan-refusal",
+    "users-search",
+    "users-search-page",
+    "users-listing-default",
+    "users-one-status",
+    "member-refusal",
+    "report-page-1000",
+    "report-last-page",
+    "report-sort",
+    "report-zone",
+    "report-invoicing",
+    "report-tags",
+    "report-fields",
+    "report-manager",
+    "report-running",
+    "missing-entity",
+    "removed-user-profile",
+    "removed-user-entries",
+    "batch-route",
+    "batch-missing",
+    "batch-size",
+    "entry-fields",
+    "entry-window-zone",
+    "entry-window-end",
+    "tasks-done",
+    "tasks-hydrated",
+    "tasks-hydrated-done",
+    "tasks-hydrated-fields",
+    "client-less-project",
+    "change-types",
+    "changes-updated",
+    "change-window",
+    "change-retention",
+    "change-page",
+    "report-since-2000",
+    "report-year-one",
+    "report-amounts",
+    "report-page-1001",
+    "report-end",
+    "summary-day",
+    "audit-envelope",
+    "audit-without-authors",
+    "audit-system",
+    "audit-window",
+    "audit-first-page",
+    "approvals-default",
+    "approvals-sort",
+    "categories-default",
+    "drafts",
+    "shared-reports-admin",
+    "assignments-year-one",
+    "page-size-5001",
+    "page-size-0",
+    "missing-workspace",
+    "users-several-statuses",
+    "attendance-page",
+    "last-page-header",
+    "listing-fields",
+    "time-off-window",
+    "shared-reports-page",
+    "entry-odd-years",
+    "audit-log-host",
+    "other-host",
+    # Last, since a provoked limit refuses what is asked after it.
+    "rate-limit",
+)
+
+LINES: tuple[Line, ...] = tuple(_ALL[name] for name in _ORDER)
+assert len(LINES) == len(_ALL) == len(set(_ORDER))

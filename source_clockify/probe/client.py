@@ -1,0 +1,317 @@
+"""Requests that only read, the number of them, and their answers."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from airbyte_cdk.sources.types import Config
+
+from source_clockify.authenticator import ClockifyAuthenticator
+from source_clockify.bodies import (
+    BrokenBody,
+    body_problem,
+    decode,
+    decoded_body,
+    error_text,
+    is_error,
+)
+
+_ID = "[0-9a-f]{24}"
+# Every method and path that may be sent. The POSTs search, count and report; none of them writes.
+READS: tuple[tuple[str, str], ...] = (
+    ("GET", "/user"),
+    ("GET", "/workspaces"),
+    ("GET", f"/workspaces/{_ID}"),
+    (
+        "GET",
+        f"/workspaces/{_ID}/(?:users|user-groups|clients|projects|tags|custom-fields|expenses"
+        "|expenses/categories|invoices|time-off/policies|approval-requests|webhooks"
+        "|shared-reports|time-entries/status/in-progress|scheduling/assignments/all"
+        "|entities/created|entities/updated|entities/deleted)",
+    ),
+    ("GET", f"/workspaces/{_ID}/(?:projects|member-profile)/{_ID}"),
+    ("GET", f"/workspaces/{_ID}/projects/{_ID}/tasks"),
+    ("GET", f"/workspaces/{_ID}/user/{_ID}/time-entries"),
+    ("POST", f"/workspaces/{_ID}/users/info"),
+    ("POST", f"/workspaces/{_ID}/time-entries/batch"),
+    ("POST", f"/workspaces/{_ID}/time-off/requests"),
+    ("POST", f"/workspaces/{_ID}/scheduling/assignments/projects/totals"),
+    ("POST", f"/workspaces/{_ID}/reports/(?:detailed|summary|attendance)"),
+    ("POST", f"/workspaces/{_ID}/audit-log"),
+)
+_READS = tuple((method, re.compile(path)) for method, path in READS)
+_REPORT = re.compile("/reports/[a-z]+$")
+_IDS = re.compile(_ID)
+
+# A host that did not answer so often in a row is not asked any more.
+_MOST_FAILURES = 3
+_LIMIT_WAITS_SECONDS = (1.0, 2.0)
+
+Params = Mapping[str, Any] | Sequence[tuple[str, str]]
+
+
+class WritingRequest(ValueError):
+    """A request that is not on the list of reads. It is a programming error and never sent."""
+
+
+class NotAsked(Exception):
+    """The request was not sent; the text says why."""
+
+
+class NoAnswer(Exception):
+    """No answer of Clockify's came; the text says what came instead."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of Clockify's.
+
+    Attributes:
+        method, path: of the request; the path begins at the base URL.
+        what: words that tell the request from others of its path.
+        status: of the answer.
+        headers: all of them.
+        body: decoded JSON, None for an empty body.
+    """
+
+    method: str
+    path: str
+    what: str
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 200 and not (is_error(self.body) and "code" in self.body)
+
+    @property
+    def code(self) -> int | None:
+        code = self.body.get("code") if isinstance(self.body, dict) else None
+        return code if isinstance(code, int) and not isinstance(code, bool) else None
+
+    @property
+    def message(self) -> str:
+        return error_text(self.body)
+
+    @property
+    def is_clockify_error(self) -> bool:
+        return is_error(self.body)
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether a plan or permission is missing, as the connector takes it."""
+        return self.status in (401, 402, 403) or self.code == 4033
+
+    @property
+    def label(self) -> str:
+        """The request without ids."""
+        path = _IDS.sub("*", self.path.removeprefix("/workspaces/"))
+        return f"{self.method} {path.removeprefix('*/')}" + (f" ({self.what})" if self.what else "")
+
+    def rows(self, *path: str) -> list[dict[str, Any]]:
+        """Return the rows of a listing, those that are objects."""
+        body = self.body
+        for name in path:
+            body = body.get(name) if isinstance(body, dict) else None
+        return [row for row in body if isinstance(row, dict)] if isinstance(body, list) else []
+
+
+@dataclass
+class Client:
+    """Sends reads to the configured hosts, with the key and without following redirects.
+
+    Attributes:
+        config: with `hosts`.
+        budget: the most requests that are sent.
+        timeout: seconds to wait for an answer.
+        progress: is called before each request with its number.
+    """
+
+    config: Config
+    budget: int
+    timeout: float = 60.0
+    progress: Callable[[int], None] = lambda number: None
+    sent: int = 0
+    asked: list[Answer] = field(default_factory=list)
+    limited: Answer | None = None
+    _failures: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._session = requests.Session()
+        self._session.auth = ClockifyAuthenticator(config=self.config, parameters={})
+
+    def get(self, path: str, params: Params | None = None, *, what: str = "", **how: Any) -> Answer:
+        return self.send("GET", path, params=params, what=what, **how)
+
+    def post(self, path: str, body: Any, *, what: str = "", **how: Any) -> Answer:
+        return self.send("POST", path, body=body, what=what, **how)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        host: str = "api",
+        params: Params | None = None,
+        body: Any = None,
+        what: str = "",
+        retry_limited: bool = True,
+    ) -> Answer:
+        """Send one request.
+
+        Raises:
+            WritingRequest: for a request that is not on the list of reads.
+            NotAsked: where the budget is used up or the host is not configured.
+            NoAnswer: where nothing of Clockify's came back.
+        """
+        if not is_read(method, path):
+            raise WritingRequest(f"{method} {path} is not on the list of reads")
+        base = str((self.config.get("hosts") or {}).get(host) or "")
+        if not base.startswith(("https://", "http://")):
+            raise NotAsked(f"no URL of the {_HOST_NAMES[host]} host is configured")
+        if self._failures.get(host, 0) >= _MOST_FAILURES:
+            raise NoAnswer(f"the {_HOST_NAMES[host]} host did not answer before")
+        waits = list(_LIMIT_WAITS_SECONDS) if retry_limited else []
+        while True:
+            answer = self._send_once(method, base, host, path, params, body, what)
+            if answer.status != 429:
+                return answer
+            self.limited = self.limited or answer
+            if not retry_limited:
+                return answer
+            if not waits or self.config.get("plan") == "free":
+                self.budget = self.sent
+                raise NotAsked("the request limit of the workspace is reached (HTTP 429)")
+            time.sleep(waits.pop(0))
+
+    def _send_once(
+        self,
+        method: str,
+        base: str,
+        host: str,
+        path: str,
+        params: Params | None,
+        body: Any,
+        what: str,
+    ) -> Answer:
+        if self.sent >= self.budget:
+            raise NotAsked("budget")
+        self.sent += 1
+        self.progress(self.sent)
+        try:
+            response = self._session.request(
+                method,
+                base + path,
+                params=params,
+                json=body,
+                timeout=(min(self.timeout, 30.0), self.timeout),
+                allow_redirects=False,
+            )
+        except BrokenBody as broken:
+            raise self._no_answer(host, _describe(broken.response)) from broken
+        except requests.Timeout as error:
+            raise self._no_answer(host, "no answer in time") from error
+        except requests.RequestException as error:
+            raise self._no_answer(host, "the connection failed") from error
+        problem = body_problem(response) if response.content.strip() else ""
+        if response.status_code >= 500 or problem:
+            raise self._no_answer(host, _describe(response))
+        found = decoded_body(response) if response.content.strip() else None
+        if response.status_code >= 400 and found is not None and not is_error(found):
+            raise self._no_answer(host, f"HTTP {response.status_code}, but not Clockify's JSON")
+        self._failures[host] = 0
+        answer = Answer(method, path, what, response.status_code, response.headers, found)
+        self.asked.append(answer)
+        return answer
+
+    def _no_answer(self, host: str, reason: str) -> NoAnswer:
+        self._failures[host] = self._failures.get(host, 0) + 1
+        return NoAnswer(reason)
+
+    def flood(self, path: str, most: int, threads: int) -> tuple[int, Answer | None]:
+        """Send one read again and again until the server limits it, outside of the budget.
+
+        Returns the number of requests and the first answer with status 429.
+        """
+        lock = threading.Lock()
+        found: list[Answer] = []
+        sent = 0
+        url = self.config["hosts"]["api"] + path
+
+        def work() -> None:
+            nonlocal sent
+            with requests.Session() as session:
+                session.auth = ClockifyAuthenticator(config=self.config, parameters={})
+                while True:
+                    with lock:
+                        if found or sent >= most:
+                            return
+                        sent += 1
+                    try:
+                        response = session.get(url, timeout=self.timeout, allow_redirects=False)
+                    except requests.RequestException:
+                        continue
+                    if response.status_code == 429:
+                        body = _lenient(response.content)
+                        answer = Answer("GET", path, "limit", 429, response.headers, body)
+                        with lock:
+                            found.append(answer)
+
+        workers = [threading.Thread(target=work) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        return sent, found[0] if found else None
+
+    def elsewhere(self, base: str) -> Answer:
+        """Send the key to a host that the user named, for `GET /user`.
+
+        Raises:
+            NoAnswer: where nothing of Clockify's came back.
+        """
+        other = {**self.config, "hosts": {**self.config["hosts"], "other": base.rstrip("/")}}
+        client = Client(other, budget=1, timeout=self.timeout)
+        self.sent += 1
+        self.progress(self.sent)
+        answer = client.send("GET", "/user", host="other", what="other host")
+        self.asked.append(answer)
+        return answer
+
+
+_HOST_NAMES = {"api": "API", "reports": "reports", "audit_log": "audit log", "other": "other"}
+
+
+def is_read(method: str, path: str) -> bool:
+    """Tell whether a request is on the list of those that only read."""
+    return any(method == each and pattern.fullmatch(path) for each, pattern in _READS)
+
+
+def _describe(response: requests.Response) -> str:
+    status = response.status_code
+    if 300 <= status < 400:
+        return f"HTTP {status}, a redirect to {_redirect_kind(response)}"
+    if response.content[:200].lstrip()[:1] == b"<":
+        return f"HTTP {status}, a web page"
+    if status == 200:
+        return "HTTP 200 without usable JSON"
+    return f"HTTP {status}"
+
+
+def _redirect_kind(response: requests.Response) -> str:
+    target = urlsplit(response.headers.get("x-redirect-not-followed", ""))
+    host = target.hostname or ""
+    return "another host of Clockify's" if host.endswith(".clockify.me") else "another address"
+
+
+def _lenient(content: bytes) -> Any:
+    try:
+        return decode(content)
+    except ValueError:
+        return None

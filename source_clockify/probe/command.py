@@ -1,0 +1,181 @@
+"""The command `source-clockify probe`."""
+
+import argparse
+import logging
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, TextIO
+
+from airbyte_cdk.sources.utils.schema_helpers import check_config_against_spec_or_exit
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_clockify.probe import report
+from source_clockify.probe.account import Account
+from source_clockify.probe.catalogue import LINES
+from source_clockify.probe.client import Client
+from source_clockify.probe.lines import Line, Verdict
+from source_clockify.probe.redaction import Redaction
+from source_clockify.probe.runner import ask_line, find_account
+from source_clockify.source import SourceClockify
+
+logger = logging.getLogger("airbyte")
+
+REQUESTS = 60
+FREE_REQUESTS = 30
+
+
+def main(
+    arguments: Sequence[str], out: TextIO | None = None, progress: TextIO | None = None
+) -> int:
+    """Run the survey; returns the exit code."""
+    out, progress = out or sys.stdout, progress or sys.stderr
+    given = _parser().parse_args(list(arguments))
+    try:
+        return _survey(given, out, progress)
+    except AirbyteTracedException as error:
+        print(error.message or "The configuration is not valid.", file=progress)
+    except FileExistsError as error:
+        print(f"{error.filename} exists. Name another file with --output.", file=progress)
+    except (OSError, ValueError) as error:
+        print(f"A file of the command line cannot be used: {error}", file=progress)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="source-clockify probe",
+        description="Compares what this connector assumes about Clockify with an account. It only "
+        "reads, and its report holds no personal data.",
+    )
+    parser.add_argument("--config", required=True, help="the connector's configuration")
+    parser.add_argument("--output", help="a new file for the report, .json or .md")
+    parser.add_argument("--workspace", default="", help="the id of the workspace to look at")
+    parser.add_argument("--only", default="", help="lines to ask, separated by commas")
+    parser.add_argument(
+        "--continue", dest="earlier", help="a report (.json): ask the lines that it left open"
+    )
+    parser.add_argument("--requests", type=int, help="the most requests to send")
+    parser.add_argument("--timeout", type=float, default=60.0, help="seconds to wait for an answer")
+    parser.add_argument(
+        "--provoke-limit",
+        action="store_true",
+        help="use up the request limit of the workspace for a moment, to see its headers",
+    )
+    parser.add_argument(
+        "--other-host", default="", help="an API URL to which the key is sent for one request"
+    )
+    return parser
+
+
+def _survey(given: argparse.Namespace, out: TextIO, progress: TextIO) -> int:
+    output = Path(given.output) if given.output else None
+    if output and output.exists():
+        raise FileExistsError(17, "exists", str(output))
+    lines = _chosen(given.only)
+    earlier = report.earlier_results(Path(given.earlier)) if given.earlier else {}
+    config = _config(given.config)
+    is_free = config.get("plan") == "free"
+    budget = given.requests or (FREE_REQUESTS if is_free else REQUESTS)
+    to_ask = [line for line in lines if line.id not in earlier]
+    _announce(given, budget, len(to_ask), progress)
+    client = Client(config, budget=budget, timeout=given.timeout)
+    account = find_account(client, given.workspace, datetime.now(timezone.utc))
+    account.provoke_limit, account.other_host = given.provoke_limit, given.other_host
+    redact = Redaction()
+    results = []
+    for number, line in enumerate(lines, 1):
+        if line.id in earlier:
+            results.append(earlier[line.id])
+            continue
+        print(f"[{number}/{len(lines)}] {line.id}", file=progress, flush=True)
+        results.append(report.result_of(line, ask_line(account, line), redact))
+    print(report.table(results), file=out)
+    print(report.summary(results, client.sent), file=out, flush=True)
+    if output:
+        report.write(output, results, _facts(account, client))
+        print(f"The report is in {output}.", file=progress)
+    _say_how_to_go_on(results, output, is_free, progress)
+    return 0
+
+
+def _chosen(only: str) -> list[Line]:
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    unknown = sorted(set(names) - {line.id for line in LINES})
+    if unknown:
+        raise ValueError(f"--only names no line of the survey: {', '.join(unknown)}")
+    return [line for line in LINES if not names or line.id in names]
+
+
+def _config(path: str) -> Mapping[str, Any]:
+    """Return the configuration as the connector uses it: migrated, checked, with hosts.
+
+    Raises:
+        AirbyteTracedException: config_error.
+        OSError, ValueError: for a file that is missing or no JSON.
+    """
+    given = SourceClockify.read_config(path)
+    source = SourceClockify(config=given, only=("workspaces",))
+    with tempfile.TemporaryDirectory() as folder:
+        config = source.configure(given, folder)
+    try:
+        check_config_against_spec_or_exit(dict(config), source.spec(logger))
+    except AirbyteTracedException as error:
+        error.message = _without_secrets(error.message or "", config)
+        raise
+    return config
+
+
+def _without_secrets(message: str, config: Mapping[str, Any]) -> str:
+    """Take the key out of the sentence in which the CDK repeats a value that does not fit."""
+    credentials = config.get("credentials")
+    for name in ("api_key", "addon_token"):
+        value = credentials.get(name) if isinstance(credentials, Mapping) else None
+        if value:
+            # The sentence holds the value as Python writes it.
+            message = message.replace(repr(value)[1:-1], "****").replace(str(value), "****")
+    return message
+
+
+def _announce(given: argparse.Namespace, budget: int, lines: int, progress: TextIO) -> None:
+    print(
+        f"{lines} lines are asked with at most {budget} requests. All of them only read.",
+        file=progress,
+    )
+    if given.provoke_limit:
+        print(
+            "--provoke-limit: at the end up to 400 more reads use up the request limit of the "
+            "workspace, which other programs meet, too, for a second (a free workspace: an hour).",
+            file=progress,
+        )
+    if given.other_host:
+        print(f"--other-host: the key is sent to {given.other_host}.", file=progress, flush=True)
+
+
+def _facts(account: Account, client: Client) -> dict[str, Any]:
+    server = client.config.get("server") or {}
+    kind = server.get("server_type") or "region"
+    where = server.get("region") or "global" if kind == "region" else kind
+    return {
+        "date": account.now.strftime("%Y-%m"),
+        "server": where,
+        "budget": client.config.get("plan") or "paid",
+        "requests": client.sent,
+    }
+
+
+def _say_how_to_go_on(
+    results: Sequence[report.Result], output: Path | None, is_free: bool, progress: TextIO
+) -> None:
+    left = [each.id for each in results if each.verdict == Verdict.NOT_ASKED.value]
+    if not left:
+        return
+    how = (
+        f"--continue {output}"
+        if output and output.suffix == ".json"
+        else f"--only {','.join(left)}"
+    )
+    wait = " after an hour" if is_free else ""
+    print(f"{len(left)} lines were not asked. To ask them{wait}, add {how}", file=progress)

@@ -1,0 +1,85 @@
+"""Finds the workspace, and asks its lines."""
+
+from datetime import datetime
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_clockify.probe.account import Account
+from source_clockify.probe.client import Answer, Client, NoAnswer, NotAsked
+from source_clockify.probe.lines import Finding, Line, Untestable, Verdict, status_of
+
+_BAD_KEY = (1000, 4003, 4017)
+
+
+def find_account(client: Client, workspace_id: str, now: datetime) -> Account:
+    """Return the workspace that is named, else the first configured one, else the one with most
+    features.
+
+    Where no answer comes, the account says so; it has an id only if one was named.
+
+    Raises:
+        AirbyteTracedException: config_error, for a key or workspace that Clockify does not know.
+    """
+    named = workspace_id or next(iter(client.config.get("workspace_ids") or ()), "")
+    path = f"/workspaces/{named}" if named else "/workspaces"
+    try:
+        answer = _patiently(client, path)
+    except (NoAnswer, NotAsked) as reason:
+        return Account(client, {"id": named}, now, unseen=str(reason))
+    _refuse_bad_key(answer, named)
+    rows = answer.rows() or ([answer.body] if isinstance(answer.body, dict) else [])
+    found = [row for row in rows if isinstance(row.get("id"), str)]
+    if not found:
+        raise _config_error(
+            "This key sees no workspace. Check whose key it is, and Server (server)."
+        )
+    return Account(client, max(found, key=lambda row: len(row.get("features") or ())), now)
+
+
+def _patiently(client: Client, path: str) -> Answer:
+    """Read what everything else depends on; one failure is repeated."""
+    try:
+        return client.get(path)
+    except NoAnswer:
+        return client.get(path)
+
+
+def _refuse_bad_key(answer: Answer, named: str) -> None:
+    if answer.ok:
+        return
+    if answer.status == 401 or answer.code in _BAD_KEY:
+        raise _config_error(
+            f"Clockify refuses this key ({status_of(answer)}). Check Authentication (credentials) "
+            "and Server (server): a key works only in the region or subdomain where it was created."
+        )
+    if answer.status == 404 and named:
+        raise _config_error(
+            "Clockify does not know this workspace, or the key cannot see it. Check Workspace IDs "
+            "(workspace_ids) and Server (server)."
+        )
+    raise _config_error(
+        f"Clockify refuses to show the workspace ({status_of(answer)}). Check Server (server)."
+    )
+
+
+def _config_error(message: str) -> AirbyteTracedException:
+    return AirbyteTracedException(message=message, failure_type=FailureType.config_error)
+
+
+def ask_line(account: Account, line: Line) -> Finding:
+    if not account.workspace["id"] and line.id != "other-host":
+        return Finding(Verdict.NO_ANSWER, f"the list of workspaces: {account.unseen}")
+    before = len(account.client.asked)
+    try:
+        return line.ask(account)
+    except Untestable as reason:
+        return Finding(Verdict.UNTESTABLE, str(reason), account.client.asked[before:])
+    except NoAnswer as reason:
+        return Finding(Verdict.NO_ANSWER, str(reason), account.client.asked[before:])
+    except NotAsked as reason:
+        return Finding(Verdict.NOT_ASKED, str(reason))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        # An answer of another shape than any that is known. Its text could be personal.
+        text = f"the answer has a shape that this line cannot read ({type(error).__name__})"
+        return Finding(Verdict.DIFFERS, text, account.client.asked[before:])
