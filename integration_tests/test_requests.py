@@ -60,6 +60,8 @@ LARGEST_PAGE = {
     "/workspaces/*/reports/attendance": 200,
     "/workspaces/*/reports/expenses/detailed": 1000,
 }
+# Requested only where the hydrated project list proves nothing.
+TASKS_OF_PROJECT = "/workspaces/*/projects/*/tasks"
 # What comes whole.
 UNPAGED = {
     "/workspaces",
@@ -154,6 +156,10 @@ def _fewest_listings(sandbox: Sandbox, workspace: str) -> Counter[str]:
         {below + path: pages(below + path, len(rows[stream])) for stream, path in LISTINGS.items()}
     )
     for stream, parent, name, path in CHILDREN:
+        if stream == "tasks" and any(each["row"]["status"] == "DONE" for each in rows[stream]):
+            # The hydrated project list proves to hold them all.
+            found[below + "/projects"] *= 2
+            continue
         held = Counter(each["path"][name] for each in rows[stream])
         found[below + path] = sum(
             pages(below + path, held[each["row"]["id"]]) for each in rows[parent]
@@ -264,10 +270,12 @@ def test_every_page_of_every_listing_is_fetched_exactly_once(
     assert counted(requests) == wanted
     # One with all users, and the empty one after it.
     assert wanted["/workspaces/*/users/info"] == 2
-    assert wanted["/workspaces/*/projects"] == 1
+    # By itself, and with its tasks.
+    assert wanted["/workspaces/*/projects"] == 2
     assert wanted["/workspaces/*/member-profile/*"] == USERS
     assert wanted["/workspaces/*/user/*/time-entries"] == USERS
-    assert wanted["/workspaces/*/projects/*/tasks"] == PROJECTS
+    assert wanted[TASKS_OF_PROJECT] == 0
+    assert wanted["/workspaces/*/projects/*/custom-fields"] == PROJECTS
     assert {request["status"] for request in requests} == {200}
 
 
@@ -332,7 +340,7 @@ def test_the_whole_account_takes_no_more_requests_than_its_pages_and_windows(
     output, requests = account_sync
     assert_complete(output, account, STREAMS, start_date=START_DATE)
     wanted = fewest(account, requests, FIRST_DAY)
-    assert set(wanted) == LARGEST_PAGE.keys() | UNPAGED
+    assert set(wanted) == LARGEST_PAGE.keys() - {TASKS_OF_PROJECT} | UNPAGED
     assert counted(requests) == wanted
     assert len(requests) == wanted.total()
 
@@ -345,7 +353,7 @@ def test_the_largest_documented_page_is_asked_for(
         (path,) = counted([request])
         sizes[path] |= page_sizes(request)
     assert sizes == {
-        **{path: {size} for path, size in LARGEST_PAGE.items()},
+        **{path: {size} for path, size in LARGEST_PAGE.items() if path != TASKS_OF_PROJECT},
         **{path: set() for path in UNPAGED},
     }
 
@@ -379,6 +387,58 @@ def test_the_free_plan_reads_all_tasks_with_one_request_of_its_own(sandbox: Sand
     assert len(hydrated) == 1
 
 
+SUGGESTED = (
+    "workspaces",
+    "users",
+    "user_groups",
+    "clients",
+    "projects",
+    "tasks",
+    "tags",
+    "time_entries",
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "of_tasks"),
+    [({}, 0), ({"hydrated_done": False}, 500), ({"hydrated": "refused"}, 500)],
+    ids=["done tasks are listed", "done tasks are hidden", "the list is refused"],
+)
+def test_the_suggested_streams_of_a_large_account_take_a_request_for_each_user(
+    large_account: Sandbox, settings: JSON, of_tasks: int
+) -> None:
+    """And none for each of its 500 projects, where the project list proves to hold all tasks."""
+    large_account.settings(**settings)
+    config = config_of(large_account, num_workers=8)
+    state: list[JSON] = []
+    for most in (410, 210):
+        large_account.clear_requests()
+        output = read(
+            CONNECTOR, config, SUGGESTED, sync_mode="incremental", state=state, in_process=True
+        )
+        state = output.state
+        asked = counted(large_account.requests())
+        assert asked["/workspaces/*/projects"] == 2
+        assert asked["/workspaces/*/projects/*/tasks"] == of_tasks
+        assert asked.total() <= most + of_tasks
+        if most == 410:
+            assert_complete(output, large_account, SUGGESTED)
+        else:
+            assert output.records["tasks"] == []
+
+
+@pytest.fixture(scope="module")
+def large_server() -> Iterator[Sandbox]:
+    with start(plan="PRO", users=200, projects=500, tasks=2, entries=3) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def large_account(large_server: Sandbox) -> Iterator[Sandbox]:
+    yield large_server
+    large_server.reset()
+
+
 @pytest.mark.parametrize("named", [False, True])
 def test_each_of_several_workspaces_is_listed_once(fresh_sandbox: Sandbox, named: bool) -> None:
     workspaces = [each["id"] for each in fresh_sandbox.workspaces]
@@ -393,7 +453,8 @@ def test_each_of_several_workspaces_is_listed_once(fresh_sandbox: Sandbox, named
     for workspace in workspaces:
         # The page of users and the empty one after it.
         assert asked.pop(f"/workspaces/{workspace}/users/info") == 2
-        assert asked[f"/workspaces/{workspace}/projects"] == 1
+        # The list by itself, and with the tasks.
+        assert asked.pop(f"/workspaces/{workspace}/projects") == 2
         assert asked[f"/workspaces/{workspace}"] == 0
     assert max(asked.values()) == 1
 
