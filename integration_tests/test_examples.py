@@ -141,6 +141,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     size = {"users": 3, "entries": 12, "projects": 4, "tasks": 2, "plan": "PRO"}
     with start(**size, now=NOW.strftime(MOMENT)) as sandbox, serve() as server:
         topic = create_topic(server.address, "clockify")
+        for _ in range(2):
+            # Without time entries, which would lose a task that is deleted.
+            sandbox.create(sandbox.workspaces[0]["id"], "tasks")
         (folder / "config.json").write_text(json.dumps(config_of(sandbox)))
         (folder / "destination.json").write_text(json.dumps(topic.destination()))
         yield Place(folder, sandbox, server, topic)
@@ -155,7 +158,7 @@ def change(sandbox: Sandbox, text: str) -> dict[str, set[str]]:
     """Edit, delete and add something in a workspace; answers the ids by stream."""
     workspace = sandbox.workspaces[0]["id"]
     project = sandbox.rows("projects")[0]["id"]
-    task = sandbox.rows("tasks")[0]["id"]
+    task = sandbox.rows("tasks")[-1]["id"]
     past = (NOW - timedelta(days=1)).strftime(MOMENT)
     starts = {
         row["id"]: row["timeInterval"]["start"]

@@ -55,6 +55,10 @@ class Elsewhere:
         self._thread.join()
 
 
+# The tasks of each project are requested by themselves.
+PROJECT_BY_PROJECT = {"hydrated_done": False}
+
+
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[Elsewhere]:
     host = Elsewhere()
@@ -66,12 +70,14 @@ def elsewhere() -> Iterator[Elsewhere]:
 def sandbox() -> Iterator[Sandbox]:
     """Workspaces for the runs below, so that all of them can share one server."""
     with start(users=3, entries=12, projects=3, tasks=2, plan="PRO,PRO,FREE") as server:
+        server.settings(**PROJECT_BY_PROJECT)
         yield server
 
 
 @pytest.fixture(scope="module")
 def unsteady() -> Iterator[Sandbox]:
     with start(users=3, entries=12, projects=3, tasks=2) as server:
+        server.settings(**PROJECT_BY_PROJECT)
         yield server
 
 

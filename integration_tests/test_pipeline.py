@@ -138,7 +138,7 @@ def edit_a_little(sandbox: Sandbox) -> None:
     workspace = sandbox.workspaces[0]["id"]
     for collection, stream in (("tags", "tags"), ("time-entries", "time_entries")):
         entity = (
-            ended(sandbox)[0]["id"] if stream == "time_entries" else sandbox.rows(stream)[0]["id"]
+            ended(sandbox)[0]["id"] if stream == "time_entries" else sandbox.rows(stream)[-1]["id"]
         )
         text = {"name": "edited"} if stream == "tags" else {"description": "edited"}
         sandbox.update(workspace, collection, entity, text)
@@ -148,7 +148,7 @@ def delete_what_was_edited(sandbox: Sandbox) -> None:
     """What is in the topic, but is gone when the next baseline is read, has no tombstone."""
     workspace = sandbox.workspaces[0]["id"]
     sandbox.delete(workspace, "time-entries", ended(sandbox)[0]["id"])
-    sandbox.delete(workspace, "tags", sandbox.rows("tags")[0]["id"])
+    sandbox.delete(workspace, "tags", sandbox.rows("tags")[-1]["id"])
 
 
 def edit_everything(sandbox: Sandbox) -> None:
@@ -181,7 +181,9 @@ def edit_everything(sandbox: Sandbox) -> None:
         ("clients", "clients"),
         ("expenses", "expenses"),
     ):
-        sandbox.delete(workspace, collection, sandbox.rows(stream)[0]["id"])
+        # The last tag is on no entry, and the first task neither.
+        number = -1 if stream == "tags" else 0
+        sandbox.delete(workspace, collection, sandbox.rows(stream)[number]["id"])
 
 
 def ended(sandbox: Sandbox) -> list[JSON]:

@@ -506,7 +506,7 @@ def test_the_last_full_page_says_that_it_is_the_last(sandbox: Sandbox, w: str) -
 def test_durations_of_projects_and_tasks_are_the_time_tracked_on_them(sandbox: Sandbox) -> None:
     entries = sandbox.rows("detailed_report")
     for stream, property_name in (("projects", "projectId"), ("tasks", "taskId")):
-        row = sandbox.rows(stream)[0]
+        row = sandbox.rows(stream)[1]
         seconds = sum(
             entry["timeInterval"]["duration"] or 0
             for entry in entries

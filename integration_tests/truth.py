@@ -120,6 +120,8 @@ def _moment(stream: str, record: JSON) -> str:
 def _record(stream: str, truth: JSON) -> JSON:
     path = {} if stream == "workspaces" else truth["path"]
     record = {**path, **truth["row"]}
+    if record.get("invoicingInfo") == []:
+        del record["invoicingInfo"]
     if stream in _ADDED:
         record |= _ADDED[stream](truth["row"])
     return {name: value for name, value in record.items() if value is not None}

@@ -5,7 +5,7 @@ short pages all the time, and what follows them would be lost.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import InitVar, dataclass
 from hashlib import blake2b
 from typing import Any, TypedDict
@@ -261,8 +261,22 @@ class ApprovalRequestsPagination(ObedientPagination):
     """Pages that come newest change first, until one holds a request older than the window."""
 
     def token_after(self, page: Page) -> Any | None:
-        # The stream's filter has dropped what is older.
-        return None if page.kept < page.rows else super().token_after(page)
+        notes = current_notes()
+        if notes is not None:
+            notes.approval_states.update(_states_of(decoded_body(page.response)))
+        # Of a page of one state the stream's filter drops only what is older.
+        is_of_one_state = "status=" in str(page.response.request.url)
+        if is_of_one_state and page.kept < page.rows:
+            return None
+        return super().token_after(page)
+
+
+def _states_of(requests: Iterable[Any]) -> Iterator[str]:
+    for row in requests:
+        request = row.get("approvalRequest")
+        status = request.get("status") if isinstance(request, dict) else None
+        if isinstance(status, dict):
+            yield str(status.get("state"))
 
 
 class TimeToken(TypedDict):

@@ -79,6 +79,7 @@ class Notes:
             once because nothing else depends on the request.
         short: fewer rows came than the body announced.
         last_page: a hash of the page that was read last, to notice a server that repeats it.
+        approval_states: the states of all approval requests that were listed.
         on_wait: called before this thread waits because Clockify's request limit is reached.
         adaptations: the forms of requests that the server refuses, shared by all threads.
     """
@@ -88,6 +89,7 @@ class Notes:
     failures: list[Exception] | None = None
     short: bool = False
     last_page: bytes = b""
+    approval_states: set[str] = field(default_factory=set)
     on_wait: Callable[[], None] | None = None
     adaptations: Adaptations | None = None
 
