@@ -62,7 +62,7 @@ PATHS = {
     "user_groups": r"/user-groups",
     "clients": r"/clients",
     "projects": r"/projects",
-    "tasks": r"/tasks",
+    "tasks": r"/projects(\?hydrated|/\w+/tasks)",
     "tags": r"/tags",
     "custom_fields": r"/workspaces/\w+/custom-fields",
     "project_custom_fields": r"/projects/\w+/custom-fields",
@@ -146,7 +146,10 @@ class Demo:
         began = time.monotonic()
         messages = self._read(NOW, "catalog.json", None, "messages.jsonl")
         seconds = time.monotonic() - began
-        requests = [request["path"] for request in self.sandbox.requests()]
+        requests = [
+            request["path"] + ("?hydrated" if "hydrated" in request["query"] else "")
+            for request in self.sandbox.requests()
+        ]
         _print_streams(_records(messages), requests)
         print(f"{seconds:.1f} seconds")
 

@@ -1,5 +1,6 @@
 """Change tracking: from when on each stream is read."""
 
+import re
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,12 +14,16 @@ from unit_tests.clockify import (
     WORKSPACE,
     Clockify,
     Connect,
+    asked_for,
     changes,
     entry,
     hours_ago,
+    ids,
     message_of,
     messages,
     query,
+    read_ok,
+    warnings,
 )
 
 # The first sync is on Tuesday, 24 November 2026, at 9:00, and so many days later the next.
@@ -238,7 +243,10 @@ def test_approval_requests_are_read_until_one_is_older_than_the_window(
 
     def page(*times: str) -> dict[str, Any]:
         requests = [
-            {"approvalRequest": {"id": each, "status": {"updatedAt": each}}, "entries": []}
+            {
+                "approvalRequest": {"id": each, "status": {"updatedAt": each, "state": "PENDING"}},
+                "entries": [],
+            }
             for each in times
         ]
         return {"json": requests, "headers": {"Last-Page": "false"}}
@@ -246,15 +254,78 @@ def test_approval_requests_are_read_until_one_is_older_than_the_window(
     clockify.answer(path, {"json": []})
     connection.sync()
     sent = len(clockify.sent(path))
-    clockify.answer(
-        path,
-        page(NOW, "2026-11-14T09:00:00Z"),
-        page("2026-11-14T08:59:59Z"),
-        page("2019-01-01T00:00:00Z"),
+    clockify.mocker.get(
+        f"{clockify.api}{path}?status=PENDING",
+        [
+            page(NOW, "2026-11-14T09:00:00Z"),
+            page("2026-11-14T08:59:59Z"),
+            page("2019-01-01T00:00:00Z"),
+        ],
     )
 
     assert changes(connection.sync()) == ["+2026-11-14T09:00:00Z", f"+{NOW}"]
-    assert len(clockify.sent(path)) == sent + 2
+    # Two pages of pending ones, and one of each other pass.
+    assert len(clockify.sent(path)) == sent + 2 + 3
+
+
+STATES = ("PENDING", "APPROVED", "WITHDRAWN_APPROVAL", "WITHDRAWN_SUBMISSION", "REJECTED")
+
+
+def approval(identifier: str, state: str, updated: str) -> dict[str, Any]:
+    status = {"state": state, "updatedAt": updated}
+    return {"approvalRequest": {"id": identifier, "status": status}, "entries": []}
+
+
+def serve_approvals(
+    clockify: Clockify, *served: dict[str, Any], default: tuple[str, ...] = STATES
+) -> None:
+    """Serve approval requests; without a status those of the `default` states come."""
+
+    def answer(request: Any, _: Any) -> list[dict[str, Any]]:
+        asked = query(request).get("status")
+        wanted = (asked,) if asked else default
+        found = [row for row in served if row["approvalRequest"]["status"]["state"] in wanted]
+        size = int(query(request)["page-size"])
+        page = int(query(request)["page"])
+        return found[(page - 1) * size : page * size]
+
+    clockify.answer(f"/workspaces/{WORKSPACE}/approval-requests", {"json": answer})
+
+
+def test_approval_requests_of_every_state_come_once(clockify: Clockify) -> None:
+    clockify.workspaces()
+    served = [approval(state, state, NOW) for state in STATES]
+    serve_approvals(clockify, *served)
+
+    output = read_ok("approval_requests")
+
+    assert sorted(ids(output)) == sorted(STATES)
+    assert warnings(output) == []
+
+
+def test_states_that_clockify_does_not_list_are_named(clockify: Clockify) -> None:
+    clockify.workspaces()
+    served = [approval(state, state, NOW) for state in STATES]
+    serve_approvals(clockify, *served, default=("PENDING",))
+
+    output = read_ok("approval_requests")
+
+    assert sorted(ids(output)) == ["APPROVED", "PENDING", "WITHDRAWN_APPROVAL"]
+    (warning,) = warnings(output)
+    assert "approval_requests" in warning
+    assert "Rejected requests" in warning
+
+
+def test_an_approval_request_that_changes_its_state_is_sent_once_more(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("approval_requests", resend_changes=0)
+    serve_approvals(clockify, approval("a", "PENDING", "2026-11-01T09:00:00Z"))
+    connection.sync()
+    for day, state in ((25, "APPROVED"), (26, "REJECTED"), (27, "PENDING")):
+        serve_approvals(clockify, approval("a", state, f"2026-11-{day}T08:00:00Z"))
+
+        assert changes(connection.sync()) == ["+a"], state
 
 
 def test_time_off_requests_are_read_whole_every_time(clockify: Clockify, connect: Connect) -> None:
@@ -268,3 +339,21 @@ def test_time_off_requests_are_read_whole_every_time(clockify: Clockify, connect
     (found,) = messages(connection.sync())
 
     assert found["status"] == "APPROVED"
+
+
+def test_a_later_sync_of_the_audit_log_begins_two_days_before_the_last_event(
+    clockify: Clockify, connect: Connect
+) -> None:
+    """In each of its passes, which are no children of their workspace."""
+    path = f"/workspaces/{WORKSPACE}/audit-log"
+    at = "2026-11-20T08:00:00Z"
+    clockify.workspaces()
+    clockify.mocker.post(re.compile("/audit-log$"), json=[{"timestamp": at}])
+    connection = connect("audit_log", start_date="2026-11-01T00:00:00Z")
+    connection.sync()
+    sent = len(clockify.sent(path))
+
+    connection.sync()
+
+    starts = {asked_for(request)["start"] for request in clockify.sent(path)[sent:]}
+    assert starts == {"2026-11-18T08:00:00Z"}

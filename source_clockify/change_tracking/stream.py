@@ -596,11 +596,18 @@ def partition_names(partition: Mapping[str, Any]) -> dict[str, str]:
     return names
 
 
+# Fields of partitions that divide a workspace without being the id of a parent.
+PASSES = frozenset({"archived", "authors", "status"})
+
+
 def partition_of(names: Sequence[str], ids: Partition) -> dict[str, Any]:
     """Return the partition as the manifest's cursor knows it."""
     partition: dict[str, Any] = {}
     for name, identifier in zip(names, ids, strict=True):
-        partition = {name: identifier, **({"parent_slice": partition} if partition else {})}
+        if name in PASSES:
+            partition[name] = identifier
+        else:
+            partition = {name: identifier, **({"parent_slice": partition} if partition else {})}
     return partition
 
 
