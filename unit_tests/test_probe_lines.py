@@ -42,9 +42,9 @@ def test_an_assumption_is_a_sentence() -> None:
     [
         (
             "TIMEENTRY with id 64e777123456789012345678 doesn't belong to Workspace",
-            "<text:9> with id <text:24> doesn't belong to workspace",
+            "<text:9> with id <text:24> doesn't belong to <text:9>",
         ),
-        ("User 'User' is not found", "user '<text:4>' is not found"),
+        ("User 'User' is not found", "user <text:4> is not found"),
         ("Project Miller & Sons: jane@example.com", "project <text:6>  <text:4>: <text:16>"),
         ("see https://acme.clockify.me/x?y=1", "<text:3> <text:30>"),
         ("at most 50000 rows", "at most <number> <text:4>"),

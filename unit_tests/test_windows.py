@@ -14,7 +14,6 @@ from unit_tests.clockify import (
     WORKSPACE,
     Clockify,
     Connect,
-    asked_for,
     changes,
     entry,
     hours_ago,
@@ -355,5 +354,5 @@ def test_a_later_sync_of_the_audit_log_begins_two_days_before_the_last_event(
 
     connection.sync()
 
-    starts = {asked_for(request)["start"] for request in clockify.sent(path)[sent:]}
+    starts = {request.json()["start"] for request in clockify.sent(path)[sent:]}
     assert starts == {"2026-11-18T08:00:00Z"}

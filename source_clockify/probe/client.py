@@ -93,7 +93,10 @@ class Answer:
     @property
     def code(self) -> int | None:
         code = self.body.get("code") if isinstance(self.body, dict) else None
-        return code if isinstance(code, int) and not isinstance(code, bool) else None
+        if not isinstance(code, int) or isinstance(code, bool):
+            return None
+        # Clockify's codes have up to four digits; a longer number may be anything.
+        return code if 0 <= code < 100_000 else None
 
     @property
     def message(self) -> str:
@@ -219,6 +222,10 @@ class Client:
             raise self._no_answer(host, "no answer in time") from error
         except requests.RequestException as error:
             raise self._no_answer(host, "the connection failed") from error
+        except ValueError as error:
+            raise self._no_answer(host, "its URL is not valid") from error
+        if response.status_code == 429:
+            return Answer(method, path, what, 429, response.headers, _lenient(response.content))
         problem = body_problem(response) if response.content.strip() else ""
         if response.status_code >= 500 or problem:
             raise self._no_answer(host, _describe(response))
@@ -239,6 +246,8 @@ class Client:
 
         Returns the number of requests and the first answer with status 429.
         """
+        if not is_read("GET", path):
+            raise WritingRequest(f"GET {path} is not on the list of reads")
         lock = threading.Lock()
         found: list[Answer] = []
         sent = 0
@@ -277,6 +286,8 @@ class Client:
             NoAnswer: where nothing of Clockify's came back.
         """
         other = {**self.config, "hosts": {**self.config["hosts"], "other": base.rstrip("/")}}
+        if self.sent >= self.budget:
+            raise NotAsked("budget")
         client = Client(other, budget=1, timeout=self.timeout)
         self.sent += 1
         self.progress(self.sent)

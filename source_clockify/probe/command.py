@@ -1,22 +1,26 @@
 """The command `source-clockify probe`."""
 
 import argparse
+import io
 import logging
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TextIO
 
-from airbyte_cdk.sources.utils.schema_helpers import check_config_against_spec_or_exit
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 
 from source_clockify.probe import report
 from source_clockify.probe.account import Account
 from source_clockify.probe.catalogue import LINES
 from source_clockify.probe.client import Client
-from source_clockify.probe.lines import Line, Verdict
+from source_clockify.probe.lines import Finding, Line, Verdict
 from source_clockify.probe.redaction import Redaction
 from source_clockify.probe.runner import ask_line, find_account
 from source_clockify.source import SourceClockify
@@ -52,13 +56,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", required=True, help="the connector's configuration")
     parser.add_argument("--output", help="a new file for the report, .json or .md")
-    parser.add_argument("--workspace", default="", help="the id of the workspace to look at")
+    parser.add_argument("--workspace", type=_id, help="the workspace to look at")
     parser.add_argument("--only", default="", help="lines to ask, separated by commas")
     parser.add_argument(
         "--continue", dest="earlier", help="a report (.json): ask the lines that it left open"
     )
-    parser.add_argument("--requests", type=int, help="the most requests to send")
-    parser.add_argument("--timeout", type=float, default=60.0, help="seconds to wait for an answer")
+    parser.add_argument("--requests", type=_positive, help="the most requests to send")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=60.0, help="seconds to wait for answers"
+    )
     parser.add_argument(
         "--provoke-limit",
         action="store_true",
@@ -70,19 +76,48 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError("expects a whole number above 0")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"\d{1,4}(\.\d+)?", text) or not float(text):
+        raise argparse.ArgumentTypeError("expects a number of seconds above 0")
+    return float(text)
+
+
+def _id(text: str) -> str:
+    if not re.fullmatch("[0-9a-f]{24}", text):
+        raise argparse.ArgumentTypeError("expects an id: 24 characters, digits and a to f")
+    return text
+
+
 def _survey(given: argparse.Namespace, out: TextIO, progress: TextIO) -> int:
     output = Path(given.output) if given.output else None
     if output and output.exists():
         raise FileExistsError(17, "exists", str(output))
+    if output and not output.absolute().parent.is_dir():
+        raise FileNotFoundError(2, "The folder of --output does not exist", str(output))
     lines = _chosen(given.only)
     earlier = report.earlier_results(Path(given.earlier)) if given.earlier else {}
+    # What is asked for by an option, or assumes something else by now, is asked again.
+    again = {"rate-limit"} if given.provoke_limit else set()
+    again |= {"other-host"} if given.other_host else set()
+    current = {line.id: line.assumption for line in lines}
+    earlier = {
+        name: result
+        for name, result in earlier.items()
+        if name not in again and current.get(name) == result.assumption
+    }
     config = _config(given.config)
     is_free = config.get("plan") == "free"
-    budget = given.requests or (FREE_REQUESTS if is_free else REQUESTS)
+    budget = given.requests if given.requests else (FREE_REQUESTS if is_free else REQUESTS)
     to_ask = [line for line in lines if line.id not in earlier]
     _announce(given, budget, len(to_ask), progress)
     client = Client(config, budget=budget, timeout=given.timeout)
-    account = find_account(client, given.workspace, datetime.now(timezone.utc))
+    account = find_account(client, given.workspace or "", datetime.now(timezone.utc))
     account.provoke_limit, account.other_host = given.provoke_limit, given.other_host
     redact = Redaction()
     results = []
@@ -91,12 +126,18 @@ def _survey(given: argparse.Namespace, out: TextIO, progress: TextIO) -> int:
             results.append(earlier[line.id])
             continue
         print(f"[{number}/{len(lines)}] {line.id}", file=progress, flush=True)
-        results.append(report.result_of(line, ask_line(account, line), redact))
-    print(report.table(results), file=out)
-    print(report.summary(results, client.sent), file=out, flush=True)
+        try:
+            finding = ask_line(account, line)
+        except KeyboardInterrupt:
+            client.budget = 0
+            finding = Finding(Verdict.NOT_ASKED, "interrupted")
+        results.append(report.result_of(line, finding, redact))
+    # The file first: the table may go to a program that has ended.
     if output:
         report.write(output, results, _facts(account, client))
         print(f"The report is in {output}.", file=progress)
+    print(report.table(results), file=out)
+    print(report.summary(results, client.sent), file=out, flush=True)
     _say_how_to_go_on(results, output, is_free, progress)
     return 0
 
@@ -117,26 +158,25 @@ def _config(path: str) -> Mapping[str, Any]:
         OSError, ValueError: for a file that is missing or no JSON.
     """
     given = SourceClockify.read_config(path)
-    source = SourceClockify(config=given, only=("workspaces",))
-    with tempfile.TemporaryDirectory() as folder:
-        config = source.configure(given, folder)
     try:
-        check_config_against_spec_or_exit(dict(config), source.spec(logger))
-    except AirbyteTracedException as error:
-        error.message = _without_secrets(error.message or "", config)
+        # The CDK prints a migrated configuration, with its key.
+        with redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
+            source = SourceClockify(config=given, only=("workspaces",))
+            config = source.configure(given, folder)
+            specification = source.spec(logger).connectionSpecification
+    except AirbyteTracedException:
         raise
+    except Exception as error:
+        raise _config_error("The configuration has a form that cannot be read.") from error
+    for problem in Draft7Validator(specification).iter_errors(dict(config)):
+        # Its message repeats the value, which may be a secret.
+        name = ".".join(map(str, problem.absolute_path)) or "the configuration"
+        raise _config_error(f"Configuration: {name} is not of the expected type or form.")
     return config
 
 
-def _without_secrets(message: str, config: Mapping[str, Any]) -> str:
-    """Take the key out of the sentence in which the CDK repeats a value that does not fit."""
-    credentials = config.get("credentials")
-    for name in ("api_key", "addon_token"):
-        value = credentials.get(name) if isinstance(credentials, Mapping) else None
-        if value:
-            # The sentence holds the value as Python writes it.
-            message = message.replace(repr(value)[1:-1], "****").replace(str(value), "****")
-    return message
+def _config_error(message: str) -> AirbyteTracedException:
+    return AirbyteTracedException(message=message, failure_type=FailureType.config_error)
 
 
 def _announce(given: argparse.Namespace, budget: int, lines: int, progress: TextIO) -> None:

@@ -103,7 +103,10 @@ def users_search(account: Account) -> Finding:
     answer = account.user_search()
     if answer.status == 400:
         answer = account.small_user_search()
-    return judge_accepted(answer, f"{status_of(answer)}, {len(answer.rows())} users")
+    text = f"{status_of(answer)}, {len(answer.rows())} users"
+    if answer.ok and account.user().get("id") not in {row.get("id") for row in answer.rows()}:
+        return judge(False, f"{text}, without the owner of the key", answer)
+    return judge_accepted(answer, text)
 
 
 def users_search_page(account: Account) -> Finding:

@@ -125,6 +125,7 @@ def _changes(
 
 
 def audit_without_authors(account: Account) -> Finding:
+    need(_everybody(account))
     answer = _audit(account, None, what="without authors")
     text = f"{status_of(answer)}" + (f", {len(_events(answer))} events" if answer.ok else "")
     return judge(not accepted(answer), text, answer)

@@ -1,7 +1,7 @@
 """Takes personal data out of Clockify's answers, so that a report can be published.
 
-Nothing passes because it looks harmless: words, values and names of fields appear in a report only
-if they are on a list here or in the connector's own schemas.
+Words, values and headers appear in a report only if they are on a list here. The name of a field
+that no schema declares appears if it has the form of Clockify's names of fields.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ end enterprise entities entity entries entry enum equal error exactly exceed exc
 exists expected expense expenses expired failed feature field fields filter for forbidden form
 format found free from full greater group groups has have hidden hour hours id ids in inactive
 include integer internal into invalid invoice is isn't it json key kind last least less limit
-limited list log long longer lower manager many max maximum member members method min minimum
+limited list log longer lower manager many maximum member members method minimum
 missing month more most multiple must name none not null number object of on one only or owner
 page pages parameter parameters pending per permission permissions plan please present
 profile project projects provided range read reached removed report reports request requested
@@ -58,11 +58,19 @@ TAGS TASKS TIME_ENTRY TIME_ENTRY_CUSTOM_FIELD_VALUE TIME_ENTRY_RATE TIME_OFF_REQ
 KNOWN_VALUES = frozenset(_VALUE_LIST.split())
 
 SHOWN_HEADERS = re.compile(
-    "(?:last-page|retry-after|total-count|content-type|x-ratelimit-[a-z-]+)", re.IGNORECASE
+    "(?:last-page|retry-after|total-count|content-type|x-ratelimit-(?:limit|remaining|reset))",
+    re.IGNORECASE,
 )
 _HEADER_VALUE = re.compile(
     r"(?:true|false|\d{1,12}|[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]{8} GMT"
-    r"|(?:application|text)/[a-z+]{1,20}(?:; ?charset=[A-Za-z0-9-]{1,12})?)"
+    r"|(?:application/json|text/html|text/plain)(?:; ?charset=(?:utf|UTF)-8)?)"
+)
+# What stands within marks may be what somebody called a project, whatever it means. An apostrophe
+# within a word is no mark.
+_QUOTED = re.compile(r"""(?<!\w)(["'`\u201c\u2018\[]).*?["'`\u201d\u2019\]](?!\w)""", re.DOTALL)
+# Kinds of entities, which messages write in capitals.
+_KINDS = frozenset(
+    ["USER", "PROJECT", "TASK", "TAG", "CLIENT", "WORKSPACE", "INVOICE", "EXPENSE", "POLICY"]
 )
 _TOKEN = re.compile(r"\s+|[^\s]+")
 _WORD = re.compile(r"([^A-Za-z0-9]*)(.*?)([^A-Za-z0-9]*)", re.DOTALL)
@@ -84,11 +92,20 @@ class Redaction:
 
 def message(text: str) -> str:
     """Return an error message of which only known words in lower case or sentence case are left."""
-    masked = [_masked(token) for token in _TOKEN.findall(text[:_LONGEST_MESSAGE])]
+    shown = text[:_LONGEST_MESSAGE].replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    shown = _QUOTED.sub(lambda quoted: f"\0{len(quoted.group()) - 2}\0", shown)
+    masked = []
+    begins = True
+    for token in _TOKEN.findall(shown):
+        masked.append(_masked(token, begins=begins))
+        begins = begins if token.isspace() else token.endswith((".", ":"))
     return "".join(masked) + ("..." if len(text) > _LONGEST_MESSAGE else "")
 
 
-def _masked(token: str) -> str:
+def _masked(token: str, *, begins: bool) -> str:
+    quoted = re.search("\0(\\d+)\0", token)
+    if quoted:
+        return f"<text:{quoted.group(1)}>"
     if token.isspace():
         return " "
     matched = _WORD.fullmatch(token)
@@ -98,9 +115,9 @@ def _masked(token: str) -> str:
         return before
     if word.isdigit():
         return f"{before}<number>{after}"
-    # A quoted word may be what somebody called a project, whatever it means.
-    is_quoted = any(mark in before for mark in "\"'`[")
-    if not is_quoted and word.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'") in _WORDS:
+    # A capital within a sentence may begin a name.
+    is_plain = word.islower() or word in _KINDS or (begins and word[1:].islower())
+    if is_plain and word.lower() in _WORDS:
         return before + word.lower() + after
     return f"{before}<text:{len(word)}>{after}"
 

@@ -142,5 +142,11 @@ def earlier_results(path: Path) -> dict[str, Result]:
         found = [Result(**line) for line in given["lines"]]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is no report of this version") from error
+    verdicts = {each.value for each in Verdict}
+    for each in found:
+        texts = (each.id, each.assumption, each.verdict, each.server)
+        is_result = all(isinstance(text, str) for text in texts) and each.verdict in verdicts
+        if not is_result or not isinstance(each.answers, list):
+            raise ValueError(f"{path} is no report of this version")
     open_verdicts = (Verdict.NOT_ASKED.value, Verdict.NO_ANSWER.value)
     return {each.id: each for each in found if each.verdict not in open_verdicts}

@@ -1,14 +1,18 @@
 """Finds the workspace, and asks its lines."""
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.probe.account import Account
-from source_clockify.probe.client import Answer, Client, NoAnswer, NotAsked
+from source_clockify.probe.client import Answer, Client, NoAnswer, NotAsked, WritingRequest
 from source_clockify.probe.lines import Finding, Line, Untestable, Verdict, status_of
 
+_ID = re.compile("[0-9a-f]{24}")
 _BAD_KEY = (1000, 4003, 4017)
 
 
@@ -29,12 +33,17 @@ def find_account(client: Client, workspace_id: str, now: datetime) -> Account:
         return Account(client, {"id": named}, now, unseen=str(reason))
     _refuse_bad_key(answer, named)
     rows = answer.rows() or ([answer.body] if isinstance(answer.body, dict) else [])
-    found = [row for row in rows if isinstance(row.get("id"), str)]
+    found = [row for row in rows if _ID.fullmatch(str(row.get("id")))]
     if not found:
         raise _config_error(
             "This key sees no workspace. Check whose key it is, and Server (server)."
         )
-    return Account(client, max(found, key=lambda row: len(row.get("features") or ())), now)
+    return Account(client, max(found, key=_number_of_features), now)
+
+
+def _number_of_features(row: Mapping[str, Any]) -> int:
+    features = row.get("features")
+    return len(features) if isinstance(features, list) else 0
 
 
 def _patiently(client: Client, path: str) -> Answer:
@@ -79,7 +88,9 @@ def ask_line(account: Account, line: Line) -> Finding:
         return Finding(Verdict.NO_ANSWER, str(reason), account.client.asked[before:])
     except NotAsked as reason:
         return Finding(Verdict.NOT_ASKED, str(reason))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except WritingRequest:
+        return Finding(Verdict.UNTESTABLE, "an id of an odd form", account.client.asked[before:])
+    except Exception as error:
         # An answer of another shape than any that is known. Its text could be personal.
         text = f"the answer has a shape that this line cannot read ({type(error).__name__})"
         return Finding(Verdict.DIFFERS, text, account.client.asked[before:])
