@@ -356,3 +356,13 @@ def test_a_later_sync_of_the_audit_log_begins_two_days_before_the_last_event(
 
     starts = {request.json()["start"] for request in clockify.sent(path)[sent:]}
     assert starts == {"2026-11-18T08:00:00Z"}
+
+
+@pytest.mark.parametrize("state", ["PENDING", "APPROVED"])
+def test_a_request_of_another_state_ends_no_list(clockify: Clockify, state: str) -> None:
+    """It was just approved, say, and is still in the list of pending ones."""
+    clockify.workspaces()
+    served = [approval(f"{n}", state if n == 1 else "PENDING", NOW) for n in range(5)]
+    clockify.listing("approval-requests", served, at_most=2)
+
+    assert ids(read_ok("approval_requests")) == [f"{n}" for n in range(5)]
