@@ -164,8 +164,6 @@ def _fewest_listings(sandbox: Sandbox, workspace: str) -> Counter[str]:
         found[below + path] = sum(
             pages(below + path, held[each["row"]["id"]]) for each in rows[parent]
         )
-    # One pass for each state that can be requested, and one for all others.
-    found[f"{below}/approval-requests"] *= 4
     archived = Counter(each["row"]["archived"] for each in rows["expense_categories"])
     path = f"{below}/expenses/categories"
     found[path] = sum(pages(path, archived[kind]) for kind in (False, True))

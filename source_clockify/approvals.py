@@ -1,46 +1,95 @@
-"""Whether a list of approval requests without a state brings every state.
+"""Approval requests of every state, whatever Clockify lists where no state is requested.
 
 `status` of `GET /workspaces/{id}/approval-requests` takes PENDING, APPROVED and WITHDRAWN_APPROVAL;
-rejected requests and withdrawn submissions come, if at all, only without it. No document says that
-they do (section 8 of the API reference, unknown 15).
+rejected requests and withdrawn submissions come, if at all, only without it. No document says which
+states come then (section 8 of the API reference, unknown 15). A list with two states proves that it
+is not limited to one. Otherwise the other states are requested one by one.
 """
 
-import threading
-from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
 
-from source_clockify.refusals import Gap
+import requests
+from airbyte_cdk.sources.types import Record, StreamSlice
 
-PENDING = "PENDING"
-# The pass that sends no state.
-OTHER = "OTHER"
+from source_clockify.adaptations import workspace_of
+from source_clockify.bodies import decoded_body
+from source_clockify.pagination import ObedientPagination, Page, is_last_page, refuse_repeated_page
+from source_clockify.refusals import Gap, Notes, current_notes
+from source_clockify.timestamps import EARLIEST, second_of
+
+# The states that can be requested.
+STATES = ("PENDING", "APPROVED", "WITHDRAWN_APPROVAL")
 
 MESSAGE = (
-    "Clockify lists only pending requests here unless a state is requested. Rejected requests and "
+    "Clockify lists requests of one state only unless another is requested. Rejected requests and "
     "withdrawn submissions cannot be requested, so they are missing."
 )
 
 
-class ListedStates:
-    """The states that each pass over a workspace's approval requests met.
+class StateToken(TypedDict):
+    """The next request: a state, empty for the list of all, and a page of its list."""
 
-    Worker threads share it under its lock.
+    status: str
+    page: int
+
+
+@dataclass
+class ApprovalRequestsPagination(ObedientPagination):
+    """Pages of the list of all states, and of single states where that list may lack them.
+
+    They come newest change first, so a list ends with a change from before the window. Requests
+    that two lists hold come twice; the stream drops them by id.
     """
 
-    def __init__(self) -> None:
-        self._states: dict[str, dict[str, set[str]]] = defaultdict(dict)
-        self._lock = threading.Lock()
+    @property
+    def initial_token(self) -> Any | None:
+        return None
 
-    def add(self, workspace_id: str, status: str, states: Collection[str]) -> None:
-        """Add the states of all rows that the pass of a status listed, older ones included."""
-        with self._lock:
-            self._states[workspace_id].setdefault(status, set()).update(states)
+    def next_page_token(
+        self,
+        response: requests.Response,
+        last_page_size: int,
+        last_record: Record | None,
+        last_page_token_value: Any | None,
+        page_size_override: int | None = None,
+        stream_slice: StreamSlice | None = None,
+    ) -> Any | None:
+        rows = [_status_of(row) for row in decoded_body(response)]
+        token: StateToken = last_page_token_value or StateToken(status="", page=1)
+        notes = current_notes() or Notes()
+        states = {str(row.get("state")) for row in rows}
+        if not token["status"]:
+            notes.approval_states |= states
+        elif token["status"] in states:
+            # A list that is not limited would have shown this state.
+            notes.gaps[Gap(workspace_of(response.request), MESSAGE)] = None
+        is_proven = len(notes.approval_states) > 1
+        page = Page(response, len(rows), last_page_size, last_record, token)
+        if not is_last_page(response, len(rows), self._page_size) and not (
+            _precedes_window(rows, stream_slice) and (is_proven or token["status"])
+        ):
+            refuse_repeated_page(page)
+            return StateToken(status=token["status"], page=token["page"] + 1)
+        return None if is_proven else _first_page_after(token, notes.approval_states)
 
-    def gaps(self) -> Iterator[Gap]:
-        """Yield a gap for each workspace where other states exist than are listed without one."""
-        with self._lock:
-            for workspace_id, passes in self._states.items():
-                listed = passes.get(OTHER)
-                existing = set().union(*passes.values()) - {PENDING}
-                if listed is not None and existing and listed <= {PENDING}:
-                    yield Gap(workspace_id, MESSAGE)
+
+def _first_page_after(token: StateToken, listed: Iterable[str]) -> StateToken | None:
+    to_request = [state for state in STATES if state not in listed]
+    if token["status"]:
+        to_request = to_request[to_request.index(token["status"]) + 1 :]
+    return StateToken(status=to_request[0], page=1) if to_request else None
+
+
+def _precedes_window(rows: Iterable[Mapping[str, Any]], window: StreamSlice | None) -> bool:
+    """Tell whether one of these changed before the window; none does if it is all history."""
+    begin = second_of(str(window["start_time"])) if window else None
+    if begin is None or begin <= EARLIEST:
+        return False
+    changes = (second_of(row.get("updatedAt")) for row in rows)
+    return any(change is not None and change < begin for change in changes)
+
+
+def _status_of(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (row.get("approvalRequest") or {}).get("status") or {}

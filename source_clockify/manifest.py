@@ -100,8 +100,8 @@ def with_python_components(
         "CustomTransformation", "records.NoEmptyInvoicingInfo"
     )
     listing = manifest["definitions"]["listing_paginator"]
-    definitions["approval_requests_paginator"] = _with_strategy(
-        listing, "ApprovalRequestsPagination"
+    definitions["approval_requests_stream"] = _with_states(
+        definitions["approval_requests_stream"], listing
     )
     definitions["report_window"] = _from_all_history(definitions["report_window"])
     definitions["time_entries_paginator"] = _paged_by_time(listing)
@@ -262,6 +262,33 @@ def _with_both_requests(stream: Mapping[str, Any]) -> dict[str, Any]:
             "$ref": "#/definitions/record_selector",
             "extractor": _component("CustomRecordExtractor", "users.UsersExtractor"),
         },
+    }
+    return {**stream, "retriever": retriever}
+
+
+def _with_states(stream: Mapping[str, Any], listing_paginator: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stream of approval requests as it requests single states, see approvals.py."""
+    retriever = stream["retriever"]
+    requester = retriever["requester"]
+    token = "next_page_token['next_page_token']"
+    parameters = {
+        **requester["request_parameters"],
+        "page": f"{{{{ {token}['page'] if next_page_token else 1 }}}}",
+        "status": f"{{{{ {token}['status'] if next_page_token }}}}",
+    }
+    paginator = {
+        **listing_paginator,
+        "pagination_strategy": {
+            **listing_paginator["pagination_strategy"],
+            "type": "CustomPaginationStrategy",
+            "class_name": "source_clockify.approvals.ApprovalRequestsPagination",
+        },
+    }
+    del paginator["page_token_option"]
+    retriever = {
+        **retriever,
+        "paginator": paginator,
+        "requester": {**requester, "request_parameters": parameters},
     }
     return {**stream, "retriever": retriever}
 

@@ -5,7 +5,7 @@ short pages all the time, and what follows them would be lost.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass
 from hashlib import blake2b
 from typing import Any, TypedDict
@@ -254,60 +254,6 @@ def announced_rows(body: Any, count_path: list[str | int]) -> int | None:
         except (KeyError, IndexError, TypeError):
             return None
     return body if isinstance(body, int) and not isinstance(body, bool) else None
-
-
-@dataclass
-class ApprovalRequestsPagination(ObedientPagination):
-    """Pages that come newest change first, until one holds a request older than the window."""
-
-    def next_page_token(
-        self,
-        response: requests.Response,
-        last_page_size: int,
-        last_record: Record | None,
-        last_page_token_value: Any | None,
-        page_size_override: int | None = None,
-        stream_slice: StreamSlice | None = None,
-    ) -> Any | None:
-        rows = decoded_body(response)
-        notes = current_notes()
-        if notes is not None:
-            notes.approval_states.update(_states_of(rows))
-        begins = second_of(str(stream_slice.get("start_time") if stream_slice else None))
-        changed = _change_times(rows)
-        # A window that begins in 2000 is all history.
-        is_limited = begins is not None and begins > _YEAR_2000
-        if is_limited and changed and min(changed) < (begins or 0):
-            return None
-        return super().next_page_token(
-            response,
-            last_page_size,
-            last_record,
-            last_page_token_value,
-            page_size_override,
-            stream_slice,
-        )
-
-
-# 2000-01-01 in seconds since 1970.
-_YEAR_2000 = 946_684_800
-
-
-def _change_times(requests: Iterable[Any]) -> list[int]:
-    """Return when the requests changed, in seconds; those without a time are left out."""
-    statuses: list[Mapping[str, Any]] = [
-        (row.get("approvalRequest") or {}).get("status") or {} for row in requests
-    ]
-    times = [second_of(status.get("updatedAt")) for status in statuses]
-    return [time for time in times if time is not None]
-
-
-def _states_of(requests: Iterable[Any]) -> Iterator[str]:
-    for row in requests:
-        request = row.get("approvalRequest")
-        status = request.get("status") if isinstance(request, dict) else None
-        if isinstance(status, dict):
-            yield str(status.get("state"))
 
 
 class TimeToken(TypedDict):

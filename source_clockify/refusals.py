@@ -79,7 +79,7 @@ class Notes:
             once because nothing else depends on the request.
         short: fewer rows came than the body announced.
         last_page: a hash of the page that was read last, to notice a server that repeats it.
-        approval_states: the states of all approval requests that were listed.
+        approval_states: the states in the list of approval requests of all states.
         on_wait: called before this thread waits because Clockify's request limit is reached.
         adaptations: the forms of requests that the server refuses, shared by all threads.
     """

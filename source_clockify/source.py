@@ -22,7 +22,6 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import Adaptations
-from source_clockify.approvals import ListedStates
 from source_clockify.authenticator import is_addon
 from source_clockify.cdk_patches import patch_cdk
 from source_clockify.change_tracking.deletions import decide
@@ -136,7 +135,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
             {stream.name: stream for stream in beside},
             [stream.name for stream in main if rows_of_report(stream.name)],
         )
-        context = ReadContext(self._report, Adaptations(), history, ListedStates())
+        context = ReadContext(self._report, Adaptations(), history)
         by_project = next((stream for stream in beside if stream.name == "tasks"), None)
         if self._config.get("plan") == "free":
             by_project = None
@@ -205,8 +204,6 @@ class SourceClockify(ConcurrentDeclarativeSource):
         try:
             yield from super().read(logger, config, catalog, state)
         finally:
-            for gap in context.approvals.gaps():
-                self._report.add_gap("approval_requests", gap)
             self._report.log()
 
     def _with_tracking(

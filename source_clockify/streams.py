@@ -22,7 +22,6 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import Adaptations
-from source_clockify.approvals import ListedStates
 from source_clockify.change_tracking.messages import with_columns
 from source_clockify.refusals import Gap, Notes, collecting
 from source_clockify.report_history import (
@@ -62,9 +61,10 @@ def traits_of(stream: Mapping[str, Any], config: Mapping[str, Any]) -> StreamTra
     """Return what the wrapper has to know about a stream of the manifest."""
     stream_name = stream["name"]
     is_counted = "count_path" in (stream.get("$parameters") or {})
+    has_passes = stream_name == "approval_requests"
     return StreamTraits(
         overlapping_pages=stream_name == "time_entries",
-        restarted_pages=stream["primary_key"][-1] if is_counted else "",
+        restarted_pages=stream["primary_key"][-1] if is_counted or has_passes else "",
         has_history=bool(rows_of_report(stream_name)) and not config.get("start_date"),
         equal_records=stream_name == "audit_log",
         tracked=config.get("track_changes", True) is not False,
@@ -126,13 +126,11 @@ class ReadContext:
         report: collects what is left out.
         adaptations: the forms of requests that the server refuses.
         history: where the reports begin without a start date.
-        approvals: the states of the approval requests that were listed.
     """
 
     report: SkipReport
     adaptations: Adaptations
     history: ReportHistory
-    approvals: ListedStates
 
 
 class ClockifyStream(WrappedStream):
@@ -224,11 +222,6 @@ class ClockifyPartition(WrappedPartition):
         self.refused = notes.short or bool(notes.refusals)
         if self._partition_of_slice().get("authors") == "SYSTEM":
             _turn_refusals_into_gaps(notes)
-        if self.stream_name() == "approval_requests" and not self.refused:
-            found = self._partition_of_slice()
-            self._context.approvals.add(
-                found["workspace_id"], found["status"], notes.approval_states
-            )
         self._check_window(notes)
         self._context.report.add(self.stream_name(), notes)
 
@@ -290,7 +283,7 @@ def _ids_in(partition: Mapping[str, Any]) -> str:
     ids = [
         str(value)
         for name, value in partition.items()
-        if name.endswith("_id") or name in ("scope", "authors", "status")
+        if name.endswith("_id") or name in ("scope", "authors")
     ]
     return "/".join([_ids_in(parent), *ids] if isinstance(parent, Mapping) and parent else ids)
 

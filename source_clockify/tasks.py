@@ -20,6 +20,12 @@ logger = logging.getLogger("airbyte")
 
 DONE = "DONE"
 
+UNPROVEN = (
+    "tasks: no task of workspace %s is done, so it is not certain that Clockify's project list "
+    "holds done tasks. If tasks are missing, set Request Budget (plan) to paid: the projects are "
+    "then requested one by one."
+)
+
 
 class TasksStream(WrappedStream):
     """The stream `tasks`, read in the way that brings every task.
@@ -38,7 +44,7 @@ class TasksStream(WrappedStream):
         if self._by_project is None:
             for workspace_id, partitions in _by_workspace(self._inner.generate_partitions()):
                 if not _shows_done_task(partitions):
-                    _warn_of_unproven_list(workspace_id, partitions)
+                    logger.warning(UNPROVEN, workspace_id)
                 yield from partitions
             return
         proven, is_complete = self._read_project_list()
@@ -94,13 +100,3 @@ def _workspace_of(partition: Partition) -> str:
 
 def _shows_done_task(partitions: Iterable[Partition]) -> bool:
     return any(record.get("status") == DONE for each in partitions for record in each.read())
-
-
-def _warn_of_unproven_list(workspace_id: str, partitions: Iterable[Partition]) -> None:
-    if any(True for each in partitions for _ in each.read()):
-        logger.warning(
-            "tasks: no task of workspace %s is done, so it is not certain that Clockify's "
-            "project list holds done tasks. If tasks are missing, set Request Budget (plan) to "
-            "paid: the projects are then requested one by one.",
-            workspace_id,
-        )

@@ -301,9 +301,19 @@ def test_on_the_free_plan_a_list_without_a_done_task_warns(clockify: Clockify) -
         assert part in warning
 
 
-def test_on_the_free_plan_no_task_means_no_warning(clockify: Clockify) -> None:
+def test_on_the_free_plan_projects_without_any_task_warn_too(clockify: Clockify) -> None:
+    """All their tasks may be done and hidden."""
     clockify.workspaces()
     clockify.listing("projects", [hydrated("p1")])
+
+    (warning,) = warnings(read_ok("tasks", with_config=FREE))
+
+    assert "not certain" in warning
+
+
+def test_on_the_free_plan_no_project_means_no_warning(clockify: Clockify) -> None:
+    clockify.workspaces()
+    clockify.listing("projects", [])
 
     assert warnings(read_ok("tasks", with_config=FREE)) == []
 

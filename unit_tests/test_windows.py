@@ -241,30 +241,22 @@ def test_approval_requests_are_read_until_one_is_older_than_the_window(
     connection = connect("approval_requests", lookback_days=10)
 
     def page(*times: str) -> dict[str, Any]:
-        requests = [
-            {
-                "approvalRequest": {"id": each, "status": {"updatedAt": each, "state": "PENDING"}},
-                "entries": [],
-            }
-            for each in times
-        ]
+        states = ("PENDING", "APPROVED")
+        requests = [approval(each, state, each) for each, state in zip(times, states, strict=False)]
         return {"json": requests, "headers": {"Last-Page": "false"}}
 
     clockify.answer(path, {"json": []})
     connection.sync()
     sent = len(clockify.sent(path))
-    clockify.mocker.get(
-        f"{clockify.api}{path}?status=PENDING",
-        [
-            page(NOW, "2026-11-14T09:00:00Z"),
-            page("2026-11-14T08:59:59Z"),
-            page("2019-01-01T00:00:00Z"),
-        ],
+    clockify.answer(
+        path,
+        page(NOW, "2026-11-14T09:00:00Z"),
+        page("2026-11-14T08:59:59Z"),
+        page("2019-01-01T00:00:00Z"),
     )
 
     assert changes(connection.sync()) == ["+2026-11-14T09:00:00Z", f"+{NOW}"]
-    # Two pages of pending ones, and one of each other pass.
-    assert len(clockify.sent(path)) == sent + 2 + 3
+    assert len(clockify.sent(path)) == sent + 2
 
 
 STATES = ("PENDING", "APPROVED", "WITHDRAWN_APPROVAL", "WITHDRAWN_SUBMISSION", "REJECTED")
@@ -300,12 +292,14 @@ def test_approval_requests_of_every_state_come_once(clockify: Clockify) -> None:
 
     assert sorted(ids(output)) == sorted(STATES)
     assert warnings(output) == []
+    assert len(clockify.sent("/approval-requests")) == 1
 
 
-def test_states_that_clockify_does_not_list_are_named(clockify: Clockify) -> None:
+@pytest.mark.parametrize("default", STATES[:3])
+def test_states_that_clockify_does_not_list_are_named(clockify: Clockify, default: str) -> None:
     clockify.workspaces()
     served = [approval(state, state, NOW) for state in STATES]
-    serve_approvals(clockify, *served, default=("PENDING",))
+    serve_approvals(clockify, *served, default=(default,))
 
     output = read_ok("approval_requests")
 
@@ -313,6 +307,36 @@ def test_states_that_clockify_does_not_list_are_named(clockify: Clockify) -> Non
     (warning,) = warnings(output)
     assert "approval_requests" in warning
     assert "Rejected requests" in warning
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_requests_of_one_state_come_once_and_without_a_warning(
+    clockify: Clockify, state: str
+) -> None:
+    clockify.workspaces()
+    serve_approvals(clockify, approval("a", state, NOW), approval("b", state, NOW))
+
+    output = read_ok("approval_requests")
+
+    assert ids(output) == ["a", "b"]
+    assert warnings(output) == []
+
+
+def test_pages_of_one_state_are_read_beyond_the_window_to_meet_another(
+    clockify: Clockify, connect: Connect
+) -> None:
+    """Else those of other states would seem to be hidden."""
+    connection = connect("approval_requests", resend_changes=0)
+    clockify.listing("approval-requests", [])
+    connection.sync()
+    served = [approval(f"{n}", "PENDING", "2020-01-01T00:00:00Z") for n in range(5)]
+    clockify.listing(
+        "approval-requests",
+        [*served, approval("old", "APPROVED", "2019-01-01T00:00:00Z")],
+        at_most=2,
+    )
+
+    assert warnings(connection.sync()) == []
 
 
 def test_an_approval_request_that_changes_its_state_is_sent_once_more(

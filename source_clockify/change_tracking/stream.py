@@ -597,7 +597,7 @@ def partition_names(partition: Mapping[str, Any]) -> dict[str, str]:
 
 
 # Fields of partitions that divide a workspace without being the id of a parent.
-PASSES = frozenset({"archived", "authors", "status"})
+PASSES = frozenset({"archived", "authors"})
 
 
 def partition_of(names: Sequence[str], ids: Partition) -> dict[str, Any]:
