@@ -21,6 +21,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import workspace_of
+from source_clockify.audit_log import SYSTEM
 from source_clockify.bodies import decoded_body
 from source_clockify.records import start_of
 from source_clockify.refusals import Gap, current_notes
@@ -131,9 +132,13 @@ class EventPagination(ObedientPagination):
     """
 
     def token_after(self, page: Page) -> Any | None:
+        notes = current_notes()
+        rows = rows_in(decoded_body(page.response))
+        if notes is not None and any(row.get("userId") == SYSTEM for row in rows):
+            notes.system_events = True
         if page.rows > 0:
             return self.number_after(page)
-        sent = len(rows_in(decoded_body(page.response)))
+        sent = len(rows)
         if self._page_size is not None and sent >= self._page_size:
             raise AirbyteTracedException(
                 message=(

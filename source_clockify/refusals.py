@@ -79,6 +79,7 @@ class Notes:
             once because nothing else depends on the request.
         short: fewer rows came than the body announced.
         last_page: a hash of the page that was read last, to notice a server that repeats it.
+        system_events: whether an event by Clockify itself was listed.
         approval_states: the states in the list of approval requests of all states.
         on_wait: called before this thread waits because Clockify's request limit is reached.
         adaptations: the forms of requests that the server refuses, shared by all threads.
@@ -89,6 +90,7 @@ class Notes:
     failures: list[Exception] | None = None
     short: bool = False
     last_page: bytes = b""
+    system_events: bool = False
     approval_states: set[str] = field(default_factory=set)
     on_wait: Callable[[], None] | None = None
     adaptations: Adaptations | None = None

@@ -5,7 +5,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 
-from source_clockify.refusals import Notes
+from source_clockify.refusals import Gap, Notes
 
 logger = logging.getLogger("airbyte")
 
@@ -61,10 +61,14 @@ class SkipReport:
                 with self._lock:
                     self._parts[refusal.workspace_id][stream].append(refusal.message)
         for gap in notes.gaps:
-            with self._lock:
-                found = self._gaps[gap.workspace_id][stream]
-                if gap.message not in found:
-                    found.append(gap.message)
+            self.add_gap(stream, gap)
+
+    def add_gap(self, stream: str, gap: Gap) -> None:
+        """Take note of data that is missing from a stream."""
+        with self._lock:
+            found = self._gaps[gap.workspace_id][stream]
+            if gap.message not in found:
+                found.append(gap.message)
 
     def log(self) -> None:
         """Log one warning for each workspace of which something is left out."""

@@ -22,6 +22,7 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import Adaptations
+from source_clockify.audit_log import SystemEvents
 from source_clockify.authenticator import is_addon
 from source_clockify.cdk_patches import patch_cdk
 from source_clockify.change_tracking.deletions import decide
@@ -135,7 +136,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
             {stream.name: stream for stream in beside},
             [stream.name for stream in main if rows_of_report(stream.name)],
         )
-        context = ReadContext(self._report, Adaptations(), history)
+        context = ReadContext(self._report, Adaptations(), history, SystemEvents())
         by_project = next((stream for stream in beside if stream.name == "tasks"), None)
         if self._config.get("plan") == "free":
             by_project = None
@@ -204,6 +205,8 @@ class SourceClockify(ConcurrentDeclarativeSource):
         try:
             yield from super().read(logger, config, catalog, state)
         finally:
+            for gap in context.system_events.gaps():
+                self._report.add_gap("audit_log", gap)
             self._report.log()
 
     def _with_tracking(

@@ -22,6 +22,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import Adaptations
+from source_clockify.audit_log import SYSTEM, SystemEvents
 from source_clockify.change_tracking.messages import with_columns
 from source_clockify.refusals import Gap, Notes, collecting
 from source_clockify.report_history import (
@@ -126,11 +127,13 @@ class ReadContext:
         report: collects what is left out.
         adaptations: the forms of requests that the server refuses.
         history: where the reports begin without a start date.
+        system_events: where the audit log has events by Clockify itself.
     """
 
     report: SkipReport
     adaptations: Adaptations
     history: ReportHistory
+    system_events: SystemEvents
 
 
 class ClockifyStream(WrappedStream):
@@ -220,8 +223,11 @@ class ClockifyPartition(WrappedPartition):
                 records = with_ordinals(records)
             yield from records
         self.refused = notes.short or bool(notes.refusals)
-        if self._partition_of_slice().get("authors") == "SYSTEM":
+        found = self._partition_of_slice()
+        if found.get("authors") == SYSTEM:
             _turn_refusals_into_gaps(notes)
+        if notes.system_events and "authors" in found:
+            self._context.system_events.add(found["workspace_id"], found["authors"])
         self._check_window(notes)
         self._context.report.add(self.stream_name(), notes)
 

@@ -15,6 +15,7 @@ from unit_tests.clockify import (
     Clockify,
     Connect,
     changes,
+    config,
     entry,
     hours_ago,
     ids,
@@ -390,3 +391,36 @@ def test_a_request_of_another_state_ends_no_list(clockify: Clockify, state: str)
     clockify.listing("approval-requests", served, at_most=2)
 
     assert ids(read_ok("approval_requests")) == [f"{n}" for n in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("unnamed", "named", "found", "warned"),
+    [
+        (["SYSTEM", "u"], [], 1, True),
+        (["SYSTEM", "u"], ["SYSTEM"], 2, False),
+        (["u"], ["SYSTEM"], 2, False),
+        (["u"], [], 1, False),
+    ],
+    ids=["only unnamed", "in both passes", "only named", "none"],
+)
+def test_events_by_clockify_itself_come_once_or_are_named_as_missing(
+    clockify: Clockify, unnamed: list[str], named: list[str], found: int, warned: bool
+) -> None:
+    clockify.workspaces()
+
+    def answer(request: Any, _: Any) -> list[dict[str, Any]]:
+        body = request.json()
+        authors = named if body["authors"]["authorIds"] else unnamed
+        return [
+            {"userId": author, "timestamp": "2026-11-20T08:00:00Z"}
+            for author in (authors if body["page"] == 0 else [])
+        ]
+
+    clockify.mocker.post(re.compile("/audit-log$"), json=answer)
+
+    output = read_ok("audit_log", with_config=config(start_date="2026-11-15T00:00:00Z"))
+
+    assert len(ids(output)) == found
+    assert [("Clockify shows its own events" in text) for text in warnings(output)] == (
+        [True] if warned else []
+    )

@@ -1,0 +1,39 @@
+"""Whether the pass over events by Clockify itself brings those that the other pass leaves out.
+
+The manifest takes events of `SYSTEM` only from the pass that names it, since a server that shows
+them unnamed too would bring them twice. One that shows them unnamed only would bring none.
+"""
+
+import threading
+from collections.abc import Iterator
+
+from source_clockify.refusals import Gap
+
+SYSTEM = "SYSTEM"
+
+MESSAGE = (
+    "Clockify shows its own events only where they are not requested by name, and there they are "
+    "left out, so they are missing."
+)
+
+
+class SystemEvents:
+    """The workspaces in which each pass met events of SYSTEM.
+
+    Worker threads share it under its lock.
+    """
+
+    def __init__(self) -> None:
+        self._left_out: set[str] = set()
+        self._read: set[str] = set()
+        self._lock = threading.Lock()
+
+    def add(self, workspace_id: str, authors: str) -> None:
+        """Add a workspace in which the pass over these authors met such an event."""
+        with self._lock:
+            (self._read if authors == SYSTEM else self._left_out).add(workspace_id)
+
+    def gaps(self) -> Iterator[Gap]:
+        with self._lock:
+            for workspace_id in sorted(self._left_out - self._read):
+                yield Gap(workspace_id, MESSAGE)
