@@ -8,10 +8,10 @@ import pytest
 from integration_tests.frozen import Clock, frozen_clock
 from integration_tests.pubsub.servers import servers
 from integration_tests.sandbox.client import Sandbox, start
-from source_clockify.cdk_patches import parse_in_turn
+from source_clockify.cdk_patches import serialize_literal_eval
 
 # The manifest alone is read in this process too.
-parse_in_turn()
+serialize_literal_eval()
 
 
 def pytest_collection_finish() -> None:

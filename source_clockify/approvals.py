@@ -15,8 +15,13 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_clockify.adaptations import workspace_of
 from source_clockify.bodies import decoded_body
-from source_clockify.pagination import ObedientPagination, Page, is_last_page, refuse_repeated_page
-from source_clockify.refusals import Gap, Notes, current_notes
+from source_clockify.pagination import (
+    LastPageHeaderPagination,
+    Page,
+    is_last_page,
+    refuse_repeated_page,
+)
+from source_clockify.request_notes import Gap, RequestNotes, current_notes
 from source_clockify.timestamps import EARLIEST, second_of
 
 # The states that can be requested.
@@ -36,7 +41,7 @@ class StateToken(TypedDict):
 
 
 @dataclass
-class ApprovalRequestsPagination(ObedientPagination):
+class ApprovalRequestsPagination(LastPageHeaderPagination):
     """Pages of the list of all states, and of single states where that list may lack them.
 
     They come newest change first, so a list ends with a change from before the window. Requests
@@ -58,7 +63,7 @@ class ApprovalRequestsPagination(ObedientPagination):
     ) -> Any | None:
         rows = [_status_of(row) for row in decoded_body(response)]
         token: StateToken = last_page_token_value or StateToken(status="", page=1)
-        notes = current_notes() or Notes()
+        notes = current_notes() or RequestNotes()
         states = {str(row.get("state")) for row in rows}
         if not token["status"]:
             notes.approval_states |= states

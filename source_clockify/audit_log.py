@@ -7,7 +7,7 @@ them unnamed too would bring them twice. One that shows them unnamed only would 
 import threading
 from collections.abc import Iterator
 
-from source_clockify.refusals import Gap
+from source_clockify.request_notes import Gap
 
 SYSTEM = "SYSTEM"
 

@@ -17,7 +17,7 @@ from airbyte_cdk.sources.types import Config
 
 from source_clockify.adaptations import CONSEQUENCES, workspace_of
 from source_clockify.bodies import limit_body, refuse_broken_body
-from source_clockify.refusals import Gap, current_notes
+from source_clockify.request_notes import Gap, current_notes
 
 # Where a redirect wanted to go; read by the error handler.
 REDIRECT_TARGET = "x-redirect-not-followed"

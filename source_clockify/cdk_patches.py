@@ -40,7 +40,7 @@ def _cache_post_requests() -> None:
     HttpClient._request_session = request_session  # type: ignore[method-assign]
 
 
-def parse_in_turn() -> None:
+def serialize_literal_eval() -> None:
     """Let one thread at a time parse what a template of the manifest evaluated to.
 
     Python 3.11 before 3.11.8 counts how deep it is in an expression for all threads together, and

@@ -3,7 +3,7 @@
 The filters of the manifest decide what is refused, retried or fatal. This handler adds what they
 cannot do: tell Clockify's own refusals from those of proxies, judge a body without building objects
 for a template, resend a refused request in another form, stop retrying a server that stays broken,
-follow no redirect, and note refusals (see refusals.py).
+follow no redirect, and note refusals (see request_notes.py).
 """
 
 import re
@@ -35,7 +35,12 @@ from source_clockify.bodies import (
     is_too_large,
 )
 from source_clockify.plan_features import lacks_feature
-from source_clockify.refusals import Gap, Refusal, current_notes, is_about_requested_entity
+from source_clockify.request_notes import (
+    Gap,
+    SkippedRequest,
+    current_notes,
+    is_about_requested_entity,
+)
 from source_clockify.retry_after import LONGEST_WAIT_SECONDS
 
 # Retries of a server error, a broken connection or a broken body: 127 seconds of waiting in all.
@@ -345,7 +350,7 @@ def _note_refusal(response: requests.Response, resolution: ErrorResolution) -> N
         return
     below = _path_below_workspace(response)
     notes.refusals.append(
-        Refusal(
+        SkippedRequest(
             workspace_id=workspace_of(response.request),
             partial=re.search(r"/[0-9a-f]{24}(/|$)", below) is not None,
             vanished=_is_vanished(response),
@@ -362,7 +367,7 @@ def _let_out_what_is_due() -> None:
 
 
 def _defer_failure(resolution: ErrorResolution) -> ErrorResolution:
-    """Note a failure of a parent for later, where the thread asks for that (see refusals.py)."""
+    """Note a failure of a parent for later, where the thread asks for that."""
     notes = current_notes()
     if (
         resolution.response_action is not ResponseAction.FAIL

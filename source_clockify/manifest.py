@@ -75,17 +75,17 @@ def with_python_components(
         }
     for name, definition in definitions.items():
         if isinstance(definition, Mapping):
-            definitions[name] = _with_obedient_paging(definition)
+            definitions[name] = _with_last_page_header(definition)
     for name in EVENT_PAGINATORS:
         definitions[name] = _with_strategy(manifest["definitions"][name], "EventPagination")
     definitions["event_extractor"] = _component("CustomRecordExtractor", "pagination.PageExtractor")
     definitions["users_stream"] = _with_both_requests(definitions["users_stream"])
     definitions["counted_strategy"] = _strategy(
-        manifest["definitions"]["counted_strategy"], "CountedPagination"
+        manifest["definitions"]["counted_strategy"], "TotalCountPagination"
     )
     definitions["base_retriever"] = {
         **definitions["base_retriever"],
-        "decoder": _component("CustomDecoder", "records.OnceDecoder"),
+        "decoder": _component("CustomDecoder", "records.MemoizedJsonDecoder"),
     }
     # A lazily read parent admits no decoder but the CDK's.
     definitions["tasks_of_hydrated_projects_stream"] = _with_plain_decoder(
@@ -178,11 +178,11 @@ def _collect_parents(stream: Mapping[str, Any], found: list[str]) -> None:
             found.append(parent["stream"]["name"])
 
 
-def _with_obedient_paging(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+def _with_last_page_header(definition: Mapping[str, Any]) -> Mapping[str, Any]:
     """Exchange the page numbers of a paginator for those that obey the server."""
     strategy = definition.get("pagination_strategy")
     if isinstance(strategy, Mapping) and strategy.get("type") == "PageIncrement":
-        return _with_strategy(definition, "ObedientPagination")
+        return _with_strategy(definition, "LastPageHeaderPagination")
     return definition
 
 

@@ -24,7 +24,7 @@ from source_clockify.adaptations import workspace_of
 from source_clockify.audit_log import SYSTEM
 from source_clockify.bodies import decoded_body
 from source_clockify.records import start_of
-from source_clockify.refusals import Gap, current_notes
+from source_clockify.request_notes import Gap, current_notes
 from source_clockify.timestamps import DAY, format_second, second_of
 
 # Two windows overlap by this much, since Clockify reads the end of a window as wall clock in the
@@ -73,7 +73,7 @@ class Page:
 
 
 @dataclass
-class ObedientPagination(PageIncrement):
+class LastPageHeaderPagination(PageIncrement):
     """Page numbers that end when the server says so."""
 
     def next_page_token(
@@ -123,7 +123,7 @@ def refuse_repeated_page(page: Page) -> None:
 
 
 @dataclass
-class EventPagination(ObedientPagination):
+class EventPagination(LastPageHeaderPagination):
     """Page numbers until an empty page, whatever its size.
 
     Event logs may be filtered after they were cut into pages, so a short page says nothing. A
@@ -200,7 +200,7 @@ class CountedPage(int):
 
 
 @dataclass
-class CountedPagination(ObedientPagination):
+class TotalCountPagination(LastPageHeaderPagination):
     """Page numbers until as many rows are there as the body announces.
 
     The stream's parameter `count_path` says where: keys and list positions. If fewer are announced
@@ -269,7 +269,7 @@ class TimeToken(TypedDict):
 
 
 @dataclass
-class TimeEntriesPagination(ObedientPagination):
+class TimeEntriesPagination(LastPageHeaderPagination):
     """Pages by time, from the newest entry to the oldest.
 
     Clockify lists the newest first. The next request ends where this page ended, so an entry that

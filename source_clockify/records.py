@@ -21,7 +21,7 @@ _YEAR_10000 = second_of("+10000-01-01T00:00:00Z") or 0
 
 
 @dataclass
-class OnceDecoder(JsonDecoder):
+class MemoizedJsonDecoder(JsonDecoder):
     """Takes the body that was decoded when it was judged."""
 
     parameters: InitVar[Mapping[str, Any]]

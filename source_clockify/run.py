@@ -13,7 +13,7 @@ from airbyte_cdk.exception_handler import init_uncaught_exception_handler
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify.cdk_patches import parse_in_turn
+from source_clockify.cdk_patches import serialize_literal_eval
 from source_clockify.probe.command import main as probe
 from source_clockify.source import SourceClockify
 
@@ -22,7 +22,7 @@ logger = logging.getLogger("airbyte")
 
 def run() -> None:
     init_uncaught_exception_handler(logger)
-    parse_in_turn()
+    serialize_literal_eval()
     arguments = sys.argv[1:]
     if arguments[:1] == ["probe"]:
         sys.exit(probe(arguments[1:]))

@@ -5,7 +5,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 
-from source_clockify.refusals import Gap, Notes
+from source_clockify.request_notes import Gap, RequestNotes
 
 logger = logging.getLogger("airbyte")
 
@@ -50,7 +50,7 @@ class SkipReport:
         with self._lock:
             return stream in self._skipped.get(workspace_id, {})
 
-    def add(self, stream: str, notes: Notes) -> None:
+    def add(self, stream: str, notes: RequestNotes) -> None:
         """Take note of what happened while a stream was read, and log what vanished meanwhile."""
         for refusal in notes.refusals:
             if refusal.vanished:

@@ -45,12 +45,12 @@ from source_clockify.manifest import (
     with_python_components,
 )
 from source_clockify.plan_features import missing_features
-from source_clockify.read_ahead import read_ahead
+from source_clockify.prefetch_parents import prefetch_parents
 from source_clockify.report_history import ReportHistory, rows_of_report
 from source_clockify.requested_slices import is_on_demand
 from source_clockify.skip_report import SkipReport
 from source_clockify.state import states_of_the_manifest, tracked_states, usable_state
-from source_clockify.streams import ClockifyStream, ReadContext, traits_of
+from source_clockify.streams import ClockifyStream, ReadContext, read_quirks_of
 from source_clockify.tasks import TasksStream
 
 patch_cdk()
@@ -143,7 +143,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         wrapped = [
             ClockifyStream(
                 TasksStream(stream, by_project) if stream.name == "tasks" else stream,
-                traits_of(self._definitions[stream.name], self._config),
+                read_quirks_of(self._definitions[stream.name], self._config),
                 context,
             )
             for stream in main
@@ -188,7 +188,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         # The same streams serve both reads: each building starts a request budget of its own.
         streams, beside, context = self._all_streams()
         selected = {stream.stream.name for stream in catalog.streams}
-        workspaces = read_ahead(streams, self._parents_to_read(selected))
+        workspaces = prefetch_parents(streams, self._parents_to_read(selected))
         self._report.select(selected)
         self._report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
         context.history.know(workspaces)

@@ -24,7 +24,6 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_clockify.adaptations import Adaptations
 from source_clockify.audit_log import SYSTEM, SystemEvents
 from source_clockify.change_tracking.messages import with_columns
-from source_clockify.refusals import Gap, Notes, collecting
 from source_clockify.report_history import (
     FIRST_DAY,
     ReportHistory,
@@ -33,6 +32,7 @@ from source_clockify.report_history import (
     ends_before_workspace,
     rows_of_report,
 )
+from source_clockify.request_notes import Gap, RequestNotes, recording_requests
 from source_clockify.skip_report import SkipReport
 from source_clockify.timestamps import DAY, second_of
 
@@ -40,7 +40,7 @@ logger = logging.getLogger("airbyte")
 
 
 @dataclass(frozen=True)
-class StreamTraits:
+class ReadQuirks:
     """What the wrapper has to know about a stream.
 
     Attributes:
@@ -58,12 +58,12 @@ class StreamTraits:
     tracked: bool = False
 
 
-def traits_of(stream: Mapping[str, Any], config: Mapping[str, Any]) -> StreamTraits:
+def read_quirks_of(stream: Mapping[str, Any], config: Mapping[str, Any]) -> ReadQuirks:
     """Return what the wrapper has to know about a stream of the manifest."""
     stream_name = stream["name"]
     is_counted = "count_path" in (stream.get("$parameters") or {})
     has_passes = stream_name == "approval_requests"
-    return StreamTraits(
+    return ReadQuirks(
         overlapping_pages=stream_name == "time_entries",
         restarted_pages=stream["primary_key"][-1] if is_counted or has_passes else "",
         has_history=bool(rows_of_report(stream_name)) and not config.get("start_date"),
@@ -144,9 +144,9 @@ class ClockifyStream(WrappedStream):
         on_wait: called before a thread waits because Clockify's request limit is reached.
     """
 
-    def __init__(self, inner: AbstractStream, traits: StreamTraits, context: ReadContext) -> None:
+    def __init__(self, inner: AbstractStream, quirks: ReadQuirks, context: ReadContext) -> None:
         super().__init__(inner)
-        self._traits = traits
+        self._quirks = quirks
         self._context = context
         self.refused_workspaces: frozenset[str] = frozenset()
         self.on_wait: Callable[[], None] | None = None
@@ -156,13 +156,13 @@ class ClockifyStream(WrappedStream):
         from_beginning: set[str] = set()
         with (
             _masking_secrets(),
-            collecting(
+            recording_requests(
                 defer_failures=True, on_wait=self.on_wait, adaptations=self._context.adaptations
             ) as notes,
         ):
             for partition in self._inner.generate_partitions():
                 history = None
-                if self._traits.has_history:
+                if self._quirks.has_history:
                     found = partition.to_slice() or {}
                     # The windows of a workspace come in order.
                     if found["start_time"] == FIRST_DAY.isoformat():
@@ -170,7 +170,7 @@ class ClockifyStream(WrappedStream):
                     if found["workspace_id"] in from_beginning:
                         history = self._context.history
                 yield ClockifyPartition(
-                    partition, self._traits, self._context, self.on_wait, history
+                    partition, self._quirks, self._context, self.on_wait, history
                 )
         self._context.report.add(self.name, notes)
         self.refused_workspaces = frozenset(refusal.workspace_id for refusal in notes.refusals)
@@ -179,7 +179,7 @@ class ClockifyStream(WrappedStream):
 
     def as_airbyte_stream(self) -> AirbyteStream:
         described = super().as_airbyte_stream()
-        return with_columns(described) if self._traits.tracked else described
+        return with_columns(described) if self._quirks.tracked else described
 
 
 class ClockifyPartition(WrappedPartition):
@@ -192,7 +192,7 @@ class ClockifyPartition(WrappedPartition):
     def __init__(
         self,
         inner: Partition,
-        traits: StreamTraits,
+        quirks: ReadQuirks,
         context: ReadContext,
         on_wait: Callable[[], None] | None,
         history: ReportHistory | None = None,
@@ -200,7 +200,7 @@ class ClockifyPartition(WrappedPartition):
         super().__init__(inner)
         self._on_wait = on_wait
         self._history = history
-        self._traits = traits
+        self._quirks = quirks
         self._context = context
         self.refused = False
 
@@ -212,14 +212,16 @@ class ClockifyPartition(WrappedPartition):
             return
         with (
             _masking_secrets(),
-            collecting(on_wait=self._on_wait, adaptations=self._context.adaptations) as notes,
+            recording_requests(
+                on_wait=self._on_wait, adaptations=self._context.adaptations
+            ) as notes,
         ):
             records: Iterable[Record] = self._inner.read()
-            if self._traits.overlapping_pages:
+            if self._quirks.overlapping_pages:
                 records = without_repeats(records)
-            if self._traits.restarted_pages:
-                records = each_once(records, self._traits.restarted_pages)
-            if self._traits.equal_records:
+            if self._quirks.restarted_pages:
+                records = each_once(records, self._quirks.restarted_pages)
+            if self._quirks.equal_records:
                 records = with_ordinals(records)
             yield from records
         self.refused = notes.short or bool(notes.refusals)
@@ -234,7 +236,7 @@ class ClockifyPartition(WrappedPartition):
     def _partition_of_slice(self) -> Mapping[str, Any]:
         return self.to_slice() or {}
 
-    def _check_window(self, notes: Notes) -> None:
+    def _check_window(self, notes: RequestNotes) -> None:
         """Fail a window that is incomplete where the cursor of the manifest would pass it for ever.
 
         A partition of which no window is read at all is skipped with a warning instead.
@@ -243,7 +245,7 @@ class ClockifyPartition(WrappedPartition):
             AirbyteTracedException: without change tracking, for such a window.
         """
         found = self._partition_of_slice()
-        if self._traits.tracked or "start_time" not in found:
+        if self._quirks.tracked or "start_time" not in found:
             return
         stream, partition = self.stream_name(), _ids_in(found)
         report = self._context.report
@@ -276,7 +278,7 @@ class ClockifyPartition(WrappedPartition):
             return False
         with (
             _masking_secrets(),
-            collecting(on_wait=self._on_wait, adaptations=self._context.adaptations),
+            recording_requests(on_wait=self._on_wait, adaptations=self._context.adaptations),
         ):
             begin = history.beginning(self.stream_name(), found["workspace_id"])
         self.refused = begin is None
@@ -294,7 +296,7 @@ def _ids_in(partition: Mapping[str, Any]) -> str:
     return "/".join([_ids_in(parent), *ids] if isinstance(parent, Mapping) and parent else ids)
 
 
-def _turn_refusals_into_gaps(notes: Notes) -> None:
+def _turn_refusals_into_gaps(notes: RequestNotes) -> None:
     """Let a refusal of Clockify's own events leave the events of everybody else."""
     for refusal in notes.refusals:
         message = f"Clockify's own events are missing. {refusal.message}"

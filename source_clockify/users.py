@@ -13,13 +13,13 @@ import requests
 from source_clockify.adaptations import ACCOUNT_STATUSES, LIMITED, workspace_of
 from source_clockify.bodies import decoded_body
 from source_clockify.pagination import (
-    ObedientPagination,
+    LastPageHeaderPagination,
     Page,
     PageExtractor,
     is_last_page,
     rows_in,
 )
-from source_clockify.refusals import Gap, current_notes
+from source_clockify.request_notes import Gap, current_notes
 
 # What Clockify's listings grant; a server that refuses it to the search is asked for the listing.
 LARGEST_PAGE = 5000
@@ -40,7 +40,7 @@ class UsersToken(TypedDict):
 
 
 @dataclass
-class UsersPagination(ObedientPagination):
+class UsersPagination(LastPageHeaderPagination):
     """Pages of users, found by `POST /users/info` or listed by `GET /users`.
 
     The search announces neither the last page nor a number, and its largest page is documented

@@ -14,11 +14,11 @@ from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
 from source_clockify.account import forget_account
-from source_clockify.cdk_patches import parse_in_turn
+from source_clockify.cdk_patches import serialize_literal_eval
 from unit_tests.clockify import NOW, USER, Clockify, Connect, Connection
 from unit_tests.manifests import make_once
 
-parse_in_turn()
+serialize_literal_eval()
 
 # Building the streams makes many objects and no garbage.
 gc.set_threshold(200_000, 50, 50)

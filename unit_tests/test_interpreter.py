@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airbyte_cdk.sources.declarative.interpolation import jinja
 
-from source_clockify.cdk_patches import parse_in_turn
+from source_clockify.cdk_patches import serialize_literal_eval
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_where_python_cannot_parse_in_several_threads_one_parses_at_a_time(
 
     monkeypatch.setattr(jinja, "ast", ast)
     monkeypatch.setattr(sys, "version_info", version)
-    parse_in_turn()
+    serialize_literal_eval()
     monkeypatch.setattr(ast, "literal_eval", literal_eval)
 
     with ThreadPoolExecutor(4) as pool:

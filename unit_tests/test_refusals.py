@@ -7,7 +7,7 @@ import pytest
 from airbyte_cdk.models import FailureType
 
 from source_clockify import SourceClockify
-from source_clockify.refusals import is_about_requested_entity
+from source_clockify.request_notes import is_about_requested_entity
 from source_clockify.retry_after import seconds_to_wait
 from unit_tests.clockify import (
     API,

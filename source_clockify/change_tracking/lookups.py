@@ -20,7 +20,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import ACCOUNT_STATUSES, Adaptations
 from source_clockify.change_tracking.kinds import TRACKED, Kind, SingleRead, Traits
-from source_clockify.refusals import collecting, current_notes
+from source_clockify.request_notes import current_notes, recording_requests
 from source_clockify.requested_slices import REQUESTED_SLICES, on_demand, requesting
 
 logger = logging.getLogger("airbyte")
@@ -292,7 +292,7 @@ class Lookups:
         on_wait = outer.on_wait if outer else None
         with (
             requesting([asked]),
-            collecting(on_wait=on_wait, adaptations=self._adaptations) as notes,
+            recording_requests(on_wait=on_wait, adaptations=self._adaptations) as notes,
         ):
             try:
                 for part in self._streams[name].generate_partitions():

@@ -53,7 +53,7 @@ from source_clockify.change_tracking.windows import (
     window_of,
     window_start,
 )
-from source_clockify.refusals import collecting
+from source_clockify.request_notes import recording_requests
 from source_clockify.streams import (
     ClockifyPartition,
     ClockifyStream,
@@ -448,7 +448,7 @@ class TrackedStream(WrappedStream):
         if not self._failed:
             self.ledger.baseline_is_done()
         try:
-            with collecting(on_wait=self.ledger.checkpoint):
+            with recording_requests(on_wait=self.ledger.checkpoint):
                 for ids, data in self._decide(self):
                     partition = dict(zip(self.ledger.fields, ids, strict=True))
                     yield Record(

@@ -16,7 +16,9 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 logger = logging.getLogger("airbyte")
 
 
-def read_ahead(streams: Sequence[AbstractStream], names: Sequence[str]) -> list[Mapping[str, Any]]:
+def prefetch_parents(
+    streams: Sequence[AbstractStream], names: Sequence[str]
+) -> list[Mapping[str, Any]]:
     """Read the named streams, in this order; returns the rows of `workspaces` if it is among them.
 
     Names without a stream (a parent that is no stream of its own) are passed over.

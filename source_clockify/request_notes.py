@@ -38,7 +38,7 @@ _USER_PATH = re.compile("/(?:users?|member-profile)/")
 
 
 @dataclass(frozen=True)
-class Refusal:
+class SkippedRequest:
     """One request that was ignored.
 
     Attributes:
@@ -69,8 +69,8 @@ class Gap:
 
 
 @dataclass
-class Notes:
-    """What happened in one thread between `collecting` and its end.
+class RequestNotes:
+    """What happened in one thread between `recording_requests` and its end.
 
     Attributes:
         refusals: the ignored requests, in order.
@@ -85,7 +85,7 @@ class Notes:
         adaptations: the forms of requests that the server refuses, shared by all threads.
     """
 
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: list[SkippedRequest] = field(default_factory=list)
     gaps: dict[Gap, None] = field(default_factory=dict)
     failures: list[Exception] | None = None
     short: bool = False
@@ -100,22 +100,24 @@ _current = threading.local()
 
 
 @contextmanager
-def collecting(
+def recording_requests(
     *,
     defer_failures: bool = False,
     on_wait: Callable[[], None] | None = None,
     adaptations: Adaptations | None = None,
-) -> Iterator[Notes]:
+) -> Iterator[RequestNotes]:
     """Collect what the error handler notes in this thread.
 
     With `defer_failures` a failed request is noted and taken for an empty answer, so that an error
     in one workspace does not keep the others from being read; the caller raises it afterwards.
-    Without `adaptations` those of an outer `collecting` hold.
+    Without `adaptations` those of an outer `recording_requests` hold.
     """
     outer = current_notes()
     if adaptations is None and outer is not None:
         adaptations = outer.adaptations
-    notes = Notes(failures=[] if defer_failures else None, on_wait=on_wait, adaptations=adaptations)
+    notes = RequestNotes(
+        failures=[] if defer_failures else None, on_wait=on_wait, adaptations=adaptations
+    )
     _current.notes = notes
     try:
         yield notes
@@ -123,8 +125,8 @@ def collecting(
         _current.notes = outer
 
 
-def current_notes() -> Notes | None:
-    """Return the notes of this thread, None outside `collecting`."""
+def current_notes() -> RequestNotes | None:
+    """Return the notes of this thread, None outside `recording_requests`."""
     return getattr(_current, "notes", None)
 
 
