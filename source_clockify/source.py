@@ -26,6 +26,7 @@ from source_clockify.audit_log import SystemEvents
 from source_clockify.authenticator import is_addon
 from source_clockify.cdk_patches import patch_cdk
 from source_clockify.change_tracking.access import AccessFingerprints
+from source_clockify.change_tracking.budget import DEFAULT_LIMIT_MB, MEGABYTE, StateBudget
 from source_clockify.change_tracking.deletions import decide
 from source_clockify.change_tracking.full_refresh import StampedStream
 from source_clockify.change_tracking.lookups import Lookups
@@ -33,6 +34,7 @@ from source_clockify.change_tracking.plan import sync_bounds
 from source_clockify.change_tracking.profiles import stream_spec
 from source_clockify.change_tracking.resume import (
     states_of_the_manifest,
+    stored_sizes,
     tracked_states,
     usable_state,
 )
@@ -108,6 +110,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
             if name in incremental
         }
         self._beside = sum(1 for entry in manifest["streams"] if is_on_demand(entry))
+        self._stored_sizes = stored_sizes(state)
         known = usable_state(state, catalog)
         self._tracked = tracked_states(known, self._specs, warn=tracking_on)
         super().__init__(
@@ -205,13 +208,19 @@ class SourceClockify(ConcurrentDeclarativeSource):
         if "audit_log" in selected and is_addon(self._config):
             for workspace_id in self._config.get("workspace_ids") or ():
                 self._report.skip("audit_log", workspace_id, NO_AUDIT_LOG_FOR_ADDONS)
-        self._built = self._with_tracking(streams, beside, context, workspaces, gaps)
+        budget = StateBudget(
+            (self._config.get("state_limit_mb") or DEFAULT_LIMIT_MB) * MEGABYTE,
+            self._stored_sizes,
+            self._config.get("lookback_days") or 30,
+        )
+        self._built = self._with_tracking(streams, beside, context, workspaces, gaps, budget)
         try:
             yield from super().read(logger, config, catalog, state)
         finally:
             for gap in context.system_events.gaps():
                 self._report.add_gap("audit_log", gap)
             self._report.log()
+            budget.warn_of_limit(int(self._now))
 
     def _with_tracking(
         self,
@@ -220,6 +229,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         context: ReadContext,
         workspaces: Sequence[Mapping[str, Any]],
         gaps: Collection[tuple[str, str]],
+        budget: StateBudget,
     ) -> list[AbstractStream]:
         """Return the streams with tracking around those that are incremental."""
         if self._config.get("track_changes", True) is False:
@@ -238,6 +248,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
             access=AccessFingerprints(lookups),
             lookup_budget=LookupBudget(FREE_SINGLE_READS if is_free else SINGLE_READS),
             emit=self._message_repository.emit_message,
+            budget=budget,
         )
         found: list[AbstractStream] = []
         for stream in streams:
@@ -252,7 +263,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
 
     def _warn_of_lost_workspaces(self, visible: Collection[str]) -> None:
         known = {
-            dict(zip(state.fields, ids, strict=True)).get("workspace_id")
+            dict(zip(state.partition_fields, ids, strict=True)).get("workspace_id")
             for state in self._tracked.values()
             for ids in state.partitions
         }

@@ -1,9 +1,9 @@
 """The partitions of a stream as one compressed document of columns.
 
-An id of Clockify begins with the second of its creation (4 bytes); a machine (5 bytes) and a counter
-(3 bytes) follow. Each is a column of its own: times as differences, machines as places in a list,
-starts as distances from the time of their id. The bytes of a number are columns too, so that the
-high ones, which hardly differ, compress to nothing.
+An id of Clockify begins with the second of its creation (4 bytes); a machine (5 bytes) and a
+counter (3 bytes) follow. Each is a column of its own: times as differences, machines as places in a
+list, starts as distances from the time of their id. The bytes of a number are columns too, so that
+the high ones, which hardly differ, compress to nothing.
 """
 
 import json
@@ -151,7 +151,11 @@ def _b85decode(text: str) -> bytes:
     columns = (digits[place::5] for place in range(5))
     # OverflowError for more than 32 bits.
     words = array(
-        "I", [(((a * 85 + b) * 85 + c) * 85 + d) * 85 + e for a, b, c, d, e in zip(*columns)]
+        "I",
+        [
+            (((a * 85 + b) * 85 + c) * 85 + d) * 85 + e
+            for a, b, c, d, e in zip(*columns, strict=True)
+        ],
     )
     if sys.byteorder == "little":
         words.byteswap()
@@ -272,7 +276,7 @@ class _Writer:
     ) -> Sequence[int]:
         """Write ids of 12 bytes and return their times.
 
-        The ids are of so many parts as there are bases: the times from which their first ids differ.
+        There are as many parts as bases, the times from which the first ids of the parts differ.
         """
         times = column(ids, ID_BYTES, *_TIME)
         previous = array("I", [0]) + times[:-1] if times else times

@@ -107,7 +107,7 @@ def _found_elsewhere(stream: TrackedStream) -> set[tuple[Partition, str]]:
     lost = {
         key: ids
         for ids, state in partitions.items()
-        if "pending" in state.packed or ids not in stream.reads
+        if state.has_pending or ids not in stream.reads
         for key, row in state.rows().items()
         if row.deleted or ids not in stream.reads
     }
@@ -146,7 +146,7 @@ class _Decision:
         is_orphan = read is None and self._is_orphan()
         outcome = read.outcome if read else None
         wanted = bool(outcome and (outcome.missing or outcome.asked))
-        if not (wanted or is_orphan or "pending" in self._state.packed):
+        if not (wanted or is_orphan or self._state.has_pending):
             return
         self._rows = {
             key: row for key, row in self._state.rows().items() if (self._ids, key) not in moved

@@ -247,6 +247,7 @@ def diff_partition(
         retained_since=retained_since,
         access=access,
         former_access="" if returned else former or (known.access if known and hidden else ""),
+        limited_since=known.limited_since if known else None,
         dated=tracking.date_column is not None,
     )
     return PartitionDiff(

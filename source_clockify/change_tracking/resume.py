@@ -15,6 +15,7 @@ from airbyte_cdk.models import (
     SyncMode,
 )
 
+from source_clockify.change_tracking.budget import size_of
 from source_clockify.change_tracking.plan import SyncBounds, cursor_text, window_start
 from source_clockify.change_tracking.profiles import Kind, StreamSpec
 from source_clockify.change_tracking.state import StreamState, decode, is_tracked
@@ -98,11 +99,19 @@ def states_of_the_manifest(
             start = window_start(tracking, partition, bounds) if tracking_on else partition.read_at
             if start is not None:
                 cursor = {cursor_fields[name]: cursor_text(tracking, start)}
-                states.append({"partition": partition_of(known.fields, ids), "cursor": cursor})
+                states.append(
+                    {"partition": partition_of(known.partition_fields, ids), "cursor": cursor}
+                )
         blob = AirbyteStateBlob({"use_global_cursor": False, "states": states})
         stream = AirbyteStreamState(StreamDescriptor(name=name), stream_state=blob)
         found.append(AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream))
     return found
+
+
+def stored_sizes(state: list[AirbyteStateMessage] | None) -> dict[str, int]:
+    """Return the bytes that the state of each stream takes, whatever reads it."""
+    found = (_content(message) for message in state or [])
+    return {name: size_of(name, blob) for name, blob in found if name}
 
 
 def _content(message: AirbyteStateMessage) -> tuple[str, Mapping[str, Any]]:

@@ -21,7 +21,8 @@ from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partitio
 from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_clockify.change_tracking.access import AccessFingerprints
-from source_clockify.change_tracking.checkpoint import StateWriter
+from source_clockify.change_tracking.budget import StateBudget
+from source_clockify.change_tracking.checkpoint import StateWriter, describe_start
 from source_clockify.change_tracking.diff import (
     Comparison,
     PartitionDiff,
@@ -80,6 +81,7 @@ class Sync:
         access: with whose rights the account is read.
         lookup_budget: how many single reads are left.
         emit: sends a message to where the records go, after those that were sent before.
+        budget: what the states of all streams may take.
     """
 
     bounds: SyncBounds
@@ -89,6 +91,7 @@ class Sync:
     access: AccessFingerprints
     lookup_budget: "LookupBudget"
     emit: Callable[[AirbyteMessage], None]
+    budget: StateBudget
 
 
 class LookupBudget:
@@ -186,13 +189,21 @@ class TrackedStream(WrappedStream):
         self.tracking = tracking
         self.sync = sync
         self.workspaces = workspaces
+        self._state = state
         version = max(sync.began, state.updated_at + 1 if state else 0)
         self.versions = Versions(version, sync.resend, sync.bounds.now)
-        self.writer = StateWriter(inner.name, state, version, sync.emit)
+        self.writer = StateWriter(
+            inner.name,
+            state,
+            version,
+            sync.emit,
+            sync.budget,
+            can_shrink=tracking.profile.can_forget_days,
+        )
         inner.on_wait = self.writer.checkpoint
         self.known = dict(state.partitions) if state else {}
         # An interrupted baseline goes on with the partitions that are not done.
-        self.is_baseline = state is None or not state.is_done
+        self.is_baseline = state is None or not state.snapshot_is_complete
         self._failed = False
         self.fingerprint = fingerprinter(
             tracking.added | tracking.profile.volatile, tracking.profile.volatile_while_running
@@ -212,6 +223,8 @@ class TrackedStream(WrappedStream):
     # Partitions ---------------------------------------------------------------------------------
 
     def generate_partitions(self) -> Iterable[CdkPartition]:
+        size = self.sync.budget.stored_size(self.name)
+        logger.info(describe_start(self.name, self._state, size))
         failure: Exception | None = None
         current: PartitionRead | None = None
         try:
@@ -456,6 +469,7 @@ class TrackedStream(WrappedStream):
                         stream_name=self.name,
                         associated_slice=StreamSlice(partition=partition, cursor_slice={}),
                     )
+            self.writer.prepare_final()
         finally:
             self._log_counts()
 
@@ -563,7 +577,7 @@ class TrackedCursor(Cursor):
 
     @property
     def state(self) -> MutableMapping[str, Any]:
-        return encode(self._stream.writer.state())
+        return encode(self._stream.name, self._stream.writer.state())
 
     def observe(self, record: Record) -> None: ...
 
