@@ -58,4 +58,4 @@ def access_fingerprint(user_id: str, users: Sequence[Mapping[str, Any]]) -> str:
     if any(role.get("role") in _FULL_RIGHTS for role in roles):
         return "all"
     texts = sorted(orjson.dumps(role, option=orjson.OPT_SORT_KEYS).decode() for role in roles)
-    return f"{fingerprint({'user': user_id, 'roles': texts}):016x}"[:8]
+    return f"{fingerprint({'user': user_id, 'roles': texts}):016x}"[-8:]
