@@ -109,9 +109,8 @@ SETS: dict[str, tuple[Any, Any]] = {
     "milestones": ({"id": A, "date": "2026-11-24"}, {"id": B, "date": "2026-11-25"}),
     "visibleToUsers": ({"id": A}, {"id": B}),
     "visibleToUserGroups": ({"id": A}, {"id": B}),
-    **{
-        name: (A, B)
-        for name in (
+    **dict.fromkeys(
+        (
             "assigneeIds",
             "expenseIds",
             "ids",
@@ -120,8 +119,9 @@ SETS: dict[str, tuple[Any, Any]] = {
             "triggerSource",
             "userGroupIds",
             "userIds",
-        )
-    },
+        ),
+        (A, B),
+    ),
 }
 
 
