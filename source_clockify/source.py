@@ -209,7 +209,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
             for workspace_id in self._config.get("workspace_ids") or ():
                 self._report.skip("audit_log", workspace_id, NO_AUDIT_LOG_FOR_ADDONS)
         budget = StateBudget(
-            (self._config.get("state_limit_mb") or DEFAULT_LIMIT_MB) * MEGABYTE,
+            int(self._config.get("state_limit_mb") or DEFAULT_LIMIT_MB) * MEGABYTE,
             self._stored_sizes,
             self._config.get("lookback_days") or 30,
         )

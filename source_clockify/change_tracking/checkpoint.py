@@ -262,7 +262,7 @@ def describe_start(stream: str, state: StreamState | None, size: int) -> str:
     if state is None:
         return f"{stream}: there is no state. A snapshot begins: every record is sent."
     known = (
-        f"the state of {format_version(state.updated_at)} ({size / MEGABYTE:.3f} MB, "
+        f"the state of {format_version(state.updated_at)} ({size / MEGABYTE:.2f} MB, "
         f"{len(state.partitions)} partitions, {state.record_count} records)"
     )
     if not state.snapshot_is_complete:
