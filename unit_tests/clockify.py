@@ -29,6 +29,15 @@ from freezegun.api import FrozenDateTimeFactory
 
 from source_clockify import SourceClockify
 from source_clockify.manifest import load_manifest
+from unit_tests.protocol import (
+    content_of,
+    error_messages,
+    errors_of,
+    logs_of,
+    records_of,
+    states_of,
+    stream_of,
+)
 
 NOW = "2026-11-24T09:00:00Z"
 API = "https://api.clockify.me/api/v1"
@@ -526,7 +535,7 @@ def manifest_source(
 def read_ok(*streams: str, **options: Any) -> EntrypointOutput:
     """Read streams that must come without an error."""
     output = read(*streams, **options)
-    assert [error.trace.error.message for error in output.errors] == []
+    assert error_messages(output) == []
     return output
 
 
@@ -540,9 +549,7 @@ def records(output: EntrypointOutput, stream: str | None = None) -> list[dict[st
 
 def messages(output: EntrypointOutput, stream: str | None = None) -> list[dict[str, Any]]:
     """Return the records with the columns of change tracking, and the tombstones."""
-    return [
-        message.record.data for message in output.records if stream in (None, message.record.stream)
-    ]
+    return [record.data for record in records_of(output) if stream in (None, record.stream)]
 
 
 def ids(output: EntrypointOutput, stream: str | None = None) -> list[str]:
@@ -550,15 +557,15 @@ def ids(output: EntrypointOutput, stream: str | None = None) -> list[str]:
 
 
 def warnings(output: EntrypointOutput) -> list[str]:
-    return [message.log.message for message in output.logs if message.log.level is Level.WARN]
+    return [log.message for log in logs_of(output) if log.level is Level.WARN]
 
 
 def failure(output: EntrypointOutput, stream: str) -> Any:
     """Return the error that the user sees for this stream: message, failure_type ..."""
-    for message in output.errors:
-        descriptor = message.trace.error.stream_descriptor
+    for error in errors_of(output):
+        descriptor = error.stream_descriptor
         if descriptor is not None and descriptor.name == stream:
-            return message.trace.error
+            return error
     raise AssertionError(f"{stream} did not fail: {output.errors}")
 
 
@@ -567,11 +574,7 @@ def statuses(output: EntrypointOutput, stream: str) -> list[str]:
 
 
 def final_state(output: EntrypointOutput, stream: str) -> AirbyteStateMessage:
-    return [
-        message.state
-        for message in output.state_messages
-        if message.state.stream.stream_descriptor.name == stream
-    ][-1]
+    return [state for state in states_of(output) if stream_of(state) == stream][-1]
 
 
 def state_of(stream: str, value: Mapping[str, Any]) -> AirbyteStateMessage:
@@ -615,11 +618,11 @@ class Connection:
         self._clock.move_to(self._now)
         output = self._read()
         if not fails:
-            assert [error.trace.error.message for error in output.errors] == []
-        known = {state.stream.stream_descriptor.name: state for state in self.states or []}
-        for message in output.state_messages:
-            name = message.state.stream.stream_descriptor.name
-            known[name] = state_of(name, blob_of(message.state))
+            assert error_messages(output) == []
+        known = {stream_of(state): state for state in self.states or []}
+        for state in states_of(output):
+            name = stream_of(state)
+            known[name] = state_of(name, blob_of(state))
         self.states = list(known.values())
         return output
 
@@ -638,7 +641,7 @@ Connect = Callable[..., Connection]
 
 def blob_of(state: AirbyteStateMessage) -> dict[str, Any]:
     """Return the content of a state after it was text, as Airbyte stores it."""
-    return cast(dict[str, Any], json.loads(json.dumps(vars(state.stream.stream_state))))
+    return cast(dict[str, Any], json.loads(json.dumps(content_of(state))))
 
 
 def changes(output: EntrypointOutput, stream: str | None = None, key: str = "id") -> list[str]:

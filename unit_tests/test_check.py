@@ -24,6 +24,7 @@ from unit_tests.clockify import (
     warnings,
     workspace,
 )
+from unit_tests.protocol import logs_of, present
 
 
 class Check:
@@ -32,10 +33,11 @@ class Check:
     def __init__(self, output: EntrypointOutput) -> None:
         self.output = output
         (message,) = output.connection_status_messages
-        self.succeeded = message.connectionStatus.status is Status.SUCCEEDED
-        self.message = message.connectionStatus.message or ""
+        status = present(message.connectionStatus)
+        self.succeeded = status.status is Status.SUCCEEDED
+        self.message = status.message or ""
         self.warnings = warnings(output)
-        self.logs = "\n".join(line.log.message for line in output.logs)
+        self.logs = "\n".join(log.message for log in logs_of(output))
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def serve(clockify: Clockify, stream: str, name: str) -> None:
         clockify.detailed_report(body["timeentries"])
     else:
         path = f"{below}/reports/{stream.removesuffix('_report')}"
-        answers = ({"json": body}, {"json": {"groupOne": []}})
+        answers: tuple[dict[str, Any], ...] = ({"json": body}, {"json": {"groupOne": []}})
         clockify.answer(path, *answers, method="POST", host=clockify.reports)
 
 

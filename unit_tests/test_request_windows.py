@@ -184,7 +184,7 @@ def test_every_second_of_an_event_log_is_asked_for_and_no_request_touches_too_ma
         manifest_alone=layer == "manifest alone",
     )
 
-    asked = [
+    asked: list[dict[str, Any]] = [
         request.json() if stream == "audit_log" else query(request)
         for request in clockify.sent("audit-log" if stream == "audit_log" else "/created")
     ]

@@ -30,6 +30,7 @@ from unit_tests.clockify import (
     records,
     rows,
 )
+from unit_tests.protocol import errors_of
 
 RECENT = config(start_date="2026-11-01T00:00:00Z")
 # What the runs below with all output captured read.
@@ -266,7 +267,7 @@ def test_a_url_without_encryption_is_refused_before_any_request(
     output = read("workspaces", with_config=config(server=server))
 
     assert clockify.sent() == []
-    assert [error.trace.error.failure_type for error in output.errors] == [FailureType.config_error]
+    assert [error.failure_type for error in errors_of(output)] == [FailureType.config_error]
 
 
 @pytest.mark.parametrize(
