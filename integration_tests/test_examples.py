@@ -262,7 +262,7 @@ def pipeline(place: Place) -> Pipeline:
     sync(f"{installed} {selected}")
     place.publish(poison())
     ended = place.run(pull.replace("my-project", PROJECT) + " --once --wait 0.2")
-    held = place.server.pubsub._subscriptions[subscription]
+    held = place.server.pubsub.subscriptions[subscription]
     assert held.waiting == []
     left = {bytes(message.data) for message in held.delivered.values()}
     folder = place.folder / "clockify-sync"

@@ -90,16 +90,9 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         return deferred
 
     def _of_response(self, response: requests.Response) -> ErrorResolution:
-        if 300 <= response.status_code < 400:
-            return _failure(_redirect_message(response), FailureType.config_error)
-        if _learn_adaptation(response):
-            return _retry("Clockify refuses this form of the request; it is sent in another.")
-        if _note_unlisted_members(response):
-            return ErrorResolution(
-                ResponseAction.IGNORE,
-                None,
-                "This server refuses to list limited members, so they are left out.",
-            )
+        resolution = _of_adaptable_request(response)
+        if resolution is not None:
+            return resolution
         resolution = self._of_body(response) if response.ok else self._of_error(response)
         if resolution.response_action is ResponseAction.SUCCESS:
             return resolution
@@ -110,10 +103,8 @@ class ClockifyErrorHandler(DefaultErrorHandler):
             if response.ok:
                 return _failure(str(resolution.error_message), FailureType.system_error)
             _note_refusal(response, resolution)
-        if resolution.response_action is ResponseAction.RATE_LIMITED and self._is_check:
-            return _failure(str(resolution.error_message), FailureType.transient_error)
         if resolution.response_action is ResponseAction.RATE_LIMITED:
-            _let_out_what_is_due()
+            return self._of_rate_limit(resolution)
         if response.status_code == 404 and not response.content:
             resolution = replace(
                 resolution,
@@ -125,6 +116,12 @@ class ClockifyErrorHandler(DefaultErrorHandler):
             # A retry would only be answered from the cache again.
             return _failure(str(resolution.error_message), FailureType.system_error)
         return self._retried(response.request, resolution)
+
+    def _of_rate_limit(self, resolution: ErrorResolution) -> ErrorResolution:
+        if self._is_check:
+            return _failure(str(resolution.error_message), FailureType.transient_error)
+        _let_out_what_is_due()
+        return resolution
 
     def _of_body(self, response: requests.Response) -> ErrorResolution:
         body = decoded_body(response)
@@ -293,6 +290,21 @@ def _redirect_message(response: requests.Response) -> str:
 def _sentence_in(text: str) -> str:
     match = re.search(r"'([^':]+)", text)
     return f"{match.group(1) if match else text}."
+
+
+def _of_adaptable_request(response: requests.Response) -> ErrorResolution | None:
+    """Resolve a redirect, and a refusal of a form of a request; None for any other response."""
+    if 300 <= response.status_code < 400:
+        return _failure(_redirect_message(response), FailureType.config_error)
+    if _learn_adaptation(response):
+        return _retry("Clockify refuses this form of the request; it is sent in another.")
+    if _note_unlisted_members(response):
+        return ErrorResolution(
+            ResponseAction.IGNORE,
+            None,
+            "This server refuses to list limited members, so they are left out.",
+        )
+    return None
 
 
 def _learn_adaptation(response: requests.Response) -> bool:

@@ -1,14 +1,20 @@
 """A Clockify account in memory, and how the tests read it."""
 
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypedDict, cast
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 import requests_mock
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
+from airbyte_cdk.logger import AirbyteLogFormatter
 from airbyte_cdk.models import (
     AirbyteStateBlob,
     AirbyteStateMessage,
@@ -26,6 +32,7 @@ from airbyte_cdk.test import entrypoint_wrapper
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 from airbyte_cdk.test.models.scenario import ExpectedOutcome
 from freezegun.api import FrozenDateTimeFactory
+from typing_extensions import Unpack
 
 from source_clockify import SourceClockify
 from source_clockify.manifest import load_manifest
@@ -171,6 +178,18 @@ def query(request: Any) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(request.url).query, keep_blank_values=True))
 
 
+class Paging(TypedDict, total=False):
+    """How a server pages.
+
+    Attributes:
+        at_most: the page size that it silently falls back to, 5000 unless it is given.
+        last_page: `honest`, as it is by default, or `absent` for a server without the header.
+    """
+
+    at_most: int
+    last_page: str
+
+
 class Clockify:
     """Answers as Clockify does, from the rows that a test gives.
 
@@ -200,9 +219,7 @@ class Clockify:
         resource: str,
         served: Rows,
         of: str = WORKSPACE,
-        *,
-        at_most: int = 5000,
-        last_page: str = "honest",
+        **paging: Unpack[Paging],
     ) -> None:
         """Serve a paged list.
 
@@ -211,17 +228,13 @@ class Clockify:
                 search is served, which is a POST.
             served: all rows of the list.
             of: the workspace.
-            at_most: the page size that the server silently falls back to.
-            last_page: `honest`, or `absent` for a server without the header.
+            paging: how the server pages.
         """
 
         is_search = resource.startswith("users")
 
         def answer(request: Any, context: Any) -> list[Any]:
-            page, size = page_of(asked_for(request), at_most)
-            if last_page == "honest":
-                context.headers["Last-Page"] = str(page * size >= len(served)).lower()
-            return list(served[(page - 1) * size : page * size])
+            return page_of(asked_for(request), served, context, **paging)
 
         path, method = ("users/info", "POST") if is_search else (resource, "GET")
         self.answer(f"/workspaces/{of}/{path}", {"json": answer}, method=method)
@@ -236,8 +249,7 @@ class Clockify:
         of: str = WORKSPACE,
         *,
         zone: str = "UTC",
-        at_most: int = 5000,
-        last_page: str = "honest",
+        **paging: Unpack[Paging],
     ) -> None:
         """Serve the time entries of a user, newest first.
 
@@ -246,8 +258,7 @@ class Clockify:
             entries: the entries, or what returns those that exist at the time of a request.
             of: the workspace.
             zone: the account's time zone, in which Clockify reads the window as wall clock.
-            at_most: as in `listing`.
-            last_page: as in `listing`.
+            paging: how the server pages.
         """
 
         def answer(request: Any, context: Any) -> list[Any]:
@@ -263,10 +274,7 @@ class Clockify:
                 key=lambda row: row["timeInterval"]["start"],
                 reverse=True,
             )
-            page, size = page_of(parameters, at_most)
-            if last_page == "honest":
-                context.headers["Last-Page"] = str(page * size >= len(served)).lower()
-            return served[(page - 1) * size : page * size]
+            return page_of(parameters, served, context, **paging)
 
         self.answer(f"/workspaces/{of}/user/{user}/time-entries", {"json": answer})
 
@@ -283,7 +291,7 @@ class Clockify:
         Args:
             report_rows: all rows that a window can hold.
             of: the workspace.
-            at_most: as in `listing`.
+            at_most: the page size that the server silently falls back to.
             totals: `honest`, or `absent` for a server that counts nothing.
         """
 
@@ -432,9 +440,15 @@ def asked_for(request: Any) -> dict[str, Any]:
     return {**body, "page-size": body["pageSize"]}
 
 
-def page_of(parameters: Mapping[str, Any], at_most: int) -> tuple[int, int]:
-    """Return the number and size of the page that was asked for; 50 is Clockify's default."""
-    return int(parameters.get("page", 1)), min(int(parameters.get("page-size", 50)), at_most)
+def page_of(
+    parameters: Mapping[str, Any], served: Rows, context: Any, **paging: Unpack[Paging]
+) -> list[Any]:
+    """Return the page that was asked for, with its header; Clockify's default are 50 rows."""
+    page = int(parameters.get("page", 1))
+    size = min(int(parameters.get("page-size", 50)), paging.get("at_most", 5000))
+    if paging.get("last_page", "honest") == "honest":
+        context.headers["Last-Page"] = str(page * size >= len(served)).lower()
+    return list(served[(page - 1) * size : page * size])
 
 
 def as_wall_clock(moment: str | None, zone: str) -> str | None:
@@ -503,6 +517,31 @@ def read(
         states,
         expected_outcome=ExpectedOutcome.ALLOW_ANY,
         debug=debug,
+    )
+
+
+def check(settings: Mapping[str, Any]) -> EntrypointOutput:
+    """Check a configuration with the connector; an exception becomes one of the errors."""
+    source = SourceClockify(config=dict(settings))
+    lines = StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setLevel(logging.INFO)
+    handler.setFormatter(AirbyteLogFormatter())
+    logging.getLogger().addHandler(handler)
+    messages: list[str] = []
+    raised = None
+    try:
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "config.json")
+            file.write_text(json.dumps(settings))
+            arguments = AirbyteEntrypoint.parse_args(["check", "--config", str(file)])
+            messages += AirbyteEntrypoint(source).run(arguments)
+    except Exception as error:
+        raised = error
+    finally:
+        logging.getLogger().removeHandler(handler)
+    return EntrypointOutput(
+        messages=messages + lines.getvalue().splitlines(), uncaught_exception=raised
     )
 
 
@@ -596,6 +635,7 @@ class Connection:
     The first runs at `NOW`, each later one a day after the one before unless it says otherwise.
 
     Attributes:
+        now: when the next sync runs if it is the first, else when the last one ran.
         states: the last state of each stream, None before the first sync.
     """
 
@@ -603,7 +643,7 @@ class Connection:
         self._clock = clock
         self._streams = streams
         self._settings = settings
-        self._now = datetime.fromisoformat(NOW.replace("Z", "+00:00"))
+        self.now = datetime.fromisoformat(NOW.replace("Z", "+00:00"))
         self.states: list[AirbyteStateMessage] | None = None
 
     def sync(self, *, hours: float = 24, fails: bool = False, **settings: Any) -> EntrypointOutput:
@@ -613,9 +653,9 @@ class Connection:
         """
         self._settings = {**self._settings, **settings}
         if self.states is not None:
-            self._now += timedelta(hours=hours)
+            self.now += timedelta(hours=hours)
         # Waits have moved the clock.
-        self._clock.move_to(self._now)
+        self._clock.move_to(self.now)
         output = self._read()
         if not fails:
             assert error_messages(output) == []

@@ -1,18 +1,14 @@
 """check: can the account be read, what of it cannot, and what does a sync cost."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from airbyte_cdk.models import Status
-from airbyte_cdk.test import entrypoint_wrapper
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
-from airbyte_cdk.test.models.scenario import ExpectedOutcome
 
-from source_clockify import SourceClockify
+from unit_tests import clockify
 from unit_tests.clockify import (
     OTHER_WORKSPACE,
     WORKSPACE,
@@ -41,17 +37,9 @@ class Check:
 
 
 @pytest.fixture
-def check(tmp_path: Path) -> Any:
+def check() -> Any:
     def run_check(settings: Mapping[str, Any] | None = None) -> Check:
-        settings = config() if settings is None else settings
-        file = tmp_path / "config.json"
-        file.write_text(json.dumps(settings))
-        output = entrypoint_wrapper._run_command(
-            SourceClockify(config=settings),
-            ["check", "--config", str(file)],
-            expected_outcome=ExpectedOutcome.ALLOW_ANY,
-        )
-        return Check(output)
+        return Check(clockify.check(config() if settings is None else settings))
 
     return run_check
 

@@ -12,8 +12,6 @@ from typing import Any
 import jsonschema
 import pytest
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer, FailureType, Status
-from airbyte_cdk.test import entrypoint_wrapper
-from airbyte_cdk.test.models.scenario import ExpectedOutcome
 
 from source_clockify import SourceClockify
 from source_clockify.run import source_of
@@ -24,6 +22,7 @@ from unit_tests.clockify import (
     WORKSPACE,
     Clockify,
     catalog,
+    check,
     config,
     entry,
     failure,
@@ -268,18 +267,12 @@ NO_START_DATES: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("given", "problem"), NO_START_DATES)
 def test_a_start_date_that_cannot_be_meant_is_one_error_in_words_before_any_request(
-    clockify: Clockify, tmp_path: Path, given: Any, problem: str
+    clockify: Clockify, given: Any, problem: str
 ) -> None:
     clockify.workspaces()
     settings = config(start_date=given)
-    file = tmp_path / "config.json"
-    file.write_text(json.dumps(settings))
 
-    (message,) = entrypoint_wrapper._run_command(
-        SourceClockify(config=settings),
-        ["check", "--config", str(file)],
-        expected_outcome=ExpectedOutcome.ALLOW_ANY,
-    ).connection_status_messages
+    (message,) = check(settings).connection_status_messages
     output = read("detailed_report", "time_entries", with_config=settings)
 
     status = present(message.connectionStatus)

@@ -402,10 +402,11 @@ LOOKBACKS = [
 
 @each_layer
 @each_planned
-@pytest.mark.parametrize(("lookback", "day", "week"), LOOKBACKS)
+@pytest.mark.parametrize("case", LOOKBACKS)
 def test_a_later_sync_of_what_is_planned_begins_the_lookback_before_the_present(
-    clockify: Clockify, stream: str, lookback: int, day: str, week: str, alone: bool
+    clockify: Clockify, stream: str, case: tuple[int, str, str], alone: bool
 ) -> None:
+    lookback, day, week = case
     clockify.workspaces()
     serve_days(clockify, stream, TODAY, AHEAD)
     settings = config(start_date="2026-09-01T00:00:00Z", lookback_days=lookback)
