@@ -59,17 +59,16 @@ _RATE_LIMITED = 429
 class ClockifyErrorHandler(DefaultErrorHandler):
     """Decides what to do with a response.
 
-    Attributes:
-        body: what a good answer holds, see `find_body_problem`; the key of an envelope is the
-            stream's parameter `envelope`, the plan's feature its parameter `feature`, and what the
-            key or plan must be for it `needs`.
+    The requester's parameter `answer` names the kind of a good answer, see `find_body_problem`.
+    Parameters of the stream are the key of an envelope (`envelope`), the feature of the plan
+    (`feature`), and the key or plan that the stream needs, in words (`needs`).
     """
 
     max_time: int = LONGEST_WAIT_SECONDS
-    body: str = "list"
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
+        self._answer = str((parameters or {}).get("answer", "list"))
         self._envelope = str((parameters or {}).get("envelope", ""))
         self._feature = str((parameters or {}).get("feature", ""))
         self._needs = str((parameters or {}).get("needs", ""))
@@ -130,7 +129,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
                 f"Clockify's answer {body_problem(response)}. The connector reads no larger ones.",
                 FailureType.system_error,
             )
-        problem = body_problem(response) or find_body_problem(body, self.body, self._envelope)
+        problem = body_problem(response) or find_body_problem(body, self._answer, self._envelope)
         if not problem:
             return SUCCESS_RESOLUTION
         # A template may name the remedy, but would parse what no parser can.
@@ -179,7 +178,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         return lacks_feature(features, self._feature)
 
     def _is_account_request(self, response: requests.Response) -> bool:
-        return self.body == "workspaces" or urlsplit(response.url).path.endswith("/user")
+        return self._answer == "workspaces" or urlsplit(response.url).path.endswith("/user")
 
     def _of_exception(self, exception: Exception | None) -> ErrorResolution:
         if isinstance(exception, BrokenBody):
