@@ -253,7 +253,7 @@ class _Fate(Enum):
     HIDDEN = "hidden"
     UNDECIDED = "undecided"
     MISSING = "missing"
-    TO_VERIFY = "to verify"
+    TO_VERIFY = "to_verify"
 
 
 def diff_partition(

@@ -52,7 +52,7 @@ class LookupResult(Enum):
     """
 
     FOUND = "found"
-    NOT_FOUND = "not found"
+    NOT_FOUND = "not_found"
     REFUSED = "refused"
     FAILED = "failed"
 

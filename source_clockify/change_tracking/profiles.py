@@ -24,11 +24,11 @@ class Kind(Enum):
     """
 
     SNAPSHOT = "snapshot"
-    WINDOWED_SNAPSHOT = "windowed snapshot"
+    WINDOWED_SNAPSHOT = "windowed_snapshot"
     AGGREGATE = "aggregate"
     MEMBERSHIP = "membership"
-    UPDATED_AT = "updated at"
-    EVENT_LOG = "event log"
+    UPDATED_AT = "updated_at"
+    EVENT_LOG = "event_log"
 
 
 class Granularity(Enum):
