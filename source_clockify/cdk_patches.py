@@ -1,4 +1,7 @@
-"""What the connector changes in the CDK's own classes, with the reason for each."""
+"""Everything that changes a class of the CDK or touches a private name of another package.
+
+Each function says why there is no public way.
+"""
 
 import ast
 import sys
@@ -73,6 +76,24 @@ def _cache_post_requests() -> None:
 
     vars(request_session)["caches_post"] = True
     HttpClient._request_session = request_session  # type: ignore[method-assign]
+
+
+def is_unread(response: requests.Response) -> bool:
+    """Return whether the body is still to be read.
+
+    The public `content` would read all of it, however large.
+    """
+    return vars(response)["_content"] is False
+
+
+def replace_content(response: requests.Response, content: bytes) -> None:
+    """Let the response have this body, in place of what was or would be read.
+
+    `requests` offers neither to limit a body while it is read nor to change one, and the CDK takes
+    nothing but the response itself.
+    """
+    response._content = content
+    vars(response)["_content_consumed"] = True
 
 
 def serialize_literal_eval() -> None:

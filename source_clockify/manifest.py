@@ -21,19 +21,6 @@ from source_clockify.report_history import FIRST_DAY, probe_streams, rows_of_rep
 from source_clockify.requested_slices import on_demand
 from source_clockify.users import LARGEST_PAGE
 
-# The kind of body that each error handler of the manifest expects; see `find_body_problem`.
-BODIES = {
-    "account_error_handler": "workspaces",
-    "listing_error_handler": "list",
-    "child_listing_error_handler": "list",
-    "hydrated_projects_error_handler": "hydrated_projects",
-    "object_error_handler": "object",
-    "child_error_handler": "object",
-    "envelope_error_handler": "envelope",
-    "child_envelope_error_handler": "envelope",
-    "events_error_handler": "events",
-}
-
 # Pages of events may be filtered after they were cut.
 EVENT_PAGINATORS = ("webhook_logs_paginator", "entity_changes_paginator", "audit_log_paginator")
 
@@ -59,16 +46,13 @@ def with_python_components(
     definitions["authenticator"] = _component(
         "CustomAuthenticator", "authenticator.ClockifyAuthenticator"
     )
-    for name, body in BODIES.items():
-        definitions[name] = {
-            **definitions[name],
-            "type": "CustomErrorHandler",
-            "class_name": "source_clockify.error_handler.ClockifyErrorHandler",
-            "body": body,
-            "backoff_strategies": [
-                _component("CustomBackoffStrategy", "retry_after.RetryAfterStrategy")
-            ],
-        }
+    definitions["error_handler"] = {
+        **definitions["error_handler"],
+        **_component("CustomErrorHandler", "error_handler.ClockifyErrorHandler"),
+        "backoff_strategies": [
+            _component("CustomBackoffStrategy", "retry_after.RetryAfterStrategy")
+        ],
+    }
     for name, definition in definitions.items():
         if isinstance(definition, Mapping):
             definitions[name] = _with_last_page_header(definition)

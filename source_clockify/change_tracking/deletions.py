@@ -201,18 +201,23 @@ class _Resolution:
                 row.hidden = False
             self._state = replace(self._state, access=access, former_access="")
         live = [key for key, row in self._rows.items() if not row.deleted and not row.hidden]
-        if not live and not is_of_user:
-            return
-        if not live:
-            self._state = replace(self._state, access=access)
-        if not self._state.access:
-            # The permissions of the last read are unknown, so the next sync decides.
-            self._state = replace(self._state, access=access)
-        elif access != self._state.access:
+        if (live or is_of_user) and self._is_unchanged(access, live):
+            yield from self._prove_orphan(live)
+
+    def _is_unchanged(self, access: str, live: Sequence[str]) -> bool:
+        """Return whether permissions are those of the last read; otherwise hide what they show."""
+        before = self._state.access if live else access
+        if before and before != access:
             self._hide(live, access)
-        elif self._profile.parent is not None:
+        else:
+            self._state = replace(self._state, access=access)
+        # While the permissions of the last read are unknown, the next sync decides.
+        return before == access
+
+    def _prove_orphan(self, live: Sequence[str]) -> Iterator[Message]:
+        if self._profile.parent is not None:
             yield from self._apply(prove_by_parent(self._case(), self._profile.parent, live))
-        elif self._profile.by_id is not None and is_of_user:
+        elif self._profile.by_id is not None and self._profile.kind is Kind.WINDOWED_SNAPSHOT:
             yield from self._resolve_unlisted_user(live)
 
     def _hide(self, live: Sequence[str], access: str) -> None:
