@@ -24,6 +24,7 @@ from source_clockify.audit_log import SystemEvents
 from source_clockify.authenticator import is_addon
 from source_clockify.cdk_patches import StreamsSource, patch_cdk
 from source_clockify.change_tracking.access import AccessFingerprints
+from source_clockify.change_tracking.budget import DEFAULT_LIMIT_MB, MEGABYTE, StateBudget
 from source_clockify.change_tracking.lookups import LookupBudget, Lookups
 from source_clockify.change_tracking.plan import sync_bounds
 from source_clockify.change_tracking.profiles import stream_spec
@@ -31,6 +32,7 @@ from source_clockify.change_tracking.resume import (
     saved_streams,
     states_of_tracked_streams,
     states_without_tracking,
+    stored_sizes,
     usable_state,
 )
 from source_clockify.change_tracking.stream import StampedStream, TrackedStream
@@ -97,6 +99,7 @@ class SourceClockify(StreamsSource):
             for name, stream in self._definitions.items()
             if name in incremental
         }
+        self._stored_sizes = stored_sizes(state)
         known = usable_state(state, catalog)
         self._saved = saved_streams(known, specs, self._bounds, warn=tracking_on)
         self._specs = specs if tracking_on else {}
@@ -196,13 +199,19 @@ class SourceClockify(StreamsSource):
         self._report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
         built.context.history.know(workspaces)
         skipped = self._skip_missing_features(selected, workspaces)
-        streams = self._with_change_tracking(built, workspaces, skipped)
+        budget = StateBudget(
+            (self.settings.get("state_limit_mb") or DEFAULT_LIMIT_MB) * MEGABYTE,
+            self._stored_sizes,
+            self.settings.get("lookback_days") or 30,
+        )
+        streams = self._with_change_tracking(built, workspaces, skipped, budget)
         try:
             yield from self.read_streams(streams, catalog)
         finally:
             for gap in built.context.system_events.gaps():
                 self._report.add_gap("audit_log", gap)
             self._report.log()
+            budget.warn_of_limit(int(self._now))
 
     def _skip_missing_features(
         self, selected: Collection[str], workspaces: Sequence[Mapping[str, Any]]
@@ -224,6 +233,7 @@ class SourceClockify(StreamsSource):
         built: "_Streams",
         workspaces: Sequence[Mapping[str, Any]],
         skipped: Collection[tuple[str, str]],
+        budget: StateBudget,
     ) -> list[AbstractStream]:
         """Return the streams with tracking around those that are incremental."""
         if not self._tracks_changes:
@@ -231,7 +241,7 @@ class SourceClockify(StreamsSource):
         visible = self.settings.get("workspace_ids") or [row["id"] for row in workspaces]
         if workspaces and not self.settings.get("workspace_ids"):
             self._warn_of_lost_workspaces(visible)
-        sync = self._sync(built)
+        sync = self._sync(built, budget)
         found: list[AbstractStream] = []
         for stream in built.streams:
             spec = self._specs.get(stream.name)
@@ -251,7 +261,7 @@ class SourceClockify(StreamsSource):
             found.append(TrackedStream(stream, read, sync, self.emit))
         return found
 
-    def _sync(self, built: "_Streams") -> Sync:
+    def _sync(self, built: "_Streams", budget: StateBudget) -> Sync:
         lookups = Lookups(built.on_demand, built.context.adaptations)
         is_free = self.settings.get("plan") == "free"
         resend = self.settings.get("resend_changes")
@@ -262,11 +272,12 @@ class SourceClockify(StreamsSource):
             lookups=lookups,
             access=AccessFingerprints(lookups),
             lookup_budget=LookupBudget(FREE_SINGLE_READS if is_free else SINGLE_READS),
+            state_budget=budget,
         )
 
     def _warn_of_lost_workspaces(self, visible: Collection[str]) -> None:
         known = {
-            dict(zip(saved.state.fields, ids, strict=True)).get("workspace_id")
+            dict(zip(saved.state.partition_fields, ids, strict=True)).get("workspace_id")
             for saved in self._saved.values()
             for ids in saved.state.partitions
         }
