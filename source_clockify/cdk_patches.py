@@ -6,16 +6,51 @@ Each function says why there is no public way.
 import ast
 import sys
 import threading
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import requests
 import requests_cache
+from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog
+from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
+    ConcurrentDeclarativeSource,
+)
 from airbyte_cdk.sources.declarative.incremental import ConcurrentPerPartitionCursor
 from airbyte_cdk.sources.declarative.interpolation import jinja
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.http.http_client import HttpClient
 
 _MANY_PARTITIONS = 1_000_000
+
+
+class StreamsSource(ConcurrentDeclarativeSource):
+    """The CDK's source, with public names for what a source that wraps its streams needs.
+
+    The CDK's `read` builds the streams itself, and its parts have private names only.
+    """
+
+    def build_streams(self) -> list[AbstractStream]:
+        """Return the streams of the manifest, in its order; each call starts a request budget."""
+        return super().streams(self._config)
+
+    def read_streams(
+        self, streams: Sequence[AbstractStream], catalog: ConfiguredAirbyteCatalog
+    ) -> Iterator[AirbyteMessage]:
+        """Read those of the streams that the catalog names."""
+        selected = self._select_streams(streams=list(streams), configured_catalog=catalog)
+        # The CDK waits for ever for the end of no stream.
+        if selected:
+            yield from self._concurrent_source.read(selected)
+
+    def emit(self, message: AirbyteMessage) -> None:
+        """Send a message to where the records go, after those that were sent before."""
+        self._message_repository.emit_message(message)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration with its migrations and transformations."""
+        return dict(self._config)
 
 
 def patch_cdk() -> None:

@@ -16,7 +16,6 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
 )
 
 from source_clockify.adaptations import ACCOUNT_STATUSES
-from source_clockify.change_tracking.lookups import lookup_streams
 from source_clockify.report_history import FIRST_DAY, probe_streams, rows_of_report
 from source_clockify.requested_slices import on_demand
 from source_clockify.users import LARGEST_PAGE
@@ -35,15 +34,12 @@ def load_manifest() -> dict[str, Any]:
 
 
 def with_python_components(
-    manifest: Mapping[str, Any],
-    selected: Collection[str] | None = None,
-    tracked: Collection[str] = (),
+    manifest: Mapping[str, Any], selected: Collection[str] | None = None
 ) -> dict[str, Any]:
     """Return the manifest with its authenticator, error handler and pagination in Python.
 
-    Only the selected streams and their parents are left, all without a selection. The tracked ones
-    choose their own windows, and additional streams look up their missing records. References are
-    resolved and definitions left out: the CDK propagates parameters through all it is given.
+    Only the selected streams and their parents are left, all without a selection, and the streams
+    on demand that they need. References are resolved.
     """
     definitions = dict(manifest["definitions"])
     definitions["authenticator"] = _component(
@@ -102,15 +98,11 @@ def with_python_components(
             for entry in resolved["streams"]
             if any(stream["name"] in needed for stream in streams_of(entry))
         ]
-    if tracked:
-        resolved["streams"] = [
-            _tracked(entry, tracked) for entry in resolved["streams"]
-        ] + lookup_streams(resolved, tracked)
     if selected is None or "tasks" in selected:
         resolved["streams"].append(on_demand(by_project))
     if selected is None or any(rows_of_report(name) for name in selected):
         resolved["streams"] += probe_streams(resolved["definitions"])
-    return {key: value for key, value in resolved.items() if key not in ("definitions", "schemas")}
+    return resolved
 
 
 def _with_listed_tasks(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -121,14 +113,6 @@ def _with_listed_tasks(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any
             yield entry
         elif listed in streams_of(entry):
             yield listed
-
-
-def _tracked(entry: Mapping[str, Any], tracked: Collection[str]) -> Mapping[str, Any]:
-    """Take the lookback out of a tracked stream's cursor: its state says where to begin."""
-    if entry.get("name") not in tracked or "incremental_sync" not in entry:
-        return entry
-    cursor = {**entry["incremental_sync"], "lookback_window": "P0D"}
-    return {**entry, "incremental_sync": cursor}
 
 
 def streams_of(entry: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

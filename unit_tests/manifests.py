@@ -20,7 +20,8 @@ from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import (
 from jsonschema import Draft7Validator
 
 from source_clockify import source
-from source_clockify.manifest import load_manifest, with_python_components
+from source_clockify.assembly import assemble_manifest
+from source_clockify.manifest import load_manifest
 
 
 def make_once(patch: pytest.MonkeyPatch) -> None:
@@ -44,13 +45,13 @@ def _make_manifests_once(patch: pytest.MonkeyPatch) -> None:
 
     @functools.cache
     def with_components(selected: frozenset[str] | None, tracked: frozenset[str]) -> dict[str, Any]:
-        return with_python_components(loaded, selected, tracked)
+        return assemble_manifest(loaded, selected, tracked)
 
     def cached_components(manifest: Any, selected: Any, tracked: Any) -> dict[str, Any]:
         return with_components(None if selected is None else frozenset(selected), tracked)
 
     patch.setattr(source, "load_manifest", lambda: loaded)
-    patch.setattr(source, "with_python_components", cached_components)
+    patch.setattr(source, "assemble_manifest", cached_components)
 
 
 def _resolve_once(patch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,346 @@
+"""The difference between the saved state of a partition and what a read of it brought.
+
+A partition is everything that one workspace (user, project ...) holds of a stream; the manifest may
+read it in several slices, by several threads. Each slice is compared on its own; their rows are put
+together when the last of them has ended.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+from source_clockify.change_tracking.fingerprint import is_running
+from source_clockify.change_tracking.plan import ReadPlan, UnknownRecord, cursor_text
+from source_clockify.change_tracking.profiles import Kind
+from source_clockify.change_tracking.rows import Pending, Row, Rows, is_due, resent
+from source_clockify.change_tracking.state import PartitionState
+from source_clockify.timestamps import second_of
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The versions of what this sync sends.
+
+    Attributes:
+        current: the version of this sync, in milliseconds since 1970.
+        resend: the number of later syncs in which a change is resent.
+        now: when this sync began, in seconds since 1970.
+    """
+
+    current: int
+    resend: int
+    now: int
+
+    @cached_property
+    def pending(self) -> Pending | None:
+        """The resends of a change that this sync finds."""
+        return Pending(self.current, self.resend, self.now) if self.resend else None
+
+    def is_due(self, pending: Pending | None) -> bool:
+        return self.resend > 0 and is_due(pending, self.now)
+
+
+def classify_change(
+    known: Row | None, fingerprint: int, versions: Versions
+) -> tuple[int | None, Pending | None]:
+    """Return the version with which a record that was found is sent, and its further resends.
+
+    The version is None if the record is not sent: it is unchanged and no resend is due.
+    """
+    if known is None or known.deleted or known.fingerprint != fingerprint:
+        return versions.current, versions.pending
+    if known.pending is None or not versions.resend:
+        return None, None
+    if versions.is_due(known.pending):
+        return known.pending.updated_at, resent(known.pending, versions.now)
+    return None, known.pending
+
+
+class EmittedKeys:
+    """The keys that this sync has emitted, so that each is emitted once; threads share it.
+
+    A record can come from two partitions, or in two windows.
+    """
+
+    def __init__(self) -> None:
+        self._fingerprints: dict[tuple[tuple[str, ...], str], int] = {}
+        self._lock = threading.Lock()
+
+    def claim(self, scope: tuple[str, ...], key: str, fingerprint: int) -> int | None:
+        """Reserve a key; return the fingerprint of the record that was emitted before, if any.
+
+        `scope` holds the ids of the partition, or nothing where records move between partitions.
+        """
+        with self._lock:
+            emitted = self._fingerprints.get((scope, key))
+            if emitted is None:
+                self._fingerprints[scope, key] = fingerprint
+            return emitted
+
+
+@dataclass
+class SliceDiff:
+    """Compares the records of one slice with the saved state of their partition.
+
+    Attributes:
+        plan: of the partition.
+        versions: of this sync.
+        key: returns the key of a record; None for a record that lacks a column of it.
+        fingerprint: returns the fingerprint of a record.
+        known: the rows of the partition; empty in a snapshot.
+        elsewhere: returns the row of a record in another partition; None where none can move.
+        claim: reserves a key for emission, see `EmittedKeys.claim`.
+        columns: collects the columns of the records; None where they are not needed.
+        seen: the rows of the records that came.
+        counts: the numbers of records that were `sent`, `resent`, or sent `without key`.
+    """
+
+    plan: ReadPlan
+    versions: Versions
+    key: Callable[[Mapping[str, Any]], str | None]
+    fingerprint: Callable[[Mapping[str, Any]], int]
+    known: Mapping[str, Row]
+    elsewhere: Callable[[str], Row | None] | None
+    claim: Callable[[str, int], int | None]
+    columns: set[str] | None = None
+    seen: Rows = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        profile = self.plan.spec.profile
+        self._column = profile.start
+        self._has_timers = profile.has_timers
+        self._is_new = self.plan.known is None
+        # Most of a new partition is older than what is retained, as the text of its start shows.
+        retained_since = cursor_text(self.plan.spec, self.plan.retained_since)
+        self._retained_text = retained_since if self._is_new else ""
+
+    def version_of(self, record: Mapping[str, Any]) -> int | None:
+        """Return the version with which a record is to be sent, None if it is not."""
+        if self.columns is not None:
+            self.columns.update(record)
+        version = self._version_of(record)
+        if version is not None:
+            self.counts["sent" if version == self.versions.current else "resent"] += 1
+        return version
+
+    def _version_of(self, record: Mapping[str, Any]) -> int | None:
+        text = record.get(self._column) if self._column else None
+        running = self._has_timers and is_running(record)
+        if (
+            type(text) is str
+            and len(text) == len(self._retained_text)
+            and text < self._retained_text
+            and not running
+        ):
+            return self.versions.current
+        key = self.key(record)
+        if key is None:
+            # A record without a key cannot be compared, nor be missing.
+            self.counts["without key"] += 1
+            return self.versions.current
+        if key in self.seen:
+            return None
+        start = second_of(text)
+        known = self.known.get(key)
+        if known is None and self.elsewhere is not None:
+            known = self.elsewhere(key)
+        unknown = None if known is not None else self.plan.classify_unknown(start)
+        if unknown is UnknownRecord.FORGOTTEN:
+            return None
+        if unknown is not None and not running and self._expires_at_once(unknown, start):
+            return self.versions.current
+        fingerprint = self.fingerprint(record)
+        version, pending = classify_change(known, fingerprint, self.versions)
+        if unknown is UnknownRecord.BACKFILLED:
+            pending = None
+        emitted = None if version is None else self.claim(key, fingerprint)
+        if emitted is not None:
+            version = None
+            # It was emitted with other content, so it counts as changed in the next sync.
+            fingerprint = fingerprint if emitted == fingerprint else 0
+        self.seen[key] = Row(fingerprint, start, pending, running=running)
+        return version
+
+    def _expires_at_once(self, unknown: UnknownRecord, start: int | None) -> bool:
+        """Return whether a record that is sent for the first time is too old to be retained."""
+        return (
+            start is not None
+            and start < self.plan.retained_since
+            and (self._is_new or unknown is UnknownRecord.BACKFILLED)
+        )
+
+
+class Access(Enum):
+    """How the key owner's permissions compare with those of the last read.
+
+    UNCHANGED: a missing record may be deleted.
+    RESTORED: the permissions with which hidden records were seen are back.
+    CHANGED: a missing record may be hidden.
+    UNKNOWN: the permissions of the last read are not known, so nothing is decided.
+    """
+
+    UNCHANGED = "unchanged"
+    RESTORED = "restored"
+    CHANGED = "changed"
+    UNKNOWN = "unknown"
+
+
+def compare_access(plan: ReadPlan, fingerprint: str) -> Access:
+    """Compare the access fingerprint of a read with those of the saved state."""
+    known = plan.known
+    if known is None:
+        return Access.UNCHANGED
+    if not known.access and plan.spec.profile.deletions:
+        return Access.UNKNOWN
+    if known.former_access and known.former_access == fingerprint:
+        return Access.RESTORED
+    return Access.UNCHANGED if known.access == fingerprint else Access.CHANGED
+
+
+@dataclass(frozen=True)
+class PartitionDiff:
+    """A partition after it was read.
+
+    Attributes:
+        state: its new state; None if it is still to be read from the beginning.
+        missing: the keys of records that a complete read should have brought, and did not.
+        to_verify: the keys of records that no window reads but that are to be looked up.
+        expected: the number of records that it should have brought.
+        hidden: the number of records that it did not bring because permissions changed.
+        is_empty: whether it brought no record at all.
+    """
+
+    state: PartitionState | None
+    missing: tuple[str, ...] = ()
+    to_verify: tuple[str, ...] = ()
+    expected: int = 0
+    hidden: int = 0
+    is_empty: bool = False
+
+
+def partial_diff(
+    known: PartitionState | None, rows: Mapping[str, Row], seen: Rows
+) -> PartitionDiff:
+    """Return the difference after a read that failed or was refused: only what came counts."""
+    return PartitionDiff(None if known is None else known.with_rows({**rows, **seen}))
+
+
+@dataclass(frozen=True)
+class CompleteRead:
+    """What a complete read of a partition brought.
+
+    Attributes:
+        seen: the rows of the records that came.
+        until: the last second of its window; None: no end.
+        access: the access fingerprint with which it was read.
+    """
+
+    seen: Rows
+    until: int | None
+    access: str
+
+
+class _Fate(Enum):
+    """What becomes of a row that a complete read did not bring."""
+
+    DROPPED = "dropped"
+    RETAINED = "retained"
+    HIDDEN = "hidden"
+    UNDECIDED = "undecided"
+    MISSING = "missing"
+    TO_VERIFY = "to_verify"
+
+
+def diff_partition(
+    plan: ReadPlan, versions: Versions, known_rows: Mapping[str, Row], read: CompleteRead
+) -> PartitionDiff:
+    """Return the difference after a complete read."""
+    retained_since = plan.retained_since_with(read.seen)
+    access = compare_access(plan, read.access)
+    rows = {key: row for key, row in read.seen.items() if is_retained(row, retained_since)}
+    keys: dict[_Fate, list[str]] = {fate: [] for fate in _Fate}
+    expected = 0
+    for key, row in known_rows.items():
+        is_expected = plan.expects(row, read.until) or row.missing
+        is_hidden = row.hidden and access is not Access.RESTORED
+        expected += is_expected and not row.deleted and not is_hidden
+        if key in read.seen:
+            continue
+        if row.deleted:
+            fate = _Fate.RETAINED
+        elif not plan.spec.profile.deletions or is_hidden:
+            fate = _fate_of_untracked(row, plan, retained_since)
+        elif is_expected:
+            fate = _fate_of_expected(access)
+        else:
+            fate = _fate_of_unexpected(row, plan, versions, access, read.until)
+        keys[fate].append(key)
+        if fate is _Fate.HIDDEN:
+            rows[key] = replace(row, missing=False, hidden=True)
+        elif fate in (_Fate.UNDECIDED, _Fate.MISSING):
+            rows[key] = replace(row, missing=True, hidden=False)
+        elif fate is not _Fate.DROPPED:
+            rows[key] = row
+    hidden = len(keys[_Fate.HIDDEN])
+    state = PartitionState(
+        read_at=plan.began,
+        history_start=plan.history_start,
+        retained_since=retained_since,
+        access=read.access,
+        former_access=_former_access(plan, access, hidden),
+        limited_since=plan.known.limited_since if plan.known else None,
+        dated=plan.spec.date_column is not None,
+    )
+    return PartitionDiff(
+        state.with_rows(rows),
+        tuple(keys[_Fate.MISSING]),
+        tuple(keys[_Fate.TO_VERIFY]),
+        expected,
+        hidden,
+        not read.seen,
+    )
+
+
+def _fate_of_untracked(row: Row, plan: ReadPlan, retained_since: int) -> _Fate:
+    """Return the fate of a row that is hidden, or of a stream without deletions."""
+    # An event without a time would be retained for ever.
+    is_endless = row.start is None and plan.spec.profile.kind in (Kind.EVENT_LOG, Kind.UPDATED_AT)
+    retained = is_retained(row, retained_since) and not is_endless
+    return _Fate.RETAINED if retained else _Fate.DROPPED
+
+
+def _fate_of_expected(access: Access) -> _Fate:
+    if access is Access.UNKNOWN:
+        return _Fate.UNDECIDED
+    return _Fate.HIDDEN if access is Access.CHANGED else _Fate.MISSING
+
+
+def _fate_of_unexpected(
+    row: Row, plan: ReadPlan, versions: Versions, access: Access, until: int | None
+) -> _Fate:
+    """Return the fate of a row outside of the window."""
+    if access is Access.CHANGED and (row.running or row.pending):
+        return _Fate.HIDDEN
+    if plan.spec.profile.by_id is not None and (row.running or versions.is_due(row.pending)):
+        return _Fate.TO_VERIFY
+    is_ahead = row.start is not None and until is not None and row.start > until
+    return _Fate.RETAINED if is_ahead or (row.pending and versions.resend) else _Fate.DROPPED
+
+
+def _former_access(plan: ReadPlan, access: Access, hidden: int) -> str:
+    """Return the access fingerprint with which the hidden records were seen."""
+    if plan.known is None or access is Access.RESTORED:
+        return ""
+    return plan.known.former_access or (plan.known.access if hidden else "")
+
+
+def is_retained(row: Row, retained_since: int) -> bool:
+    """Return whether a record stays in the state after it was read."""
+    return (
+        row.start is None or row.start >= retained_since or row.running or row.pending is not None
+    )

@@ -1,0 +1,235 @@
+"""Plans of reads: from when on a partition is read, and what that means for its records.
+
+The window that is requested and the bound against which missing records are judged are one value of
+one frozen object, `ReadPlan`, so that they cannot differ.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
+from source_clockify.change_tracking.rows import Row, Rows, is_due
+from source_clockify.change_tracking.state import PartitionState
+from source_clockify.timestamps import DAY, EARLIEST, format_second, second_of
+
+# An event log is read from so long before its last event: Clockify lists some events late.
+EVENT_OVERLAP = 2 * DAY
+
+# No event log reaches further back than a year.
+LONGEST_EVENT_LOG = 366 * DAY
+
+# A clock that is further behind the last read was wrong then.
+CLOCK_TOLERANCE = 60 * 60
+
+
+@dataclass(frozen=True)
+class SyncBounds:
+    """The configured limits of all windows, in seconds, and the clock, in seconds since 1970.
+
+    Attributes:
+        now: when this sync began.
+        lookback: how far back it looks again, in seconds.
+        start_date: records that began earlier are not read; None: all are.
+    """
+
+    now: int
+    lookback: int
+    start_date: int | None
+
+
+def sync_bounds(config: Mapping[str, Any], now: int) -> SyncBounds:
+    """Return the limits that a configuration sets."""
+    return SyncBounds(
+        now=now,
+        lookback=(config.get("lookback_days") or 30) * DAY,
+        start_date=second_of(config.get("start_date")),
+    )
+
+
+def round_down(moment: int, granularity: Granularity) -> int:
+    """Return the beginning of the second, UTC day or week (Monday) in which a moment lies."""
+    if granularity is Granularity.SECOND:
+        return moment
+    day = moment - moment % DAY
+    if granularity is Granularity.DAY:
+        return day
+    # 1970 began on a Thursday.
+    return day - (day + 3 * DAY) % (7 * DAY)
+
+
+def cursor_text(spec: StreamSpec, moment: int) -> str:
+    """Return a moment as the cursor of the manifest holds it, never before all history."""
+    text = format_second(max(moment, EARLIEST))
+    return text if spec.profile.granularity is Granularity.SECOND else text[:10]
+
+
+class UnknownRecord(Enum):
+    """What a record is that the saved state does not hold.
+
+    NEW: it was created, or became visible, since the last read.
+    BACKFILLED: it belongs to a stretch that is read for the first time, so it is sent once.
+    FORGOTTEN: it was sent long ago and has left the state.
+    """
+
+    NEW = "new"
+    BACKFILLED = "backfilled"
+    FORGOTTEN = "forgotten"
+
+
+@dataclass(frozen=True)
+class ReadPlan:
+    """How one partition is read in this sync; made once, before its first request.
+
+    All times are seconds since 1970.
+
+    Attributes:
+        spec: the stream.
+        known: the saved state of the partition; None before its first complete read.
+        is_snapshot: the stream has not been read completely yet, so a new partition is part of its
+            snapshot.
+        began: when this read counts as begun; never before the last one.
+        since: the start of the window that is requested; None: from the beginning. A record that
+            starts earlier is not missing when it does not come.
+        history_start: the earliest start that any read covered, this one included; None: all.
+        forgotten_before: records that start earlier have left the state.
+        retained_since: records that start earlier leave the state after this read. Of an event log
+            this holds while it is read, see `retained_since_with`.
+        lookback: how far back the configuration looks, in seconds.
+    """
+
+    spec: StreamSpec
+    known: PartitionState | None
+    is_snapshot: bool
+    began: int
+    since: int | None
+    history_start: int | None
+    forgotten_before: int
+    retained_since: int
+    lookback: int
+
+    def classify_unknown(self, start: int | None) -> UnknownRecord:
+        """Classify a record that is not in the saved state, by its start."""
+        known = self.known
+        if known is None:
+            return UnknownRecord.BACKFILLED if self.is_snapshot else UnknownRecord.NEW
+        if start is None:
+            return UnknownRecord.NEW
+        if known.history_start is not None and start < known.history_start:
+            return UnknownRecord.BACKFILLED
+        if start < self.forgotten_before:
+            return UnknownRecord.FORGOTTEN
+        return UnknownRecord.BACKFILLED if start < known.retained_since else UnknownRecord.NEW
+
+    def expects(self, row: Row, until: int | None) -> bool:
+        """Return whether a complete read up to `until` must bring a record; None: no end."""
+        if row.start is None:
+            return True
+        return (self.since is None or row.start >= self.since) and (
+            until is None or row.start <= until
+        )
+
+    def retained_since_with(self, rows: Rows) -> int:
+        """Return `retained_since` as it is after these rows were read."""
+        if self.spec.profile.kind is Kind.EVENT_LOG:
+            return _overlap_start(rows, self.began, self.lookback)
+        return self.retained_since
+
+    def looks_further_back(self) -> bool:
+        """Return whether it looks at starts that the last read did not, after a longer lookback."""
+        return (
+            self.known is not None
+            and self.spec.profile.start is not None
+            and self.forgotten_before < self.known.retained_since - CLOCK_TOLERANCE
+        )
+
+
+def plan_read(
+    spec: StreamSpec, bounds: SyncBounds, known: PartitionState | None, *, is_snapshot: bool
+) -> ReadPlan:
+    """Return the plan for one partition."""
+    granularity = spec.profile.granularity
+    is_event_log = spec.profile.kind is Kind.EVENT_LOG
+    earliest = _earliest_start(spec, bounds)
+    began = bounds.now
+    since = earliest if spec.profile.start is not None else None
+    history_start, forgotten_before = earliest, 0
+    if known is not None:
+        history_start = _earlier(earliest, known.history_start)
+        last_read = known.read_at
+        if known.read_at - bounds.now > CLOCK_TOLERANCE:
+            last_read = bounds.now
+        else:
+            began = max(known.read_at, bounds.now)
+        forgotten_before = (
+            _overlap_start(known.rows(), known.read_at, bounds.lookback)
+            if is_event_log
+            else round_down(last_read - bounds.lookback, granularity)
+        )
+        # As if the lookback were shorter.
+        forgotten_before = max(forgotten_before, known.limited_since or forgotten_before)
+        if spec.profile.start is not None:
+            since = _window_start(spec, bounds, known, earliest, forgotten_before)
+    retained_since = (
+        began - LONGEST_EVENT_LOG
+        if is_event_log
+        else round_down(began - bounds.lookback, granularity)
+    )
+    return ReadPlan(
+        spec=spec,
+        known=known,
+        is_snapshot=is_snapshot,
+        began=began,
+        since=since,
+        history_start=history_start,
+        forgotten_before=forgotten_before,
+        retained_since=retained_since,
+        lookback=bounds.lookback,
+    )
+
+
+def _earliest_start(spec: StreamSpec, bounds: SyncBounds) -> int | None:
+    """Return the start from which a read from the beginning holds everything; None: all."""
+    if spec.profile.kind is Kind.UPDATED_AT or bounds.start_date is None:
+        return None
+    # Reports are requested for whole days; where rows have a time, it is compared as it is.
+    is_exact = spec.profile.start == "start"
+    return (
+        bounds.start_date if is_exact else round_down(bounds.start_date, spec.profile.granularity)
+    )
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else min(one, other)
+
+
+def _overlap_start(rows: Rows, began: int, lookback: int) -> int:
+    """Return from when on an event log with these rows is read again."""
+    starts = [row.start for row in rows.values() if row.start is not None]
+    return min(max(starts) - EVENT_OVERLAP, began) if starts else began - lookback
+
+
+def _window_start(
+    spec: StreamSpec,
+    bounds: SyncBounds,
+    known: PartitionState,
+    earliest: int | None,
+    forgotten_before: int,
+) -> int | None:
+    """Return the start of the window in which a known partition is read; None: the beginning."""
+    if known.history_start is not None and (earliest is None or earliest < known.history_start):
+        return earliest
+    start = forgotten_before
+    if spec.profile.by_id is None:
+        # A record that cannot be read by id is read by the window until it was resent.
+        unsettled = [
+            row.start
+            for row in known.rows().values()
+            if row.start is not None
+            and not row.deleted
+            and (row.missing or is_due(row.pending, bounds.now))
+        ]
+        start = min([start, *unsettled])
+    start = round_down(start, spec.profile.granularity)
+    return start if earliest is None else max(start, earliest)

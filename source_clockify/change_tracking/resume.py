@@ -1,0 +1,175 @@
+"""The saved state of a connection: what change tracking and the manifest's cursors go on from."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from airbyte_cdk.models import (
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateType,
+    AirbyteStreamState,
+    ConfiguredAirbyteCatalog,
+    StreamDescriptor,
+    SyncMode,
+)
+
+from source_clockify.change_tracking.budget import size_of
+from source_clockify.change_tracking.partitions import Partition, partition_of
+from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_text, plan_read
+from source_clockify.change_tracking.profiles import Kind, StreamSpec
+from source_clockify.change_tracking.state import StreamState, decode, is_tracked
+
+logger = logging.getLogger("airbyte")
+
+
+@dataclass(frozen=True)
+class SavedStream:
+    """What change tracking knows of one stream.
+
+    Attributes:
+        spec: the stream.
+        state: its state after the last sync.
+        plans: how its known partitions are read in this sync.
+    """
+
+    spec: StreamSpec
+    state: StreamState
+    plans: Mapping[Partition, ReadPlan]
+
+
+def usable_state(
+    state: list[AirbyteStateMessage] | None, catalog: ConfiguredAirbyteCatalog | None
+) -> list[AirbyteStateMessage]:
+    """Return the states that the streams may continue from.
+
+    A full refresh ignores its state. In an incremental sync a partition that the state does not
+    hold (a new user, a workspace that was not visible) has no cursor: the CDK would start it at the
+    common one, and everything older would be lost.
+    """
+    refreshed = {
+        configured.stream.name
+        for configured in (catalog.streams if catalog else [])
+        if configured.sync_mode == SyncMode.full_refresh
+    }
+    return [
+        _without_common_cursor(message)
+        for message in state or []
+        if message.stream is None or message.stream.stream_descriptor.name not in refreshed
+    ]
+
+
+def saved_streams(
+    state: list[AirbyteStateMessage],
+    specs: Mapping[str, StreamSpec],
+    bounds: SyncBounds,
+    *,
+    warn: bool,
+) -> dict[str, SavedStream]:
+    """Return what change tracking knows, by stream.
+
+    A state of the manifest alone holds no single records: with `warn` the log says that the stream
+    is read from the beginning.
+
+    Raises:
+        AirbyteTracedException: config_error, for a damaged state or one of another version.
+    """
+    found: dict[str, SavedStream] = {}
+    for message in state:
+        name, blob = _content(message)
+        if name not in specs or not blob:
+            continue
+        if is_tracked(blob):
+            spec = specs[name]
+            saved = decode(name, blob, dated=spec.date_column is not None)
+            found[name] = SavedStream(spec, saved, _plans(spec, saved, bounds))
+        elif warn and ("states" in blob or "state" in blob):
+            logger.warning(
+                "%s: its state comes from a sync without change tracking, so the stream is read "
+                "from the beginning, and every record is sent.",
+                name,
+            )
+    return found
+
+
+def _plans(spec: StreamSpec, state: StreamState, bounds: SyncBounds) -> dict[Partition, ReadPlan]:
+    return {
+        ids: plan_read(spec, bounds, partition, is_snapshot=not state.snapshot_is_complete)
+        for ids, partition in state.partitions.items()
+    }
+
+
+def states_of_tracked_streams(
+    saved: Iterable[SavedStream], cursor_fields: Mapping[str, str]
+) -> list[AirbyteStateMessage]:
+    """Return states with which the manifest's cursors request the windows of the plans."""
+    return [
+        _state_of_cursor(each, cursor_fields, {ids: plan.since for ids, plan in each.plans.items()})
+        for each in saved
+        if _has_window(each, cursor_fields)
+    ]
+
+
+def states_without_tracking(
+    state: list[AirbyteStateMessage],
+    saved: Mapping[str, SavedStream],
+    cursor_fields: Mapping[str, str],
+) -> list[AirbyteStateMessage]:
+    """Return states for a sync without change tracking.
+
+    The manifest's cursors go on from the last read, and subtract their own lookback.
+    """
+    untracked = [message for message in state if _content(message)[0] not in saved]
+    return untracked + [
+        _state_of_cursor(
+            each,
+            cursor_fields,
+            {ids: partition.read_at for ids, partition in each.state.partitions.items()},
+        )
+        for each in saved.values()
+        if _has_window(each, cursor_fields)
+    ]
+
+
+def _has_window(saved: SavedStream, cursor_fields: Mapping[str, str]) -> bool:
+    return saved.spec.name in cursor_fields and saved.spec.profile.kind is not Kind.SNAPSHOT
+
+
+def _state_of_cursor(
+    saved: SavedStream, cursor_fields: Mapping[str, str], starts: Mapping[Partition, int | None]
+) -> AirbyteStateMessage:
+    name = saved.spec.name
+    states = [
+        {
+            "partition": partition_of(saved.state.partition_fields, ids),
+            "cursor": {cursor_fields[name]: cursor_text(saved.spec, start)},
+        }
+        for ids, start in starts.items()
+        if start is not None
+    ]
+    blob = AirbyteStateBlob({"use_global_cursor": False, "states": states})
+    stream = AirbyteStreamState(StreamDescriptor(name=name), stream_state=blob)
+    return AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream)
+
+
+def stored_sizes(state: list[AirbyteStateMessage] | None) -> dict[str, int]:
+    """Return the bytes that the state of each stream takes, whatever reads it."""
+    found = (_content(message) for message in state or [])
+    return {name: size_of(name, blob) for name, blob in found if name}
+
+
+def _content(message: AirbyteStateMessage) -> tuple[str, Mapping[str, Any]]:
+    if message.stream is None or message.stream.stream_state is None:
+        return "", {}
+    return message.stream.stream_descriptor.name, vars(message.stream.stream_state)
+
+
+def _without_common_cursor(message: AirbyteStateMessage) -> AirbyteStateMessage:
+    blob = message.stream.stream_state if message.stream else None
+    held = vars(blob) if blob else {}
+    # With too many partitions the CDK keeps nothing but the common cursor.
+    if message.stream is None or held.get("use_global_cursor") or "states" not in held:
+        return message
+    own_cursors = AirbyteStateBlob({key: value for key, value in held.items() if key != "state"})
+    return replace(message, stream=replace(message.stream, stream_state=own_cursors))
