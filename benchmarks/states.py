@@ -15,9 +15,9 @@ from random import Random
 from typing import TypeVar
 
 from source_clockify.change_tracking.fingerprint import fingerprint
+from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.rows import Pending, Row, Rows, day_of, key_of
 from source_clockify.change_tracking.state import (
-    Partition,
     PartitionState,
     StreamState,
     decode,

@@ -322,7 +322,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
     for days, entries, shared in table(part(PAGE, "State"))[:3]:
         assert int(entries.replace(",", "")) * int(days) == pytest.approx(records, rel=0.03)
         assert int(shared.replace(",", "")) * int(days) * 2 == pytest.approx(records, rel=0.03)
-    handler = manifest()["definitions"]["base_error_handler"]["max_retries"]
+    handler = manifest()["definitions"]["error_handler"]["max_retries"]
     (retries,) = re.findall(r"or (\d+) }}", handler)
     assert f"{SERVER_RETRIES} times within about two minutes" in text
     assert 60 < sum(2**number for number in range(SERVER_RETRIES)) < 180
@@ -481,11 +481,7 @@ def texts_of(tree: ast.AST) -> Iterator[Text]:
     That is every text of two words or more, but for docstrings, descriptions of columns, messages
     at level DEBUG and those of exceptions that no user sees.
     """
-    if isinstance(tree, ast.Expr) and isinstance(tree.value, ast.Constant):
-        return
-    if isinstance(tree, ast.Raise) and not _is_for_users(tree):
-        return
-    if isinstance(tree, ast.Call) and getattr(tree.func, "attr", "") == "debug":
+    if _is_hidden(tree):
         return
     if isinstance(tree, ast.Dict):
         for key, value in zip(tree.keys, tree.values, strict=True):
@@ -502,6 +498,15 @@ def texts_of(tree: ast.AST) -> Iterator[Text]:
     for child in ast.iter_child_nodes(tree):
         if not (isinstance(tree, ast.JoinedStr) and isinstance(child, ast.Constant)):
             yield from texts_of(child)
+
+
+def _is_hidden(tree: ast.AST) -> bool:
+    """Whether no user reads what it says: a docstring, an inner exception, a message at DEBUG."""
+    if isinstance(tree, ast.Expr):
+        return isinstance(tree.value, ast.Constant)
+    if isinstance(tree, ast.Raise):
+        return not _is_for_users(tree)
+    return isinstance(tree, ast.Call) and getattr(tree.func, "attr", "") == "debug"
 
 
 def _is_for_users(statement: ast.Raise) -> bool:

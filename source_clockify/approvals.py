@@ -1,4 +1,4 @@
-"""Approval requests of every state, whatever Clockify lists where no state is requested.
+"""Pages approval requests of every state, whatever Clockify lists without a requested state.
 
 `status` of `GET /workspaces/{id}/approval-requests` takes PENDING, APPROVED and WITHDRAWN_APPROVAL;
 rejected requests and withdrawn submissions come, if at all, only without it. No document says which
@@ -52,7 +52,7 @@ class ApprovalRequestsPagination(LastPageHeaderPagination):
     def initial_token(self) -> Any | None:
         return None
 
-    def next_page_token(
+    def next_page_token(  # noqa: PLR0913 (the CDK's signature)
         self,
         response: requests.Response,
         last_page_size: int,
@@ -72,7 +72,7 @@ class ApprovalRequestsPagination(LastPageHeaderPagination):
             notes.gaps[Gap(workspace_of(response.request), MESSAGE)] = None
         is_proven = len(notes.approval_states) > 1
         page = Page(response, len(rows), last_page_size, last_record, token)
-        if not is_last_page(response, len(rows), self._page_size) and not (
+        if not is_last_page(response, len(rows), self.get_page_size()) and not (
             _precedes_window(rows, stream_slice) and (is_proven or token["status"])
         ):
             refuse_repeated_page(page)
@@ -88,7 +88,7 @@ def _first_page_after(token: StateToken, listed: Iterable[str]) -> StateToken | 
 
 
 def _precedes_window(rows: Iterable[Mapping[str, Any]], window: StreamSlice | None) -> bool:
-    """Tell whether one of these changed before the window; none does if it is all history."""
+    """Return whether a row changed before the window; false for a window of all history."""
     begin = second_of(str(window["start_time"])) if window else None
     if begin is None or begin <= EARLIEST:
         return False

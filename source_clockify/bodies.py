@@ -1,4 +1,4 @@
-"""Bodies of responses: a size limit, strict JSON, and text that Clockify should not have sent.
+"""Reads bodies of responses: limits their size, decodes strictly, replaces invalid text.
 
 The response hooks run before the CDK's request cache keeps a response with status 200. A retry of a
 listing that arrived cut off would otherwise be answered from the cache with the same body.
@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 import orjson
 import requests
+
+from source_clockify.cdk_patches import is_unread, replace_content
 
 # A page of 5000 rows has a few megabytes; a body above the limit would exhaust the memory.
 LARGEST_BODY_BYTES = 256 * 1024 * 1024
@@ -50,8 +52,7 @@ def limit_body(response: requests.Response, **_: Any) -> requests.Response:
     Raises:
         BrokenBody: for a longer body, of which nothing is kept.
     """
-    held = vars(response)
-    if held["_content"] is not False:
+    if not is_unread(response):
         return response
     chunks: list[bytes] = []
     size = 0
@@ -59,11 +60,12 @@ def limit_body(response: requests.Response, **_: Any) -> requests.Response:
         size += len(chunk)
         if size > LARGEST_BODY_BYTES:
             response.close()
-            held |= {"_content": b"", "_content_consumed": True, _BODY: None}
+            replace_content(response, b"")
+            setattr(response, _BODY, None)
             setattr(response, _PROBLEM, f"is larger than {LARGEST_BODY_BYTES // 1024**2} MB")
             raise BrokenBody(response=response)
         chunks.append(chunk)
-    held |= {"_content": b"".join(chunks), "_content_consumed": True}
+    replace_content(response, b"".join(chunks))
     return response
 
 
@@ -83,7 +85,7 @@ def refuse_broken_body(response: requests.Response, **_: Any) -> requests.Respon
 
 
 def is_error_despite_success(body: Any) -> bool:
-    """Tell whether the body of a status 200 is an error after all; it then names a code."""
+    """Recognize an error that came with status 200; it names a code."""
     return is_error(body) and ("code" in body or "message" not in body)
 
 
@@ -94,7 +96,7 @@ def decoded_body(response: requests.Response) -> Any:
             body, is_plain = _decode(response.content)
             if not is_plain:
                 # For the CDK's own decoder, which reads a response from the cache.
-                response._content = json.dumps(body).encode()
+                replace_content(response, json.dumps(body).encode())
         except BodyError as error:
             body = None
             setattr(response, _PROBLEM, str(error))
@@ -103,13 +105,13 @@ def decoded_body(response: requests.Response) -> Any:
 
 
 def body_problem(response: requests.Response) -> str:
-    """Return why the body could not be decoded, such as "is empty"; empty if it was."""
+    """Return the reason why decoding failed, such as "is empty"; empty if it succeeded."""
     decoded_body(response)
     return str(getattr(response, _PROBLEM, ""))
 
 
 def is_too_large(response: requests.Response) -> bool:
-    """Tell whether `limit_body` refused the response."""
+    """Recognize a response that `limit_body` refused."""
     return "larger than" in body_problem(response)
 
 
@@ -126,7 +128,7 @@ def decode(content: bytes) -> Any:
 
 
 def _decode(content: bytes) -> tuple[Any, bool]:
-    """Return the decoded JSON, and whether any parser would have decoded it so."""
+    """Return the decoded JSON, and whether every JSON parser would return the same."""
     is_plain = not content.startswith(_BYTE_ORDER_MARK)
     content = content.removeprefix(_BYTE_ORDER_MARK)
     if not content.strip():
@@ -149,7 +151,7 @@ def _decode(content: bytes) -> tuple[Any, bool]:
 
 
 def levels_of(content: bytes) -> int:
-    """Return how deep the brackets of a JSON text are nested, at most `MOST_LEVELS` + 1.
+    """Measure the nesting of the brackets in a JSON text, at most `MOST_LEVELS` + 1.
 
     Below the limit it is an estimate, since brackets within strings count too.
     """
@@ -195,12 +197,12 @@ def _without_surrogates(value: Any) -> Any:
 
 def empty_body(response: requests.Response) -> None:
     """Replace the body by an empty list."""
-    response._content = b"[]"
+    replace_content(response, b"[]")
     setattr(response, _BODY, [])
 
 
 def is_error(body: Any) -> bool:
-    """Tell whether a decoded body is an error of Clockify's own.
+    """Recognize an error of Clockify's own by its decoded body.
 
     Clockify writes `{"message": text, "code": integer}`, where `code` may be absent; its audit log
     `{"timestamp", "status", "error", "path"}` (sections 2.2 and 8.1 of the API reference). Proxies
@@ -215,7 +217,7 @@ def is_error(body: Any) -> bool:
 
 
 def error_text(body: Any) -> str:
-    """Return what an error of Clockify's own says, empty if it says nothing."""
+    """Return the message of an error of Clockify's own, empty without one."""
     if not isinstance(body, dict):
         return ""
     return str(body.get("message") or body.get("error") or "")

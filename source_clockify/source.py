@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -14,43 +15,35 @@ from airbyte_cdk.models import (
     Status,
     SyncMode,
 )
-from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
-    ConcurrentDeclarativeSource,
-)
-from airbyte_cdk.sources.declarative.interpolation import InterpolatedBoolean
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import Adaptations
+from source_clockify.assembly import assemble_manifest
 from source_clockify.audit_log import SystemEvents
 from source_clockify.authenticator import is_addon
-from source_clockify.cdk_patches import patch_cdk
+from source_clockify.cdk_patches import StreamsSource, patch_cdk
 from source_clockify.change_tracking.access import AccessFingerprints
 from source_clockify.change_tracking.budget import DEFAULT_LIMIT_MB, MEGABYTE, StateBudget
-from source_clockify.change_tracking.deletions import decide
-from source_clockify.change_tracking.full_refresh import StampedStream
-from source_clockify.change_tracking.lookups import Lookups
+from source_clockify.change_tracking.lookups import LookupBudget, Lookups
 from source_clockify.change_tracking.plan import sync_bounds
 from source_clockify.change_tracking.profiles import stream_spec
 from source_clockify.change_tracking.resume import (
-    states_of_the_manifest,
+    saved_streams,
+    states_of_tracked_streams,
+    states_without_tracking,
     stored_sizes,
-    tracked_states,
     usable_state,
 )
-from source_clockify.change_tracking.stream import LookupBudget, Sync, TrackedStream
+from source_clockify.change_tracking.stream import StampedStream, TrackedStream
+from source_clockify.change_tracking.tracker import Sync, TrackedRead
 from source_clockify.check import (
     CHECKED_STREAMS,
     check_connection,
     check_start_date,
     start_date_problem,
 )
-from source_clockify.manifest import (
-    load_manifest,
-    parents_of,
-    streams_of,
-    with_python_components,
-)
+from source_clockify.manifest import load_manifest, parents_of
 from source_clockify.plan_features import missing_features
 from source_clockify.prefetch_parents import prefetch_parents
 from source_clockify.report_history import ReportHistory, rows_of_report
@@ -72,7 +65,7 @@ SINGLE_READS = 500
 FREE_SINGLE_READS = 10
 
 
-class SourceClockify(ConcurrentDeclarativeSource):
+class SourceClockify(StreamsSource):
     """Reads a Clockify account.
 
     All arguments are optional, as for a `spec`. Only the streams of the catalog are built; without
@@ -88,74 +81,81 @@ class SourceClockify(ConcurrentDeclarativeSource):
         only: Collection[str] | None = None,
     ) -> None:
         selected = {stream.stream.name for stream in catalog.streams} if catalog else only
-        self._built: list[AbstractStream] | None = None
+        given = config or {}
         self._report = SkipReport()
         self._now = time.time()
-        self._given_start_date = (config or {}).get("start_date")
-        self._bounds = sync_bounds(config or {}, int(self._now))
-        tracking_on = (config or {}).get("track_changes", True) is not False
+        self._given_start_date = given.get("start_date")
+        self._bounds = sync_bounds(given, int(self._now))
+        tracking_on = given.get("track_changes", True) is not False
         incremental = _incremental_streams(catalog)
-        manifest = with_python_components(
+        manifest = assemble_manifest(
             load_manifest(), selected, frozenset(incremental if tracking_on else ())
         )
         self._definitions = {
-            stream["name"]: stream
-            for entry in manifest["streams"]
-            if not is_on_demand(entry)
-            for stream in streams_of(entry)
+            stream["name"]: stream for stream in manifest["streams"] if not is_on_demand(stream)
         }
-        self._specs = {
+        specs = {
             name: stream_spec(stream)
             for name, stream in self._definitions.items()
             if name in incremental
         }
-        self._beside = sum(1 for entry in manifest["streams"] if is_on_demand(entry))
         self._stored_sizes = stored_sizes(state)
         known = usable_state(state, catalog)
-        self._tracked = tracked_states(known, self._specs, warn=tracking_on)
+        self._saved = saved_streams(known, specs, self._bounds, warn=tracking_on)
+        self._specs = specs if tracking_on else {}
+        cursor_fields = _cursor_fields(self._definitions)
         super().__init__(
             catalog=catalog,
             config=config,
-            state=states_of_the_manifest(
-                known,
-                self._tracked,
-                self._specs,
-                _cursor_fields(self._definitions),
-                self._bounds,
-                tracking_on=tracking_on,
+            state=(
+                states_of_tracked_streams(self._saved.values(), cursor_fields)
+                if tracking_on
+                else states_without_tracking(known, self._saved, cursor_fields)
             ),
             source_config=manifest,
             config_path=config_path,
         )
-        if not tracking_on:
-            self._specs = {}
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
-        built, self._built = self._built, None
-        return built or list(self._all_streams()[0])
+        """Return the streams as `discover` describes them and `check` reads them."""
+        streams = self._build().streams
+        if not self._tracks_changes:
+            return list(streams)
+        return [StampedStream(stream, self._began) for stream in streams]
 
-    def _all_streams(self) -> tuple[list[ClockifyStream], list[AbstractStream], ReadContext]:
-        """Return the streams of the manifest, those of other requests, and where reports begin."""
-        built = super().streams(self._config)
-        main = built[: len(built) - self._beside]
-        beside = built[len(main) :]
+    @property
+    def _tracks_changes(self) -> bool:
+        return self.settings.get("track_changes", True) is not False
+
+    @property
+    def _began(self) -> int:
+        """When this sync began, in milliseconds since 1970."""
+        return int(self._now * 1000)
+
+    def _build(self) -> "_Streams":
+        on_demand: dict[str, AbstractStream] = {}
+        listed: list[AbstractStream] = []
+        for definition, stream in zip(
+            self.resolved_manifest["streams"], self.build_streams(), strict=True
+        ):
+            if is_on_demand(definition):
+                on_demand[stream.name] = stream
+            else:
+                listed.append(stream)
         history = ReportHistory(
-            {stream.name: stream for stream in beside},
-            [stream.name for stream in main if rows_of_report(stream.name)],
+            on_demand, [stream.name for stream in listed if rows_of_report(stream.name)]
         )
         context = ReadContext(self._report, Adaptations(), history, SystemEvents())
-        by_project = next((stream for stream in beside if stream.name == "tasks"), None)
-        if self._config.get("plan") == "free":
-            by_project = None
+        by_project = None if self.settings.get("plan") == "free" else on_demand.get("tasks")
         wrapped = [
             ClockifyStream(
                 TasksStream(stream, by_project) if stream.name == "tasks" else stream,
-                read_quirks_of(self._definitions[stream.name], self._config),
+                read_quirks_of(self._definitions[stream.name], self.settings),
                 context,
             )
-            for stream in main
+            for stream in listed
         ]
-        return wrapped, beside, context
+        return _Streams(wrapped, on_demand, context)
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """Return the configuration that is compared with the spec.
@@ -168,12 +168,12 @@ class SourceClockify(ConcurrentDeclarativeSource):
         return found
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
-        check_start_date(self._given_start_date, self._config)
+        check_start_date(self._given_start_date, self.settings)
         return super().discover(logger, config)
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
-        # A check answers a person who waits: one retry instead of an hour of them.
-        impatient = {**self._config, "max_request_retries": 1}
+        # `check` is interactive: retry once instead of for an hour.
+        impatient = {**self.settings, "max_request_retries": 1}
         try:
             check_start_date(self._given_start_date, impatient)
         except AirbyteTracedException as error:
@@ -189,83 +189,97 @@ class SourceClockify(ConcurrentDeclarativeSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        check_start_date(self._given_start_date, self._config)
-        if self._config.get("plan") == "free":
+        check_start_date(self._given_start_date, self.settings)
+        if self.settings.get("plan") == "free":
             logger.info("Request Budget (plan) is free: the sync waits after 30 requests an hour.")
-        # The same streams serve both reads: each building starts a request budget of its own.
-        streams, beside, context = self._all_streams()
+        built = self._build()
         selected = {stream.stream.name for stream in catalog.streams}
-        workspaces = prefetch_parents(streams, self._parents_to_read(selected))
+        workspaces = prefetch_parents(built.streams, self._parents_to_read(selected))
         self._report.select(selected)
         self._report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
-        context.history.know(workspaces)
-        gaps: set[tuple[str, str]] = set()
-        # Named workspaces are asked in any case, and the refusal warns.
-        if not self._config.get("workspace_ids"):
-            for missing in missing_features(self.resolved_manifest, selected, workspaces):
-                gaps.add((missing.stream, missing.workspace_id))
-                self._report.skip(missing.stream, missing.workspace_id, missing.reason)
-        if "audit_log" in selected and is_addon(self._config):
-            for workspace_id in self._config.get("workspace_ids") or ():
-                self._report.skip("audit_log", workspace_id, NO_AUDIT_LOG_FOR_ADDONS)
+        built.context.history.know(workspaces)
+        skipped = self._skip_missing_features(selected, workspaces)
         budget = StateBudget(
-            int(self._config.get("state_limit_mb") or DEFAULT_LIMIT_MB) * MEGABYTE,
+            int(self.settings.get("state_limit_mb") or DEFAULT_LIMIT_MB) * MEGABYTE,
             self._stored_sizes,
-            self._config.get("lookback_days") or 30,
+            self.settings.get("lookback_days") or 30,
         )
-        self._built = self._with_tracking(streams, beside, context, workspaces, gaps, budget)
+        streams = self._with_change_tracking(built, workspaces, skipped, budget)
         try:
-            yield from super().read(logger, config, catalog, state)
+            yield from self.read_streams(streams, catalog)
         finally:
-            for gap in context.system_events.gaps():
+            for gap in built.context.system_events.gaps():
                 self._report.add_gap("audit_log", gap)
             self._report.log()
             budget.warn_of_limit(int(self._now))
 
-    def _with_tracking(
+    def _skip_missing_features(
+        self, selected: Collection[str], workspaces: Sequence[Mapping[str, Any]]
+    ) -> set[tuple[str, str]]:
+        """Skip streams that a workspace cannot have; return their names with the workspace."""
+        skipped: set[tuple[str, str]] = set()
+        # Named workspaces are requested in any case, and the refusal warns.
+        if not self.settings.get("workspace_ids"):
+            for missing in missing_features(self.resolved_manifest, selected, workspaces):
+                skipped.add((missing.stream, missing.workspace_id))
+                self._report.skip(missing.stream, missing.workspace_id, missing.reason)
+        if "audit_log" in selected and is_addon(self.settings):
+            for workspace_id in self.settings.get("workspace_ids") or ():
+                self._report.skip("audit_log", workspace_id, NO_AUDIT_LOG_FOR_ADDONS)
+        return skipped
+
+    def _with_change_tracking(
         self,
-        streams: list[ClockifyStream],
-        beside: list[AbstractStream],
-        context: ReadContext,
+        built: "_Streams",
         workspaces: Sequence[Mapping[str, Any]],
-        gaps: Collection[tuple[str, str]],
+        skipped: Collection[tuple[str, str]],
         budget: StateBudget,
     ) -> list[AbstractStream]:
         """Return the streams with tracking around those that are incremental."""
-        if self._config.get("track_changes", True) is False:
-            return list(streams)
-        named = self._config.get("workspace_ids") or [row["id"] for row in workspaces]
-        if workspaces and not self._config.get("workspace_ids"):
-            self._warn_of_lost_workspaces(named)
-        lookups = Lookups({stream.name: stream for stream in beside}, context.adaptations)
-        is_free = self._config.get("plan") == "free"
-        resend = self._config.get("resend_changes")
-        sync = Sync(
+        if not self._tracks_changes:
+            return list(built.streams)
+        visible = self.settings.get("workspace_ids") or [row["id"] for row in workspaces]
+        if workspaces and not self.settings.get("workspace_ids"):
+            self._warn_of_lost_workspaces(visible)
+        sync = self._sync(built, budget)
+        found: list[AbstractStream] = []
+        for stream in built.streams:
+            spec = self._specs.get(stream.name)
+            if spec is None:
+                found.append(StampedStream(stream, sync.began))
+                continue
+            saved = self._saved.get(stream.name)
+            read = TrackedRead(
+                spec=spec,
+                state=saved.state if saved else None,
+                plans=saved.plans if saved else {},
+                workspaces=frozenset(
+                    each for each in visible if (stream.name, each) not in skipped
+                ),
+                columns=frozenset(stream.get_json_schema().get("properties") or ()),
+            )
+            found.append(TrackedStream(stream, read, sync, self.emit))
+        return found
+
+    def _sync(self, built: "_Streams", budget: StateBudget) -> Sync:
+        lookups = Lookups(built.on_demand, built.context.adaptations)
+        is_free = self.settings.get("plan") == "free"
+        resend = self.settings.get("resend_changes")
+        return Sync(
             bounds=self._bounds,
-            began=int(self._now * 1000),
+            began=self._began,
             resend=1 if resend is None else resend,
             lookups=lookups,
             access=AccessFingerprints(lookups),
             lookup_budget=LookupBudget(FREE_SINGLE_READS if is_free else SINGLE_READS),
-            emit=self._message_repository.emit_message,
-            budget=budget,
+            state_budget=budget,
         )
-        found: list[AbstractStream] = []
-        for stream in streams:
-            tracking = self._specs.get(stream.name)
-            if tracking is None:
-                found.append(StampedStream(stream, sync.began))
-                continue
-            visible = frozenset(each for each in named if (stream.name, each) not in gaps)
-            known = self._tracked.get(stream.name)
-            found.append(TrackedStream(stream, tracking, known, sync, visible, decide))
-        return found
 
     def _warn_of_lost_workspaces(self, visible: Collection[str]) -> None:
         known = {
-            dict(zip(state.partition_fields, ids, strict=True)).get("workspace_id")
-            for state in self._tracked.values()
-            for ids in state.partitions
+            dict(zip(saved.state.partition_fields, ids, strict=True)).get("workspace_id")
+            for saved in self._saved.values()
+            for ids in saved.state.partitions
         }
         for workspace_id in sorted(each for each in known if each and each not in visible):
             logger.warning(
@@ -274,21 +288,29 @@ class SourceClockify(ConcurrentDeclarativeSource):
             )
 
     def _parents_to_read(self, selected: set[str]) -> list[str]:
-        active = [
-            entry
-            for entry in self.resolved_manifest["streams"]
-            if InterpolatedBoolean(
-                condition=entry.get("condition", "{{ true }}"), parameters={}
-            ).eval(self._config)
-        ]
-        parents = parents_of(selected, active)
+        parents = parents_of(selected, self.resolved_manifest["streams"])
         if selected >= {"projects", "tasks"}:
             # Both may need the list, see `TasksStream`.
             parents.append("projects")
-        if self._config.get("workspace_ids") and "workspaces" not in selected:
-            # They are named already, so nobody lists them.
+        if self.settings.get("workspace_ids") and "workspaces" not in selected:
+            # They are named already, so no list of them is needed.
             return [name for name in parents if name != "workspaces"]
         return parents
+
+
+@dataclass(frozen=True)
+class _Streams:
+    """The streams of one read; they share a request budget.
+
+    Attributes:
+        streams: those of the catalog and their parents.
+        on_demand: the others, by name.
+        context: what the streams share.
+    """
+
+    streams: Sequence[ClockifyStream]
+    on_demand: Mapping[str, AbstractStream]
+    context: ReadContext
 
 
 def _incremental_streams(catalog: ConfiguredAirbyteCatalog | None) -> set[str]:

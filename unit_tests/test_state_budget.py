@@ -16,6 +16,7 @@ from source_clockify.change_tracking import budget as budgets
 from source_clockify.change_tracking import checkpoint
 from source_clockify.change_tracking.budget import MEGABYTE, StateBudget, size_of
 from source_clockify.change_tracking.checkpoint import StateWriter, describe_start
+from source_clockify.change_tracking.profiles import Kind, StreamSpec, TrackingProfile
 from source_clockify.change_tracking.rows import Pending, Row, Rows
 from source_clockify.change_tracking.state import PartitionState, StreamState, decode, encode
 from source_clockify.timestamps import DAY
@@ -103,9 +104,9 @@ def a_writer(
     can_shrink: bool = True,
 ) -> StateWriter:
     """Return the writer of a stream that goes on from what is stored, and then found `state`."""
-    writer = StateWriter(
-        name, platform.known(name), VERSION, platform.take, budget, can_shrink=can_shrink
-    )
+    kind = Kind.WINDOWED_SNAPSHOT if can_shrink else Kind.SNAPSHOT
+    spec = StreamSpec(name, TrackingProfile(kind), ("id",), frozenset())
+    writer = StateWriter(spec, platform.known(name), VERSION, platform.take, budget)
     if state is not None:
         found(writer, state)
     return writer

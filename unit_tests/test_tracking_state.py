@@ -168,7 +168,22 @@ def signed(blob: dict[str, Any]) -> dict[str, Any]:
     return {**content, "checksum": tracking_state.checksum(content)}
 
 
-ODD_VALUES = [None, True, 0, -1, 2**70, 1.5, "", "x", "ж", [], [[]], ["a", 1], {}, {"a": 1}]
+ODD_VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    2**70,
+    1.5,
+    "",
+    "x",
+    "ж",
+    [],
+    [[]],
+    ["a", 1],
+    {},
+    {"a": 1},
+]
 
 
 @pytest.mark.parametrize("name", encode("tags", EXAMPLE))

@@ -19,6 +19,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.change_tracking.columns import Properties, read_document, write_document
 from source_clockify.change_tracking.messages import format_version
+from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.rows import (
     PackedRows,
     Rows,
@@ -94,9 +95,6 @@ class PartitionState:
         if day <= self.retained_since or (self.limited_since or day - 1) >= day:
             return self
         return replace(self, limited_since=day, packed=forget_before(self.packed, day))
-
-
-Partition = tuple[str, ...]
 
 
 @dataclass(frozen=True)
