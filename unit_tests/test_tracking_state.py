@@ -3,6 +3,7 @@
 import contextlib
 import json
 import random
+import re
 import tracemalloc
 import zlib
 from base64 import b85decode, b85encode
@@ -16,6 +17,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from freezegun.api import FrozenDateTimeFactory
 
 from benchmarks.states import STATES
+from source_clockify import source
 from source_clockify.change_tracking import state as tracking_state
 from source_clockify.change_tracking.rows import Pending, Row, day_of, key_of
 from source_clockify.change_tracking.state import (
@@ -33,11 +35,14 @@ from unit_tests.clockify import (
     blob_of,
     changes,
     entry,
+    gone,
     hours_ago,
     rows,
     state_of,
     statuses,
+    warnings,
 )
+from unit_tests.protocol import error_messages
 from unit_tests.test_rows import DAY, a_row, an_id
 
 
@@ -452,3 +457,53 @@ def test_a_state_holds_what_the_window_holds_and_not_the_history(
     assert len(changes(connection.sync())) == 400
 
     assert content(connection)["records"] == 30
+
+
+def test_a_listing_whose_state_does_not_fit_fails_alone(
+    clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "MEGABYTE", 5000)
+    connection = connect("tags", "clients", state_limit_mb=1)
+    clockify.serve("tags", rows(1000))
+    clockify.serve("clients", rows(3))
+
+    output = connection.sync(fails=True)
+
+    assert statuses(output, "tags")[-1] == "INCOMPLETE"
+    assert statuses(output, "clients")[-1] == "COMPLETE"
+    sent = [message.state.stream for message in output.state_messages if message.state]
+    assert [each.stream_descriptor.name for each in sent if each] == ["clients"]
+    error, *_ = error_messages(output)
+    assert "state_limit_mb" in error
+    assert len(changes(output, "tags")) == 1000
+
+
+def test_what_was_forgotten_for_the_limit_is_as_old_as_what_the_lookback_lacks(
+    clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is neither sent again nor taken for deleted; what remains is still compared."""
+    monkeypatch.setattr(source, "MEGABYTE", 2200)
+    connection = connect("time_entries", state_limit_mb=1, lookback_days=200, resend_changes=0)
+    entries = [
+        entry(row["id"], hours_ago(24 * n + 1), hours_ago(24 * n))
+        for n, row in enumerate(rows(180))
+    ]
+    clockify.serve("time_entries", entries)
+    first = connection.sync()
+    assert len(changes(first)) == 180
+    (warning,) = warnings(first)
+    days = int(re.findall(r"only (\d+) of the 200 days", warning)[0])
+    assert 60 < days < 180
+    assert len(json.dumps(content(connection))) < 2200
+
+    edited = [{**each, "description": "edited"} for each in entries]
+    late = entry(rows(1, 999)[0]["id"], hours_ago(24 * 190), hours_ago(24 * 190 - 1))
+    clockify.serve("time_entries", [*edited[1:-1], late])
+    clockify.answer(f"/workspaces/{WORKSPACE}/time-entries/{entries[0]['id']}", gone())
+    second = connection.sync()
+
+    tracked = {f"+{each['id']}" for each in edited[1 : days - 1]}
+    assert {f"-{entries[0]['id']}"} | tracked <= {*changes(second)}
+    assert len(changes(second)) <= days + 1
+    assert f"-{entries[-1]['id']}" not in changes(second)
+    assert len(warnings(second)) == 1
