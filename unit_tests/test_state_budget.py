@@ -347,6 +347,25 @@ def test_the_oldest_days_of_all_streams_are_forgotten_alike(
     assert len(texts(caplog, logging.WARNING)) == 1
 
 
+def test_streams_that_grow_together_share_the_room(platform: Platform) -> None:
+    """As after a longer lookback: the stream that ends first must not take it all."""
+    before = platform.budget(0.9, 10)
+    finish(
+        a_writer(platform, before, "time_entries", some_days(400, 10)),
+        a_writer(platform, before, "detailed_report", some_days(400, 10, seed=2)),
+    )
+    budget = platform.budget(0.9, 100)
+    finish(
+        a_writer(platform, budget, "time_entries", some_days(400, 100)),
+        a_writer(platform, budget, "detailed_report", some_days(400, 100, seed=2)),
+    )
+
+    known = [platform.known(name) for name in ("time_entries", "detailed_report")]
+    counts = [state.record_count for state in known if state]
+    assert min(counts) > 0.9 * max(counts)
+    assert platform.most <= 0.9 * MEGABYTE
+
+
 def test_later_syncs_forget_the_same_as_long_as_the_state_says_so(platform: Platform) -> None:
     budget = platform.budget(0.5, 100)
     finish(a_writer(platform, budget, "time_entries", some_days(500)))

@@ -65,6 +65,7 @@ class _Stream:
     """The states of one stream.
 
     Attributes:
+        began_with: the size of the state that the sync began with; None without one.
         stored: the size of the state that the platform has; None if it has none.
         leaving: the size of one that was granted its place and has not left yet.
         needed: the size of one that did not fit.
@@ -72,6 +73,7 @@ class _Stream:
         is_open: whether a state of it is still to come in this sync.
     """
 
+    began_with: int | None = None
     stored: int | None = None
     leaving: int = 0
     needed: int = 0
@@ -85,6 +87,20 @@ class _Stream:
     @property
     def awaits_first_state(self) -> bool:
         return self.is_open and self.stored is None and not self.leaving
+
+
+def _reserved(stream: _Stream, share: int, growth: float) -> int:
+    """Return the bytes that are kept for a windowed stream while another sends its state.
+
+    Args:
+        share: what each of them would get if all got the same.
+        growth: by which factor the state of the other grows.
+    """
+    if stream.awaits_first_state:
+        return share
+    if not stream.is_open:
+        return stream.taken
+    return max(stream.taken, min(share, int((stream.began_with or 0) * growth)))
 
 
 class StateBudget:
@@ -105,7 +121,7 @@ class StateBudget:
         self.limit = limit
         self._lookback_days = lookback_days
         self._lock = threading.Lock()
-        self._streams = {name: _Stream(size) for name, size in (stored or {}).items()}
+        self._streams = {name: _Stream(size, size) for name, size in (stored or {}).items()}
         self._forgotten_before: int | None = None
         self._is_limited = False
         self._half_is_said = False
@@ -131,14 +147,15 @@ class StateBudget:
 
     # Room ---------------------------------------------------------------------------------------
 
-    def room(self, name: str) -> int:
-        """Return the bytes that the next state of a stream may take."""
+    def room(self, name: str, size: int) -> int:
+        """Return the bytes that the next state of a stream may take; it would take `size`."""
         with self._lock:
-            return self._room(name)
+            return self._room(name, size)
 
-    def _room(self, name: str) -> int:
+    def _room(self, name: str, size: int) -> int:
+        own = self._streams[name]
         others = [stream for other, stream in self._streams.items() if other != name]
-        if not self._streams[name].can_shrink:
+        if not own.can_shrink:
             # What can shrink gives way to what cannot.
             return self.limit - sum(stream.taken for stream in others)
         windowed = [stream for stream in others if stream.can_shrink]
@@ -151,15 +168,15 @@ class StateBudget:
                     self.limit // _FIRST_STATES if stream.awaits_first_state else 0,
                 )
         share = max(left, 0) // (len(windowed) + 1)
-        return left - sum(
-            share if stream.awaits_first_state else stream.taken for stream in windowed
-        )
+        # After a longer lookback all of them grow: the first must not take what the others need.
+        growth = size / own.began_with if own.began_with else 1.0
+        return left - sum(_reserved(stream, share, growth) for stream in windowed)
 
     def grant(self, name: str, size: int) -> bool:
         """Return whether a state may leave, and keep its place until it has."""
         with self._lock:
             stream = self._streams[name]
-            if size > self._room(name):
+            if size > self._room(name, size):
                 stream.needed = size
                 return False
             stream.leaving, stream.needed = size, 0
@@ -231,7 +248,7 @@ class StateBudget:
         return AirbyteTracedException(
             message=(
                 f"The state of {name} takes {_megabytes(size)} MB, and the states of the other "
-                f"streams leave {_megabytes(max(0, self.room(name)))} MB of State Limit "
+                f"streams leave {_megabytes(max(0, self.room(name, size)))} MB of State Limit "
                 f"(state_limit_mb), {_megabytes(self.limit)} MB. Without it the next sync "
                 "could not find what changed, so the stream fails. Select fewer streams, split the "
                 "workspaces between several connections (workspace_ids), or shorten Lookback Days "

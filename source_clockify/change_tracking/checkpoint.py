@@ -170,14 +170,12 @@ class StateWriter:
             made, self._prepared = self._prepared, None
             if made is not None:
                 self._leave(made)
-            self._budget.end(self._name)
 
     def _prepare(self) -> None:
         made = self._fitting()
         self._does_not_fit = made is None
-        if made is None:
-            self._budget.end(self._name)
-        else:
+        self._budget.end(self._name)
+        if made is not None:
             self._budget.wait_for_turn(self._name, made.size)
         self._prepared = made
 
@@ -205,7 +203,7 @@ class StateWriter:
         droppable = sorted((day, count) for day, count in days.items() if day < today)
         if not self._can_shrink or not droppable:
             return None
-        excess = 1 - _AIM * max(0, self._budget.room(self._name)) / size
+        excess = 1 - _AIM * max(0, self._budget.room(self._name, size)) / size
         to_drop = excess * state.record_count
         if not all_of_it:
             for day, count in droppable:
