@@ -5,6 +5,7 @@ deleted, and holds for void what is older than the newest baseline of its stream
 come in it asserts what every consumer may rely on.
 """
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 from integration_tests.airbyte import key_of
 from integration_tests.sandbox.client import JSON
+from integration_tests.sandbox.shuffled import SETS
 
 UPDATED_AT = "_ab_cdc_updated_at"
 DELETED_AT = "_ab_cdc_deleted_at"
@@ -73,7 +75,7 @@ class Message:
 def comparable(stream: str, record: Mapping[str, Any]) -> JSON:
     """A record without what does not make it another one.
 
-    Nulls equal absent fields, lists of ids have no order, floats have six decimals; the columns of
+    Nulls equal absent fields, sets have no order, floats have six decimals; the columns of
     change tracking, the cursor and volatile fields do not count.
     """
     ignored = {*COLUMNS, "cursor", *VOLATILE.get(stream, ())}
@@ -83,12 +85,22 @@ def comparable(stream: str, record: Mapping[str, Any]) -> JSON:
 
 def _canonical(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _canonical(each) for name, each in value.items() if each is not None}
+        return {
+            name: sorted(map(_canonical, each), key=_text)
+            if name in SETS and isinstance(each, list)
+            else _canonical(each)
+            for name, each in value.items()
+            if each is not None
+        }
     if isinstance(value, list):
         return sorted(value) if _are_ids(value) else [_canonical(each) for each in value]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return round(float(value), 6)
     return value
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _are_ids(values: list[Any]) -> bool:

@@ -543,6 +543,8 @@ class History:
             "page_size_clamp": clamp,
             "batch_missing": rng.choice(("error", "omit")),
             "report_end": rng.choice(("inclusive", "exclusive")),
+            # No message may come of it.
+            "shuffle_lists": self.seed,
         }
         self.sandbox.settings(**settings)
         shown = {key: value for key, value in self.config.items() if key.endswith(("s", "e"))}

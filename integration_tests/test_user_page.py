@@ -19,7 +19,7 @@ from integration_tests.sandbox.plans import PLANS, features
 from integration_tests.test_documents import CHANGE_TRACKING, section, table
 from integration_tests.test_requests import LARGEST_PAGE
 from integration_tests.truth import EVENT_DAYS, REPORT_DAYS
-from source_clockify.change_tracking.checkpoint import _LARGE_STATE
+from source_clockify.change_tracking.budget import DEFAULT_LIMIT_MB, PACE_BYTES, PACE_SECONDS
 from source_clockify.change_tracking.messages import COLUMNS
 from source_clockify.change_tracking.profiles import PROFILES, Kind
 from source_clockify.check import MANY_USERS
@@ -311,9 +311,17 @@ def test_the_numbers_are_those_of_the_code() -> None:
     (free,) = re.findall(r"{{ (\d+) if config.get\('plan'\) == 'free'", slow["limit"])
     assert (fast["interval"], slow["interval"]) == ("PT1S", "PT1H")
     assert f"{fast['limit']} requests a second for each workspace on a paid plan; {free} an" in text
-    assert f"Above {_LARGE_STATE // 1024**2} MB" in text
-    (bytes_a_record,) = re.findall(r"about (\d+) bytes for each", text)
+    assert spec()["properties"]["state_limit_mb"]["default"] == DEFAULT_LIMIT_MB
+    assert f"State Limit (`state_limit_mb`): {DEFAULT_LIMIT_MB} MB" in text
+    assert f"more than {PACE_BYTES // 10**6} MB leave no faster than every {PACE_SECONDS} s" in text
+    (bytes_a_record,) = re.findall(r"A record takes about (\d+) bytes", text)
     assert f"about {bytes_a_record} bytes for each" in CHANGE_TRACKING
+    (most,) = re.findall(r"holds about ([\d,]+) records", text)
+    records = int(most.replace(",", ""))
+    assert 0.95 < records * int(bytes_a_record) / (DEFAULT_LIMIT_MB * 10**6) < 1
+    for days, entries, shared in table(part(PAGE, "State"))[:3]:
+        assert int(entries.replace(",", "")) * int(days) == pytest.approx(records, rel=0.03)
+        assert int(shared.replace(",", "")) * int(days) * 2 == pytest.approx(records, rel=0.03)
     handler = manifest()["definitions"]["error_handler"]["max_retries"]
     (retries,) = re.findall(r"or (\d+) }}", handler)
     assert f"{SERVER_RETRIES} times within about two minutes" in text

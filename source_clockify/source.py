@@ -200,7 +200,7 @@ class SourceClockify(StreamsSource):
         built.context.history.know(workspaces)
         skipped = self._skip_missing_features(selected, workspaces)
         budget = StateBudget(
-            (self.settings.get("state_limit_mb") or DEFAULT_LIMIT_MB) * MEGABYTE,
+            int(self.settings.get("state_limit_mb") or DEFAULT_LIMIT_MB) * MEGABYTE,
             self._stored_sizes,
             self.settings.get("lookback_days") or 30,
         )

@@ -35,6 +35,7 @@ from freezegun.api import FrozenDateTimeFactory
 from typing_extensions import Unpack
 
 from source_clockify import SourceClockify
+from source_clockify.change_tracking.state import decode
 from source_clockify.manifest import load_manifest
 from unit_tests.protocol import (
     content_of,
@@ -682,6 +683,12 @@ Connect = Callable[..., Connection]
 def blob_of(state: AirbyteStateMessage) -> dict[str, Any]:
     """Return the content of a state after it was text, as Airbyte stores it."""
     return cast(dict[str, Any], json.loads(json.dumps(content_of(state))))
+
+
+def partitions_of(state: AirbyteStateMessage) -> list[tuple[str, ...]]:
+    """Return the ids of the partitions in a state of change tracking."""
+    blob = blob_of(state)
+    return [*decode(blob["stream"], blob, dated=False).partitions]
 
 
 def changes(output: EntrypointOutput, stream: str | None = None, key: str = "id") -> list[str]:

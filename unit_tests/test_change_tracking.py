@@ -27,6 +27,7 @@ from unit_tests.clockify import (
     message_of,
     messages,
     on,
+    partitions_of,
     query,
     read_ok,
     report_row,
@@ -187,8 +188,8 @@ def test_an_interrupted_baseline_goes_on_with_the_users_that_are_not_done(
         old = entry(f"old of {user}", "2019-01-01T00:00:00Z", "2019-01-01T01:00:00Z")
         clockify.user_entries(user, [entry(f"e of {user}", hours_ago(5), hours_ago(4)), old])
     first = connection.sync()
-    (middle,) = [state for state in states_of(first) if len(blob_of(state)["partitions"]) == 2][:1]
-    done = {partition["of"][1] for partition in blob_of(middle)["partitions"]}
+    (middle,) = [state for state in states_of(first) if blob_of(state)["partitions"] == 2][:1]
+    done = {user for _, user in partitions_of(middle)}
     connection.states = [state_of("time_entries", blob_of(middle))]
 
     second = connection.sync(hours=0.1)
@@ -223,8 +224,8 @@ def test_no_state_overtakes_its_records(
             sent[user] = sent.get(user, 0) + 1
         else:
             states += 1
-            for partition in blob_of(present(message.state))["partitions"]:
-                assert sent[partition["of"][1]] == 20
+            for _, user in partitions_of(present(message.state)):
+                assert sent[user] == 20
     assert states > len(users)
 
 

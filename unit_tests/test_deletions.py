@@ -13,7 +13,6 @@ from unit_tests.clockify import (
     WORKSPACE,
     Clockify,
     Connect,
-    blob_of,
     changes,
     entry,
     error_body,
@@ -22,6 +21,7 @@ from unit_tests.clockify import (
     message_of,
     messages,
     on,
+    partitions_of,
     report_row,
     rows,
     single_reads,
@@ -497,7 +497,7 @@ def test_children_go_with_a_parent_that_is_proven_gone(
     assert found["_ab_cdc_deleted_at"]
     assert messages(connection.sync()) == []
     (state,) = connection.states or []
-    assert not [part for part in blob_of(state)["partitions"] if "p2" in part["of"]]
+    assert not [ids for ids in partitions_of(state) if "p2" in ids]
 
 
 def test_entries_do_not_go_with_their_user(clockify: Clockify, connect: Connect) -> None:

@@ -109,19 +109,8 @@ SETS: dict[str, tuple[Any, Any]] = {
     "milestones": ({"id": A, "date": "2026-11-24"}, {"id": B, "date": "2026-11-25"}),
     "visibleToUsers": ({"id": A}, {"id": B}),
     "visibleToUserGroups": ({"id": A}, {"id": B}),
-    **dict.fromkeys(
-        (
-            "assigneeIds",
-            "expenseIds",
-            "ids",
-            "tagIds",
-            "timeEntryIds",
-            "triggerSource",
-            "userGroupIds",
-            "userIds",
-        ),
-        (A, B),
-    ),
+    **dict.fromkeys(("assigneeIds", "expenseIds", "ids", "tagIds"), (A, B)),
+    **dict.fromkeys(("timeEntryIds", "triggerSource", "userGroupIds", "userIds"), (A, B)),
 }
 
 

@@ -18,6 +18,7 @@ from integration_tests.sandbox.connections import close
 from integration_tests.sandbox.endpoints import AUDIT, PREFIXES, Endpoint, find
 from integration_tests.sandbox.fault_effects import alter, replaced
 from integration_tests.sandbox.paging import asked_page
+from integration_tests.sandbox.shuffled import shuffle_lists
 from integration_tests.sandbox.state import State
 
 
@@ -47,6 +48,8 @@ class _Host:
                 await close(scope, at_once=True)
                 return
             reply = replaced(actions) or respond(call)
+            if (seed := self.state.settings.shuffle_lists) is not None:
+                shuffle_lists(reply, f"{seed} {len(self.state.requests)}")
             for action in actions:
                 alter(reply, action)
         except Exception:

@@ -33,6 +33,7 @@ class Settings:
     webhook_log_offset: bool = False
     oversize: str = "error"
     page_size_clamp: int | None = None
+    shuffle_lists: int | None = None
     last_page: str = "normal"
     report_max_page_size: int = 1000
     report_end: str = "inclusive"

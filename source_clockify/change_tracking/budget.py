@@ -56,6 +56,10 @@ def size_of(name: str, blob: Mapping[str, Any]) -> int:
         return _ENVELOPE_BYTES
 
 
+def _megabytes(size: int) -> str:
+    return f"{size / MEGABYTE:.2f}"
+
+
 @dataclass
 class _Stream:
     """The states of one stream.
@@ -180,9 +184,9 @@ class StateBudget:
             self._half_is_said = self._half_is_said or says_half
         if says_half:
             logger.info(
-                "The states of all streams take %.1f MB; State Limit (state_limit_mb) is %.1f MB.",
-                total / MEGABYTE,
-                self.limit / MEGABYTE,
+                "The states of all streams take %s MB; State Limit (state_limit_mb) is %s MB.",
+                _megabytes(total),
+                _megabytes(self.limit),
             )
 
     def end(self, name: str) -> None:
@@ -210,13 +214,13 @@ class StateBudget:
         if moment is None:
             return
         logger.warning(
-            "The states of all streams would take more than State Limit (state_limit_mb), %.1f MB, "
+            "The states of all streams would take more than State Limit (state_limit_mb), %s MB, "
             "so only %s of the %s days of Lookback Days (lookback_days) are tracked: changes to "
             "what began before %s are not found. To track more, select fewer streams or split the "
             "workspaces between several connections (workspace_ids); to accept it, shorten "
             "Lookback Days. Raise State Limit only where the platform's own limit was raised or "
             "there is no platform.",
-            self.limit / MEGABYTE,
+            _megabytes(self.limit),
             max(0, (now - moment) // DAY),
             self._lookback_days,
             format_second(moment)[:10],
@@ -226,15 +230,14 @@ class StateBudget:
         """Return the error of a stream whose state does not fit."""
         return AirbyteTracedException(
             message=(
-                f"The state of {name} takes {size / MEGABYTE:.2f} MB, and the states of the other "
-                f"streams leave {max(0, self.room(name)) / MEGABYTE:.2f} MB of State Limit "
-                f"(state_limit_mb), {self.limit / MEGABYTE:.1f} MB. Without it the next sync "
+                f"The state of {name} takes {_megabytes(size)} MB, and the states of the other "
+                f"streams leave {_megabytes(max(0, self.room(name)))} MB of State Limit "
+                f"(state_limit_mb), {_megabytes(self.limit)} MB. Without it the next sync "
                 "could not find what changed, so the stream fails. Select fewer streams, split the "
                 "workspaces between several connections (workspace_ids), or shorten Lookback Days "
                 "(lookback_days). Raise State Limit only where the platform's own limit was raised "
                 "or there is no platform."
             ),
-            internal_message=f"The state of {name} has {size} bytes.",
             failure_type=FailureType.config_error,
         )
 
@@ -257,11 +260,11 @@ class StateBudget:
             if seconds > _ANNOUNCED_SECONDS and not is_announced:
                 is_announced = True
                 logger.info(
-                    "%s: its state of %.1f MB waits %.0f seconds, so that the platform saves it in "
+                    "%s: its state of %s MB waits %s seconds, so that the platform saves it in "
                     "another request than those before it.",
                     name,
-                    size / MEGABYTE,
-                    seconds,
+                    _megabytes(size),
+                    round(seconds),
                 )
             pause(min(max(seconds, 0.1), 1.0))
 

@@ -20,6 +20,7 @@ from airbyte_cdk.models import Type as MessageType
 from source_clockify.change_tracking.budget import MEGABYTE, StateBudget, size_of
 from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.partitions import Partition
+from source_clockify.change_tracking.profiles import StreamSpec
 from source_clockify.change_tracking.rows import days_of
 from source_clockify.change_tracking.state import PartitionState, StreamState, encode
 from source_clockify.timestamps import DAY
@@ -50,29 +51,26 @@ class StateWriter:
     `prepare_final` MUST be called in a worker after the last change, and before `send`.
 
     Args:
-        name: of the stream.
+        spec: the stream.
         state: what the last sync knew, None before the first.
         version: of this sync, in milliseconds since 1970.
         emit: sends a message to where the records go, after those that were sent before.
         budget: what the states of all streams may take.
-        can_shrink: whether the stream may forget its oldest days.
     """
 
     def __init__(
         self,
-        name: str,
+        spec: StreamSpec,
         state: StreamState | None,
         version: int,
         emit: Callable[[AirbyteMessage], None],
-        budget: StateBudget | None = None,
-        *,
-        can_shrink: bool = False,
+        budget: StateBudget,
     ) -> None:
-        self._name = name
+        self._name = spec.name
         self.version = version
         self._emit = emit
-        self._budget = StateBudget() if budget is None else budget
-        self._can_shrink = can_shrink
+        self._budget = budget
+        self._can_shrink = spec.profile.can_forget_days
         self._lock = threading.Lock()
         # A state must not be overtaken by an older one.
         self._emitting = threading.Lock()
@@ -86,7 +84,9 @@ class StateWriter:
         self._does_not_fit = False
         self.baseline_at = state.baseline_at if state else version
         self._budget.open(
-            name, can_shrink=can_shrink, limited_since=_limited_since(self._partitions.values())
+            self._name,
+            can_shrink=self._can_shrink,
+            limited_since=_limited_since(self._partitions.values()),
         )
 
     @property
@@ -263,7 +263,7 @@ def describe_start(stream: str, state: StreamState | None, size: int) -> str:
     if state is None:
         return f"{stream}: there is no state. A snapshot begins: every record is sent."
     known = (
-        f"the state of {format_version(state.updated_at)} ({size / MEGABYTE:.3f} MB, "
+        f"the state of {format_version(state.updated_at)} ({size / MEGABYTE:.2f} MB, "
         f"{len(state.partitions)} partitions, {state.record_count} records)"
     )
     if not state.snapshot_is_complete:

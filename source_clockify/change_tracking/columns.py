@@ -11,7 +11,7 @@ import sys
 import zlib
 from array import array
 from base64 import b85encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, compress
 from typing import Any
 
@@ -25,8 +25,10 @@ from source_clockify.change_tracking.rows import (
     id_bytes,
 )
 
-# A partition: its ids, what else is known of it, its rows.
-Entry = tuple[tuple[str, ...], tuple[Any, ...], PackedRows]
+# The attributes of a `state.PartitionState` before its rows, in their order.
+Properties = tuple[int, int, int | None, str, str, int | None]
+# A partition: its ids, its properties, its rows.
+Entry = tuple[tuple[str, ...], Properties, PackedRows]
 
 # The levels above take twice the time and save 0.2 %.
 _COMPRESSION = 4
@@ -46,18 +48,18 @@ _DIGITS = bytes(
 
 def write_document(
     partitions: Sequence[tuple[str, ...]],
-    properties: Iterable[tuple[Any, ...]],
+    properties: Iterable[Properties],
     packed: Sequence[PackedRows],
 ) -> str:
     """Return partitions as text in which JSON escapes nothing.
 
     Args:
         partitions: the ids of each; all have equally many.
-        properties: what else is known of each, as JSON values. Few differ.
+        properties: those of each. Few differ.
         packed: the rows of each.
     """
     writer = _Writer()
-    distinct: dict[tuple[Any, ...], int] = {}
+    distinct: dict[Properties, int] = {}
     pending: dict[Pending, int] = {}
     writer.numbers([distinct.setdefault(known, len(distinct)) for known in properties])
     writer.numbers([rows.id_count for rows in packed])
@@ -89,8 +91,11 @@ def write_document(
     return b85encode(zlib.compress(document, _COMPRESSION)).decode()
 
 
-def read_document(width: int, text: str) -> list[Entry]:
+def read_document(width: int, text: str, checked: Callable[[Any], Properties]) -> list[Entry]:
     """Return the partitions that `write_document` wrote; rows are checked, so they unpack.
+
+    Args:
+        checked: returns the properties of a partition, raises ValueError for what are none.
 
     Raises:
         ValueError and others (see `state.decode`): for anything else.
@@ -100,12 +105,15 @@ def read_document(width: int, text: str) -> list[Entry]:
     count = _integer(header["partitions"])
     if count > len(text) * 1000:
         raise ValueError("more partitions than the text can hold")
-    properties = [tuple(known) for known in header["properties"]]
+    properties = [checked(known) for known in header["properties"]]
     all_pending = [Pending(*map(_integer, each)) for each in header["pending"]]
     known = [properties[place] for place in reader.numbers(count)]
     id_counts, row_counts, odd_counts, pending_counts = (reader.numbers(count) for _ in range(4))
     numbers = iter(reader.numbers(sum(pending_counts)))
-    pending = [tuple(all_pending[next(numbers)] for _ in range(each)) for each in pending_counts]
+    pending = [
+        tuple(all_pending[next(numbers)] for _ in range(each)) if each else ()
+        for each in pending_counts
+    ]
     ids, bases = _read_partition_ids(reader, header["texts"], width, count)
     contents = [b""] * count
     for id_count in sorted(set(id_counts)):
@@ -126,7 +134,9 @@ def read_document(width: int, text: str) -> list[Entry]:
             PackedRows(
                 id_counts[place],
                 contents[place],
-                tuple(_odd_row(next(odd), len(pending[place])) for _ in range(odd_counts[place])),
+                tuple(_odd_row(next(odd), len(pending[place])) for _ in range(odd_counts[place]))
+                if odd_counts[place]
+                else (),
                 pending[place],
             ),
         )

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-# Lists whose order counts whatever they hold, and the streams that have them. A list of that name is
-# ordered in every stream; any other is a set if its values look like those of one.
+# Lists whose order counts whatever they hold, and the streams that have them. A list of that name
+# is ordered in every stream; any other is a set if its values look like those of one.
 ORDERED_LISTS: Mapping[str, tuple[str, ...]] = {
     # The choices of a dropdown, and those made.
     "allowedValues": ("custom_fields", "project_custom_fields", "member_profiles"),
@@ -38,9 +38,9 @@ _EXACT = 2**53
 def fingerprint(record: Mapping[str, Any], left_out: Collection[str] = ()) -> int:
     """Return a number from 1 to 2**48 - 1 that is the same as long as the content is.
 
-    A null is as good as absent; the order of keys does not count, nor that of sets: lists of ids, of
-    names in capitals, or of objects with an id. Numbers are compared to six decimals. Columns of
-    `left_out` do not count.
+    A null is as good as absent; the order of keys does not count, nor that of sets: lists of ids,
+    of names in capitals, or of objects with an id. Numbers are compared to six decimals. Columns
+    of `left_out` do not count.
     """
     counted = {
         name: value if type(value) is str else _canonical(value, name)

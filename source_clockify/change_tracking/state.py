@@ -17,7 +17,7 @@ from typing import Any
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify.change_tracking.columns import read_document, write_document
+from source_clockify.change_tracking.columns import Properties, read_document, write_document
 from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.rows import (
@@ -159,7 +159,7 @@ def encode(stream: str, state: StreamState) -> dict[str, Any]:
     return {**content, "checksum": checksum(content)}
 
 
-def _properties(known: PartitionState) -> tuple[Any, ...]:
+def _properties(known: PartitionState) -> Properties:
     return (
         known.read_at,
         known.retained_since,
@@ -198,13 +198,13 @@ def _decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState
         raise ValueError("partition_fields")
     if type(blob["snapshot_is_complete"]) is not bool or type(blob["content"]) is not str:
         raise ValueError("not the values of a state")
-    entries = read_document(len(fields), blob["content"])
+    entries = read_document(len(fields), blob["content"], _checked_properties)
     state = StreamState(
         _version(blob["updated_at"]),
         _version(blob["baseline_at"]),
         blob["snapshot_is_complete"],
         tuple(fields),
-        {ids: _partition_state(known, packed, dated) for ids, known, packed in entries},
+        {ids: PartitionState(*known, packed, dated) for ids, known, packed in entries},
     )
     counts = len(entries), len(state.partitions), state.record_count
     if counts != (blob["partitions"], blob["partitions"], blob["records"]):
@@ -222,17 +222,15 @@ def _version(text: Any) -> int:
     return version
 
 
-def _partition_state(known: tuple[Any, ...], packed: PackedRows, dated: bool) -> PartitionState:
+def _checked_properties(known: Any) -> Properties:
     read_at, retained_since, history_start, access, former_access, limited_since = known
-    return PartitionState(
+    return (
         _time(read_at),
         _time(retained_since),
         None if history_start is None else _time(history_start),
         _text(access),
         _text(former_access),
         None if limited_since is None else _time(limited_since),
-        packed,
-        dated,
     )
 
 

@@ -101,14 +101,7 @@ class TrackedStream(WrappedStream):
         version = max(sync.began, state.updated_at + 1 if state else 0)
         self._budget = sync.state_budget
         self._state = state
-        self._writer = StateWriter(
-            inner.name,
-            state,
-            version,
-            emit,
-            sync.state_budget,
-            can_shrink=read.spec.profile.can_forget_days,
-        )
+        self._writer = StateWriter(read.spec, state, version, emit, sync.state_budget)
         self._tracker = StreamTracker(read, sync, self._writer)
         self._cursor = TrackedCursor(self.name, self._writer)
         inner.on_wait = self._writer.checkpoint
