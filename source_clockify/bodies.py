@@ -6,6 +6,7 @@ listing that arrived cut off would otherwise be answered from the cache with the
 
 import json
 import re
+import threading
 from typing import Any, NoReturn
 
 import orjson
@@ -13,6 +14,11 @@ import requests
 
 # A page of 5000 rows has a few megabytes; a body above the limit would exhaust the memory.
 LARGEST_BODY_BYTES = 256 * 1024 * 1024
+
+# Pub/Sub refuses messages over 10 MB. No record is larger than the body that it came in, but for the
+# columns that are added to it, so records need to be measured only after a body of this size.
+LARGE_BODY_BYTES = 9_000_000
+large_body_seen = threading.Event()
 
 # Clockify's rows have five levels; Python's and the destinations' limits begin at about 250.
 MOST_LEVELS = 100
@@ -63,6 +69,8 @@ def limit_body(response: requests.Response, **_: Any) -> requests.Response:
             setattr(response, _PROBLEM, f"is larger than {LARGEST_BODY_BYTES // 1024**2} MB")
             raise BrokenBody(response=response)
         chunks.append(chunk)
+    if size >= LARGE_BODY_BYTES:
+        large_body_seen.set()
     held |= {"_content": b"".join(chunks), "_content_consumed": True}
     return response
 

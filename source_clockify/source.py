@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ from source_clockify.cdk_patches import patch_cdk
 from source_clockify.change_tracking.deletions import decide
 from source_clockify.change_tracking.full_refresh import StampedStream
 from source_clockify.change_tracking.kinds import tracking_of
+from source_clockify.change_tracking.live import Live, is_counted, live_of
 from source_clockify.change_tracking.lookups import Lookups
 from source_clockify.change_tracking.stream import Allowance, Sync, TrackedStream
 from source_clockify.change_tracking.viewer import Viewers
@@ -51,6 +53,15 @@ from source_clockify.requested_slices import is_on_demand
 from source_clockify.skip_report import SkipReport
 from source_clockify.state import states_of_the_manifest, tracked_states, usable_state
 from source_clockify.streams import ClockifyStream, ReadContext, read_quirks_of
+from source_clockify.sync_log import (
+    StreamLog,
+    SyncLog,
+    SyncLogState,
+    describe_sync_log,
+    state_in,
+    sync_mode_of_sync_log,
+    without_sync_log,
+)
 from source_clockify.tasks import TasksStream
 
 patch_cdk()
@@ -60,6 +71,8 @@ logger = logging.getLogger("airbyte")
 NO_AUDIT_LOG_FOR_ADDONS = (
     "Clockify lets no add-on read the audit log. Use an API key (credentials.api_key)."
 )
+
+NO_LONGER_VISIBLE = "This key no longer sees workspace {}. Nothing of it is taken for deleted."
 
 # How many records a sync asks for one by one, so that it ends; the rest waits for the next.
 SINGLE_READS = 500
@@ -84,6 +97,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         selected = {stream.stream.name for stream in catalog.streams} if catalog else only
         self._built: list[AbstractStream] | None = None
         self._report = SkipReport()
+        self._lost_workspaces: dict[str, set[str]] = defaultdict(set)
         self._now = time.time()
         self._given_start_date = (config or {}).get("start_date")
         self._horizon = horizon_of(config or {}, int(self._now))
@@ -105,6 +119,8 @@ class SourceClockify(ConcurrentDeclarativeSource):
         }
         self._beside = sum(1 for entry in manifest["streams"] if is_on_demand(entry))
         known = usable_state(state, catalog)
+        self._receipts = sync_mode_of_sync_log(catalog) if tracking_on else None
+        self._receipts_before = state_in(known) if self._receipts else SyncLogState()
         self._tracked = tracked_states(known, self._trackings, warn=tracking_on)
         super().__init__(
             catalog=catalog,
@@ -162,7 +178,10 @@ class SourceClockify(ConcurrentDeclarativeSource):
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
         check_start_date(self._given_start_date, self._config)
-        return super().discover(logger, config)
+        catalog = super().discover(logger, config)
+        if self._config.get("track_changes", True) is not False:
+            catalog.streams.append(describe_sync_log())
+        return catalog
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         # A check answers a person who waits: one retry instead of an hour of them.
@@ -202,12 +221,72 @@ class SourceClockify(ConcurrentDeclarativeSource):
             for workspace_id in self._config.get("workspace_ids") or ():
                 self._report.skip("audit_log", workspace_id, NO_AUDIT_LOG_FOR_ADDONS)
         self._built = self._with_tracking(streams, beside, context, workspaces, gaps)
+        sync_log = self._sync_log(self._built, selected)
+        if sync_log is None:
+            yield from self._read(super().read(logger, config, catalog, state), context)
+            return
+        failure: Exception | None = None
+        messages = super().read(logger, config, without_sync_log(catalog), state)
         try:
-            yield from super().read(logger, config, catalog, state)
+            yield from sync_log.watch(self._read(messages, context))
+        except Exception as error:
+            failure = error
+        # A state that still waits belongs before the receipts.
+        yield from self._message_repository.consume_queue()
+        for name in selected:
+            sync_log.skip(name, self._report.sentences(name))
+        for workspace_id, names in sorted(self._lost_workspaces.items()):
+            for name in names:
+                sync_log.skip(name, [NO_LONGER_VISIBLE.format(workspace_id)])
+        yield from sync_log.messages()
+        if failure is not None:
+            raise failure
+
+    def _read(
+        self, messages: Iterator[AirbyteMessage], context: ReadContext
+    ) -> Iterator[AirbyteMessage]:
+        """Yield the messages, and log at their end what is left out."""
+        try:
+            yield from messages
         finally:
             for gap in context.system_events.gaps():
                 self._report.add_gap("audit_log", gap)
             self._report.log()
+
+    def _sync_log(
+        self, streams: Sequence[AbstractStream], selected: Collection[str]
+    ) -> SyncLog | None:
+        """Return what makes the receipts of these streams, None if the catalog has no sync_log."""
+        if self._receipts is None:
+            return None
+        began = int(self._now * 1000)
+        resend = self._config.get("resend_changes")
+        sync_log = SyncLog(
+            self._receipts_before, self._receipts, began, 1 if resend is None else resend
+        )
+        for stream in streams:
+            if stream.name in selected:
+                sync_log.add(stream.name, self._stream_log(stream, began))
+        return sync_log
+
+    def _stream_log(self, stream: AbstractStream, began: int) -> StreamLog:
+        """Return what counts the messages of a stream that is read from now on."""
+        tracking = tracking_of(self._definitions[stream.name])
+        if isinstance(stream, TrackedStream):
+            return StreamLog(
+                stream.versions.current,
+                stream.ledger.baseline_at,
+                tracking.primary_key,
+                SyncMode.incremental,
+                lambda sent: live_of(stream),
+            )
+        return StreamLog(
+            began,
+            began,
+            tracking.primary_key,
+            SyncMode.full_refresh,
+            lambda sent: Live(sent) if is_counted(tracking) else None,
+        )
 
     def _with_tracking(
         self,
@@ -247,16 +326,13 @@ class SourceClockify(ConcurrentDeclarativeSource):
         return found
 
     def _warn_of_lost_workspaces(self, visible: Collection[str]) -> None:
-        known = {
-            dict(zip(state.fields, ids, strict=True)).get("workspace_id")
-            for state in self._tracked.values()
-            for ids in state.partitions
-        }
-        for workspace_id in sorted(each for each in known if each and each not in visible):
-            logger.warning(
-                "This key no longer sees workspace %s. Nothing of it is taken for deleted.",
-                workspace_id,
-            )
+        for name, state in self._tracked.items():
+            for ids in state.partitions:
+                workspace_id = dict(zip(state.fields, ids, strict=True)).get("workspace_id")
+                if workspace_id and workspace_id not in visible:
+                    self._lost_workspaces[workspace_id].add(name)
+        for workspace_id in sorted(self._lost_workspaces):
+            logger.warning("%s", NO_LONGER_VISIBLE.format(workspace_id))
 
     def _parents_to_read(self, selected: set[str]) -> list[str]:
         active = [

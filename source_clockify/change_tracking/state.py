@@ -52,7 +52,7 @@ class PartitionState:
         try:
             return unpack(self.packed, dated=self.dated)
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise _unusable("a stream", "is damaged") from error
+            raise unusable_state("a stream", "is damaged") from error
 
     def with_rows(self, rows: Rows) -> "PartitionState":
         return replace(self, packed=pack(rows, dated=self.dated))
@@ -122,7 +122,7 @@ def decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState:
         AirbyteTracedException: config_error, for a blob of a newer version or a damaged one.
     """
     if blob.get(_MARK) != VERSION:
-        raise _unusable(stream, "comes from another version of the connector")
+        raise unusable_state(stream, "comes from another version of the connector")
     content = {name: value for name, value in blob.items() if name != "checksum"}
     try:
         if blob["checksum"] != _checksum(content):
@@ -138,7 +138,7 @@ def decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState:
             partitions,
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise _unusable(stream, "is damaged") from error
+        raise unusable_state(stream, "is damaged") from error
 
 
 def _partition_state(part: Mapping[str, Any], dated: bool) -> PartitionState:
@@ -158,7 +158,8 @@ def _checksum(content: Mapping[str, Any]) -> str:
     return f"{zlib.crc32(text.encode()):08x}"
 
 
-def _unusable(stream: str, problem: str) -> AirbyteTracedException:
+def unusable_state(stream: str, problem: str) -> AirbyteTracedException:
+    """Return the error of a state that cannot be used, for whatever `problem` says."""
     return AirbyteTracedException(
         message=(
             f"The state of {stream} {problem}, so the connector cannot tell what changed since the "
