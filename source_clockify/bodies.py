@@ -15,8 +15,8 @@ import requests
 # A page of 5000 rows has a few megabytes; a body above the limit would exhaust the memory.
 LARGEST_BODY_BYTES = 256 * 1024 * 1024
 
-# Pub/Sub refuses messages over 10 MB. No record is larger than the body that it came in, but for the
-# columns that are added to it, so records need to be measured only after a body of this size.
+# Pub/Sub refuses messages over 10 MB. A record is not larger than the body that it came in, but for
+# the columns that are added to it: records need to be measured only after a body of this size.
 LARGE_BODY_BYTES = 9_000_000
 large_body_seen = threading.Event()
 

@@ -44,8 +44,8 @@ def is_counted(tracking: Tracking) -> bool:
 def live_of(stream: TrackedStream) -> Live | None:
     """Return the number of records, of windowed streams of those that begin within the window.
 
-    It counts what a consumer of all messages has: what is missing but undecided is there, what had a
-    tombstone is not. None for event logs and for approval requests.
+    It counts the records that a consumer of all messages has: missing ones that are undecided, but
+    none that had a tombstone. None for event logs and for approval requests.
     """
     tracking = stream.tracking
     if not is_counted(tracking):
