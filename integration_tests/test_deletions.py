@@ -16,7 +16,7 @@ from integration_tests.promises import REPORT_DAYS, rows_of
 from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.sandbox.timetext import utc_text
 from integration_tests.truth import create_many
-from source_clockify.change_tracking import ledger
+from source_clockify.change_tracking import checkpoint
 
 NOW = datetime(2026, 11, 3, 9, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -121,7 +121,7 @@ def connect(
 @pytest.fixture
 def every_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     """A state after every partition."""
-    monkeypatch.setattr(ledger, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
 
 
 # Faults

@@ -15,7 +15,7 @@ from integration_tests.airbyte import CONNECTOR, ROOT, STREAMS, Output, config_o
 from integration_tests.demo import CHANGING_STREAMS, LONG_ENOUGH, NOW, work
 from integration_tests.frozen import Clock, read_incrementally
 from integration_tests.sandbox.client import JSON, Sandbox, start
-from source_clockify.change_tracking.kinds import TRACKED, Kind, Traits
+from source_clockify.change_tracking.profiles import PROFILES, Kind, TrackingProfile
 from source_clockify.manifest import load_manifest
 
 CHANGE_TRACKING = (ROOT / "docs" / "change-tracking.md").read_text()
@@ -271,21 +271,21 @@ def test_the_table_of_proofs_is_that_of_the_code() -> None:
             told[stream] = kind, proof
     assert told.keys() == {*STREAMS}
     for stream, (kind, proof) in told.items():
-        traits = TRACKED.get(stream, Traits())
+        traits = PROFILES.get(stream, TrackingProfile())
         assert ("no tombstones" in proof) == (not traits.deletions), stream
         assert ("once more" in proof) == (traits.deletions and traits.by_id is None), stream
-        if traits.deletions or traits.kind is Kind.FEED:
+        if traits.deletions or traits.kind is Kind.EVENT_LOG:
             assert kind == traits.kind.value, stream
 
 
 def test_the_table_of_windows_names_every_stream_that_has_one() -> None:
     rows = table(section(CHANGE_TRACKING, "For how long changes are looked for"))
     named = {stream for streams, _ in rows[1:] for stream in re.findall(r"`([\w*]+)`", streams)}
-    kinds = {stream: traits.kind for stream, traits in TRACKED.items()}
+    kinds = {stream: traits.kind for stream, traits in PROFILES.items()}
     expected = {
         "entity_changes_*" if stream.startswith("entity_changes") else stream
         for stream, kind in kinds.items()
-        if kind is not Kind.LISTING
+        if kind is not Kind.SNAPSHOT
     }
     assert named == expected
 

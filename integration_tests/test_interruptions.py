@@ -11,7 +11,7 @@ import pytest
 from integration_tests.frozen import Clock, read_incrementally
 from integration_tests.histories import History, Style, sandbox_options, seeds
 from integration_tests.sandbox.client import Sandbox, start
-from source_clockify.change_tracking import ledger
+from source_clockify.change_tracking import checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,6 @@ def test_interrupted_syncs_go_on_from_the_last_state(
     server: Sandbox, clock: Clock, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if seed % 4:
-        monkeypatch.setattr(ledger, "CHECKPOINT_SECONDS", 0)
+        monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
     style = Style(syncs=8, resend=(0, 1), interrupted=0.5)
     History(server, clock, read_incrementally, seed, style).run()

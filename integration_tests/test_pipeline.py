@@ -29,12 +29,12 @@ from integration_tests.demo import CLOCKED_COMMAND, LONG_ENOUGH, NOW
 from integration_tests.pubsub.topic import Topic, create_topic, records_of
 from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.truth import expected
-from source_clockify.change_tracking.kinds import TRACKED, Kind
+from source_clockify.change_tracking.profiles import PROFILES, Kind
 
 # Everything is younger than the lookback, so that a consumer sees every edit.
 START = f"{NOW - timedelta(days=25):%Y-%m-%dT00:00:00Z}"
 # Each event is sent once, as it was when it was read; Clockify forgets some of them.
-FEEDS = frozenset(stream for stream, each in TRACKED.items() if each.kind is Kind.FEED)
+FEEDS = frozenset(stream for stream, each in PROFILES.items() if each.kind is Kind.EVENT_LOG)
 NASTY = 'Größe "q" / </x> \u2028 \u0085 \x01 \\ 😀'
 
 Account = dict[str, dict[Key, JSON]]

@@ -19,9 +19,9 @@ from integration_tests.sandbox.plans import PLANS, features
 from integration_tests.test_documents import CHANGE_TRACKING, section, table
 from integration_tests.test_requests import LARGEST_PAGE
 from integration_tests.truth import EVENT_DAYS, REPORT_DAYS
-from source_clockify.change_tracking.kinds import TRACKED, Kind
-from source_clockify.change_tracking.ledger import _LARGE_STATE
+from source_clockify.change_tracking.checkpoint import _LARGE_STATE
 from source_clockify.change_tracking.messages import COLUMNS
+from source_clockify.change_tracking.profiles import PROFILES, Kind
 from source_clockify.check import MANY_USERS
 from source_clockify.error_handler import SERVER_RETRIES
 from source_clockify.manifest import load_manifest, streams_of
@@ -253,7 +253,7 @@ def test_the_streams_without_deletions_are_those_of_the_code() -> None:
     told = {name.removesuffix("*") for name in names_in(text)}
     known = {
         "entity_changes_" if name.startswith("entity_changes_") else name
-        for name, traits in TRACKED.items()
+        for name, traits in PROFILES.items()
         if not traits.deletions
     }
     assert told == known
@@ -296,7 +296,7 @@ def test_reports_and_events_reach_as_far_as_the_page_says() -> None:
     )
     most = f"{lists.most_common(1)[0][0]:,} rows of most lists and {reports.most_common(1)[0][0]:,}"
     assert f"up to {most} of most reports" in text
-    aggregates = {name for name, each in TRACKED.items() if each.kind is Kind.AGGREGATE}
+    aggregates = {name for name, each in PROFILES.items() if each.kind is Kind.AGGREGATE}
     also_computed = {"expense_report", "time_off_balances", "invoice_details"}
     (computed,) = re.findall(r"For ([^.]*) full refresh is the better choice", text)
     assert {*names_in(computed)} == aggregates | also_computed

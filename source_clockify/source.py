@@ -26,14 +26,19 @@ from source_clockify.adaptations import Adaptations
 from source_clockify.audit_log import SystemEvents
 from source_clockify.authenticator import is_addon
 from source_clockify.cdk_patches import patch_cdk
+from source_clockify.change_tracking.access import AccessFingerprints
 from source_clockify.change_tracking.deletions import decide
 from source_clockify.change_tracking.full_refresh import StampedStream
-from source_clockify.change_tracking.kinds import tracking_of
 from source_clockify.change_tracking.live import Live, is_counted, live_of
 from source_clockify.change_tracking.lookups import Lookups
-from source_clockify.change_tracking.stream import Allowance, Sync, TrackedStream
-from source_clockify.change_tracking.viewer import Viewers
-from source_clockify.change_tracking.windows import horizon_of
+from source_clockify.change_tracking.plan import sync_bounds
+from source_clockify.change_tracking.profiles import stream_spec
+from source_clockify.change_tracking.resume import (
+    states_of_the_manifest,
+    tracked_states,
+    usable_state,
+)
+from source_clockify.change_tracking.stream import LookupBudget, Sync, TrackedStream
 from source_clockify.check import (
     CHECKED_STREAMS,
     check_connection,
@@ -51,7 +56,6 @@ from source_clockify.prefetch_parents import prefetch_parents
 from source_clockify.report_history import ReportHistory, rows_of_report
 from source_clockify.requested_slices import is_on_demand
 from source_clockify.skip_report import SkipReport
-from source_clockify.state import states_of_the_manifest, tracked_states, usable_state
 from source_clockify.streams import ClockifyStream, ReadContext, read_quirks_of
 from source_clockify.sync_log import (
     StreamLog,
@@ -100,7 +104,7 @@ class SourceClockify(ConcurrentDeclarativeSource):
         self._lost_workspaces: dict[str, set[str]] = defaultdict(set)
         self._now = time.time()
         self._given_start_date = (config or {}).get("start_date")
-        self._horizon = horizon_of(config or {}, int(self._now))
+        self._bounds = sync_bounds(config or {}, int(self._now))
         tracking_on = (config or {}).get("track_changes", True) is not False
         incremental = _incremental_streams(catalog)
         manifest = with_python_components(
@@ -112,8 +116,8 @@ class SourceClockify(ConcurrentDeclarativeSource):
             if not is_on_demand(entry)
             for stream in streams_of(entry)
         }
-        self._trackings = {
-            name: tracking_of(stream)
+        self._specs = {
+            name: stream_spec(stream)
             for name, stream in self._definitions.items()
             if name in incremental
         }
@@ -121,23 +125,23 @@ class SourceClockify(ConcurrentDeclarativeSource):
         known = usable_state(state, catalog)
         self._receipts = sync_mode_of_sync_log(catalog) if tracking_on else None
         self._receipts_before = state_in(known) if self._receipts else SyncLogState()
-        self._tracked = tracked_states(known, self._trackings, warn=tracking_on)
+        self._tracked = tracked_states(known, self._specs, warn=tracking_on)
         super().__init__(
             catalog=catalog,
             config=config,
             state=states_of_the_manifest(
                 known,
                 self._tracked,
-                self._trackings,
+                self._specs,
                 _cursor_fields(self._definitions),
-                self._horizon,
+                self._bounds,
                 tracking_on=tracking_on,
             ),
             source_config=manifest,
             config_path=config_path,
         )
         if not tracking_on:
-            self._trackings = {}
+            self._specs = {}
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
         built, self._built = self._built, None
@@ -271,21 +275,21 @@ class SourceClockify(ConcurrentDeclarativeSource):
 
     def _stream_log(self, stream: AbstractStream, began: int) -> StreamLog:
         """Return what counts the messages of a stream that is read from now on."""
-        tracking = tracking_of(self._definitions[stream.name])
+        spec = stream_spec(self._definitions[stream.name])
         if isinstance(stream, TrackedStream):
             return StreamLog(
                 stream.versions.current,
-                stream.ledger.baseline_at,
-                tracking.primary_key,
+                stream.writer.baseline_at,
+                spec.primary_key,
                 SyncMode.incremental,
                 lambda sent: live_of(stream),
             )
         return StreamLog(
             began,
             began,
-            tracking.primary_key,
+            spec.primary_key,
             SyncMode.full_refresh,
-            lambda sent: Live(sent) if is_counted(tracking) else None,
+            lambda sent: Live(sent) if is_counted(spec) else None,
         )
 
     def _with_tracking(
@@ -306,17 +310,17 @@ class SourceClockify(ConcurrentDeclarativeSource):
         is_free = self._config.get("plan") == "free"
         resend = self._config.get("resend_changes")
         sync = Sync(
-            horizon=self._horizon,
+            bounds=self._bounds,
             began=int(self._now * 1000),
             resend=1 if resend is None else resend,
             lookups=lookups,
-            viewers=Viewers(lookups),
-            allowance=Allowance(FREE_SINGLE_READS if is_free else SINGLE_READS),
+            access=AccessFingerprints(lookups),
+            lookup_budget=LookupBudget(FREE_SINGLE_READS if is_free else SINGLE_READS),
             emit=self._message_repository.emit_message,
         )
         found: list[AbstractStream] = []
         for stream in streams:
-            tracking = self._trackings.get(stream.name)
+            tracking = self._specs.get(stream.name)
             if tracking is None:
                 found.append(StampedStream(stream, sync.began))
                 continue

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from source_clockify.change_tracking import ledger
+from source_clockify.change_tracking import checkpoint
 from unit_tests.clockify import (
     API,
     NOW,
@@ -180,8 +180,8 @@ def test_without_change_tracking_a_full_refresh_has_no_columns(clockify: Clockif
 def test_an_interrupted_baseline_goes_on_with_the_users_that_are_not_done(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "CHECKPOINT_SECONDS", 0)
-    monkeypatch.setattr(ledger, "CHECKPOINT_SECONDS_PER_MEGABYTE", 0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS_PER_MEGABYTE", 0)
     connection = connect("time_entries", num_workers=2)
     users = [f"u{n}" for n in range(5)]
     clockify.users(*users)
@@ -207,8 +207,8 @@ def test_an_interrupted_baseline_goes_on_with_the_users_that_are_not_done(
 def test_no_state_overtakes_its_records(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "CHECKPOINT_SECONDS", 0)
-    monkeypatch.setattr(ledger, "CHECKPOINT_SECONDS_PER_MEGABYTE", 0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS_PER_MEGABYTE", 0)
     connection = connect("time_entries", num_workers=8)
     users = [f"u{n:02}" for n in range(12)]
     clockify.users(*users)

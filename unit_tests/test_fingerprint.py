@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from source_clockify.change_tracking.fingerprint import fingerprint, fingerprinter
-from source_clockify.change_tracking.kinds import TRACKED
+from source_clockify.change_tracking.profiles import PROFILES
 
 A, B = "64e777123456789012345678", "5e1234567890123456789012"
 
@@ -76,14 +76,14 @@ def test_a_fingerprint_is_the_same_in_every_process() -> None:
     ],
 )
 def test_volatile_columns_do_not_count(stream: str, column: str) -> None:
-    of = fingerprinter(TRACKED[stream].volatile, ())
+    of = fingerprinter(PROFILES[stream].volatile, ())
 
     assert of({"id": A, column: "old"}) == of({"id": A, column: "new"}) == of({"id": A})
     assert of({"id": A, "name": "old"}) != of({"id": A, "name": "new"})
 
 
 def test_what_counts_of_a_report_row_while_its_timer_runs() -> None:
-    of = fingerprinter((), TRACKED["detailed_report"].volatile_while_running)
+    of = fingerprinter((), PROFILES["detailed_report"].volatile_while_running)
 
     def row(end: str | None, duration: int, amount: int, note: str = "") -> dict[str, Any]:
         interval = {"start": "2026-11-24T08:00:00Z", "end": end, "duration": duration}

@@ -9,7 +9,7 @@ import pytest
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 from freezegun.api import FrozenDateTimeFactory
 
-from source_clockify.change_tracking import ledger
+from source_clockify.change_tracking import checkpoint
 from unit_tests.clockify import (
     API,
     OTHER_WORKSPACE,
@@ -562,8 +562,8 @@ def test_the_decision_on_a_partition_is_in_a_state_before_the_next_begins(
     two_workspaces(clockify, "a", "b")
     connection.sync()
     two_workspaces(clockify, "a")
-    monkeypatch.setattr(ledger, "CHECKPOINT_SECONDS", 0)
-    monkeypatch.setattr(ledger, "CHECKPOINT_SECONDS_PER_MEGABYTE", 0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS_PER_MEGABYTE", 0)
 
     output = connection.sync()
 

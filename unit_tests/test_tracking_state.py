@@ -8,7 +8,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from freezegun.api import FrozenDateTimeFactory
 
-from source_clockify.change_tracking import ledger
+from source_clockify.change_tracking import checkpoint
 from source_clockify.change_tracking import state as tracking_state
 from source_clockify.change_tracking.rows import Pending, Row
 from source_clockify.change_tracking.state import PartitionState, StreamState, decode, encode
@@ -189,7 +189,7 @@ def test_a_state_holds_what_the_window_holds_and_not_the_history(
 def test_a_large_state_is_warned_of(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "_LARGE_STATE", 1000)
+    monkeypatch.setattr(checkpoint, "_LARGE_STATE", 1000)
     connection = connect("tags")
     clockify.serve("tags", rows(100))
 

@@ -10,8 +10,8 @@
 | comparison.py | what of one partition is new, changed, due again or missing |
 | deletions.py | which of the missing are gone |
 | lookups.py | requests beside the listing: one record by id, a listing once more |
-| ledger.py | the state in the making, and when it is sent |
-| viewer.py | with whose rights an account is read |
+| writer.py | the state in the making, and when it is sent |
+| access.py | with whose rights an account is read |
 | messages.py | the columns of a message, and tombstones |
 | stream.py | a stream that is tracked: its partitions, and what happens at their end |
 | full_refresh.py | a stream that is not compared |

@@ -11,15 +11,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from source_clockify.change_tracking.comparison import Outcome, judged, stays
+from source_clockify.change_tracking.diff import PartitionDiff, classify_change, stays
 from source_clockify.change_tracking.fingerprint import is_running
-from source_clockify.change_tracking.kinds import Kind, SingleRead
-from source_clockify.change_tracking.lookups import Answer
+from source_clockify.change_tracking.lookups import LookupResult
 from source_clockify.change_tracking.messages import tombstone
-from source_clockify.change_tracking.rows import Row, Rows, hashed_key, parts_of, sent_again
+from source_clockify.change_tracking.plan import cursor_text, lookback_from
+from source_clockify.change_tracking.profiles import Kind, SingleRead
+from source_clockify.change_tracking.rows import Row, Rows, hashed_key, parts_of, resent
 from source_clockify.change_tracking.state import Partition, PartitionState
 from source_clockify.change_tracking.stream import PartitionRead, TrackedStream, partition_of
-from source_clockify.change_tracking.windows import cursor_text, lookback_from
 from source_clockify.timestamps import DAY, EARLIEST_TEXT, format_second, second_of
 
 logger = logging.getLogger("airbyte")
@@ -33,7 +33,7 @@ MANY_MISSING = 100
 _FAR_AHEAD = 10 * 366 * DAY
 
 # Stands for the fingerprint of a tombstone.
-GONE = 0
+TOMBSTONE_FINGERPRINT = 0
 
 # How many time entries are asked for at once.
 BATCH = 100
@@ -43,16 +43,16 @@ def decide(stream: TrackedStream) -> Iterator[Message]:
     """Yield what the end of a stream brings: tombstones, records read by id, what is sent again."""
     moved = _found_elsewhere(stream)
     unsettled = Unsettled()
-    partitions = stream.ledger.partitions()
+    partitions = stream.writer.partitions()
     # A record that moved to where its parent is not listed must be found before it is looked for
     # where it was. Each time in another order, so that none waits for ever.
-    now = str(stream.sync.horizon.now)
+    now = str(stream.sync.bounds.now)
     orphans = sorted(
         partitions.keys() - stream.reads.keys(), key=lambda ids: hashed_key([*ids, now])
     )
     for ids in [*orphans, *sorted(partitions.keys() & stream.reads.keys())]:
         yield from _Decision(stream, ids, partitions[ids], unsettled).messages(moved)
-        stream.ledger.checkpoint()
+        stream.writer.checkpoint()
     unsettled.warn(stream.name)
 
 
@@ -103,7 +103,7 @@ def _found_elsewhere(stream: TrackedStream) -> set[tuple[Partition, str]]:
     """Return which records are missing or deleted in a partition, but were seen in another."""
     if not any(stream.tracking.may_move(read.names) for read in stream.reads.values()):
         return set()
-    partitions = stream.ledger.partitions()
+    partitions = stream.writer.partitions()
     lost = {
         key: ids
         for ids, state in partitions.items()
@@ -132,9 +132,9 @@ class _Decision:
     ) -> None:
         self._stream = stream
         self._unsettled = unsettled
-        self._traits = stream.tracking.traits
+        self._profile = stream.tracking.profile
         self._ids = ids
-        self._names = dict(zip(stream.ledger.fields, ids, strict=True))
+        self._names = dict(zip(stream.writer.fields, ids, strict=True))
         self._state = state
         self._read = stream.reads.get(ids)
         self._claim = stream.claimer(self._names)
@@ -164,7 +164,7 @@ class _Decision:
 
     def _is_orphan(self) -> bool:
         """Tell whether the parent of this partition is no longer listed."""
-        if len(self._ids) < 2 or self._stream.generation_failed or not self._traits.deletions:
+        if len(self._ids) < 2 or self._stream.generation_failed or not self._profile.deletions:
             return False
         workspace = self._ids[0]
         return (
@@ -172,14 +172,16 @@ class _Decision:
             and workspace not in self._stream.inner.refused_workspaces
         )
 
-    def _confirmed(self, read: PartitionRead, missing: list[str], outcome: Outcome) -> list[str]:
+    def _confirmed(
+        self, read: PartitionRead, missing: list[str], outcome: PartitionDiff
+    ) -> list[str]:
         """Leave out what the next sync must miss too: so much is missing that it may be a fault."""
         known = read.known.rows() if read.known else {}
         settled = [key for key in missing if self._is_known_alive(key)]
         missing = [key for key in missing if not self._is_known_alive(key)]
         new = [key for key in missing if not (key in known and known[key].missing)]
         # Without a way to ask for one record, a listing that turned empty is suspicious.
-        emptied = self._traits.by_id is None and outcome.is_empty
+        emptied = self._profile.by_id is None and outcome.is_empty
         many = len(missing) > MANY_MISSING and 2 * len(missing) > outcome.expected
         if not new or not (many or emptied):
             return [*missing, *settled]
@@ -197,17 +199,17 @@ class _Decision:
 
     def _settle(self, missing: Sequence[str], alive: Sequence[str]) -> Iterator[Message]:
         """Settle records that are missing, and others that are most likely there."""
-        if self._traits.by_id is None:
+        if self._profile.by_id is None:
             if missing and not self._may_be_elsewhere():
                 yield from self._read_again(missing)
             return
         # Each time in another order, so that none waits for ever where not all can be asked for.
-        now = str(self._stream.sync.horizon.now)
+        now = str(self._stream.sync.bounds.now)
         missing, alive = (
             sorted(keys, key=lambda key: (self._is_known_alive(key), hashed_key([key, now])))
             for keys in (missing, alive)
         )
-        if not self._traits.by_id.startswith("time-entries/"):
+        if not self._profile.by_id.startswith("time-entries/"):
             yield from self._by_id([*missing, *alive])
             return
         for keys in (alive, missing):
@@ -231,7 +233,7 @@ class _Decision:
         Clockify answers none of them if one is gone. Where few are, `halve` finds them.
         """
         found: Mapping[str, dict[str, Any]] | None = {}
-        if len(keys) > 1 and self._stream.sync.allowance.take():
+        if len(keys) > 1 and self._stream.sync.lookup_budget.take():
             ids = [parts_of(key)[-1] for key in keys]
             found = self._stream.sync.lookups.entries(self._stream.name, self._ids[0], ids)
         if found is None and halve and len(keys) > 3:
@@ -241,7 +243,7 @@ class _Decision:
             return
         moved: dict[str, dict[str, Any]] = {}
         for key in keys:
-            record, answer = (found or {}).get(parts_of(key)[-1]), Answer.THERE
+            record, answer = (found or {}).get(parts_of(key)[-1]), LookupResult.FOUND
             if record is None:
                 record, answer = self._one(key)
             yield from self._settle_entry(key, record, answer, moved)
@@ -251,14 +253,14 @@ class _Decision:
         self,
         key: str,
         record: dict[str, Any] | None,
-        answer: Answer,
+        answer: LookupResult,
         moved: dict[str, dict[str, Any]],
     ) -> Iterator[Message]:
-        if answer is Answer.GONE:
+        if answer is LookupResult.NOT_FOUND:
             yield from self._gone(key)
-        elif answer is not Answer.THERE or record is None:
+        elif answer is not LookupResult.FOUND or record is None:
             return
-        elif self._traits.kind is Kind.MEMBERSHIP:
+        elif self._profile.kind is Kind.MEMBERSHIP:
             if is_running(record):
                 yield from self._alive(key, record)
             else:
@@ -273,23 +275,26 @@ class _Decision:
         moved: dict[str, dict[str, Any]] = {}
         for key in keys:
             record, answer = self._one(key)
-            if answer is Answer.GONE:
+            if answer is LookupResult.NOT_FOUND:
                 yield from self._gone(key)
-            elif answer is Answer.THERE and record is not None:
-                if self._traits.kind is Kind.WINDOW or self._traits.single_read is SingleRead.OTHER:
+            elif answer is LookupResult.FOUND and record is not None:
+                if (
+                    self._profile.kind is Kind.WINDOWED_SNAPSHOT
+                    or self._profile.single_read is SingleRead.OTHER
+                ):
                     moved[key] = record
                 else:
                     yield from self._alive(key, record)
-        if self._traits.kind is Kind.WINDOW:
+        if self._profile.kind is Kind.WINDOWED_SNAPSHOT:
             yield from self._rows_of_days(moved)
         else:
             yield from self._rows_of_second_list(moved)
 
-    def _one(self, key: str) -> tuple[dict[str, Any] | None, Answer]:
+    def _one(self, key: str) -> tuple[dict[str, Any] | None, LookupResult]:
         if not self._take([key], reread=self._is_known_alive(key)):
-            return None, Answer.FAILED
+            return None, LookupResult.FAILED
         identifier = (parts_of(key) or [""])[-1]
-        path = str(self._traits.by_id).format(**self._names, id=identifier)
+        path = str(self._profile.by_id).format(**self._names, id=identifier)
         record, answer = self._stream.sync.lookups.record(
             self._stream.name, f"workspaces/{self._ids[0]}/{path}", self._partition()
         )
@@ -297,15 +302,15 @@ class _Decision:
         has_id = not path.startswith("member-profile")
         if record is not None and has_id and record.get("id") != identifier:
             # Whatever was answered is not the record that was asked for.
-            record, answer = None, Answer.REFUSED
-        if answer is Answer.REFUSED:
+            record, answer = None, LookupResult.REFUSED
+        if answer is LookupResult.REFUSED:
             self._unsettled.unread[self._ids[0]] += 1
         return record, answer
 
     def _take(self, keys: Sequence[str], *, reread: bool) -> bool:
         """Take a single read; without one left, the records that need it wait."""
-        allowance = self._stream.sync.allowance
-        taken = allowance.take_reread(self._stream.name) if reread else allowance.take()
+        lookup_budget = self._stream.sync.lookup_budget
+        taken = lookup_budget.take_reread(self._stream.name) if reread else lookup_budget.take()
         if not taken:
             self._unsettled.postponed[self._ids[0]] += len(keys)
         return taken
@@ -314,13 +319,13 @@ class _Decision:
         """Return the partition as the templates of the manifest see it."""
         if self._read is not None:
             return self._read.partition
-        return partition_of(self._stream.ledger.fields, self._ids)
+        return partition_of(self._stream.writer.fields, self._ids)
 
     # What is alive but not listed -----------------------------------------------------------------
 
     def _is_known_alive(self, key: str) -> bool:
         """Tell whether an earlier sync found a record of a list alive that the list lacks."""
-        return self._traits.kind in (Kind.LISTING, Kind.MEMBERSHIP) and self._rows[key].running
+        return self._profile.kind in (Kind.SNAPSHOT, Kind.MEMBERSHIP) and self._rows[key].running
 
     def _alive(self, key: str, record: dict[str, Any]) -> Iterator[Message]:
         """Settle a record of a list that was read by id."""
@@ -343,7 +348,7 @@ class _Decision:
         listed = self._stream.listed_columns()
         schema = frozenset(self._stream.get_json_schema().get("properties") or ())
         shown = {name: part for name, part in record.items() if name in schema | listed}
-        if self._traits.single_read is SingleRead.WIDER:
+        if self._profile.single_read is SingleRead.WIDER:
             return [] if (listed or schema) - record.keys() else [shown]
         return [shown, record] if listed else [record]
 
@@ -402,7 +407,7 @@ class _Decision:
                 yield from self._gone(key)
 
     def _windows_again(self, missing: Sequence[str]) -> list[Mapping[str, Any]]:
-        if self._traits.kind is Kind.AGGREGATE and self._read is not None:
+        if self._profile.kind is Kind.AGGREGATE and self._read is not None:
             starts = [self._rows[key].start or 0 for key in missing]
             return [
                 window
@@ -410,7 +415,7 @@ class _Decision:
                 if any(_holds(window, start) for start in starts)
             ]
         # The widest there is: a record that was moved must be found.
-        ahead = self._stream.sync.horizon.now + _FAR_AHEAD
+        ahead = self._stream.sync.bounds.now + _FAR_AHEAD
         return [{"start_time": EARLIEST_TEXT, "end_time": format_second(ahead)}]
 
     def _again(self, window: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
@@ -428,26 +433,26 @@ class _Decision:
     def _orphan(self) -> Iterator[Message]:
         """Settle a partition whose parent is no longer listed."""
         # A user without time entries may have new ones.
-        is_of_user = self._traits.kind is Kind.WINDOW
+        is_of_user = self._profile.kind is Kind.WINDOWED_SNAPSHOT
         if not is_of_user and all(row.deleted for row in self._rows.values()):
             return
-        viewer = self._stream.sync.viewers.of(self._ids[0])
-        if viewer is None:
+        access = self._stream.sync.access.of(self._ids[0])
+        if access is None:
             return
-        if self._state.former_viewer == viewer:
+        if self._state.former_access == access:
             for row in self._rows.values():
                 row.hidden = False
-            self._state = replace(self._state, viewer=viewer, former_viewer="")
+            self._state = replace(self._state, access=access, former_access="")
         live = [key for key, row in self._rows.items() if not row.deleted and not row.hidden]
         if not live and not is_of_user:
             return
         if not live:
-            self._state = replace(self._state, viewer=viewer)
-        if not self._state.viewer:
+            self._state = replace(self._state, access=access)
+        if not self._state.access:
             # Whose rights the last read had is unknown: decided in the next sync.
-            self._state = replace(self._state, viewer=viewer)
+            self._state = replace(self._state, access=access)
             return
-        if viewer != self._state.viewer:
+        if access != self._state.access:
             if self._stream.is_first_warning(self._ids[0]):
                 logger.warning(
                     "%s: a part of workspace %s is no longer listed, and the key's user or his "
@@ -457,11 +462,11 @@ class _Decision:
                 )
             for key in live:
                 self._rows[key].hidden = True
-            self._state = replace(self._state, viewer=viewer, former_viewer=self._state.viewer)
+            self._state = replace(self._state, access=access, former_access=self._state.access)
             return
-        if self._traits.parent is not None:
-            yield from self._with_parent(self._traits.parent, live)
-        elif self._traits.by_id is not None and self._traits.kind is Kind.WINDOW:
+        if self._profile.parent is not None:
+            yield from self._with_parent(self._profile.parent, live)
+        elif self._profile.by_id is not None and self._profile.kind is Kind.WINDOWED_SNAPSHOT:
             yield from self._with_user(live)
 
     def _with_user(self, live: Sequence[str]) -> Iterator[Message]:
@@ -470,18 +475,18 @@ class _Decision:
         If he exists, his own list shows what is new too. The last complete read remains the one
         that found him listed.
         """
-        since = self._state.kept
+        since = self._state.retained_since
         records: list[dict[str, Any]] = []
-        answer = Answer.FAILED
-        if self._stream.sync.allowance.take_reread(self._stream.name):
+        answer = LookupResult.FAILED
+        if self._stream.sync.lookup_budget.take_reread(self._stream.name):
             records, answer = self._stream.sync.lookups.partition(
                 self._stream.name, self._partition(), {"start_time": format_second(since)}
             )
-        self._parent_is_gone = answer is Answer.GONE
-        if answer in (Answer.FAILED, Answer.REFUSED):
+        self._parent_is_gone = answer is LookupResult.NOT_FOUND
+        if answer in (LookupResult.FAILED, LookupResult.REFUSED):
             self._unsettled.users[self._ids[0]] += 1
         looked_at = [key for key in live if self._is_looked_at(self._rows[key])]
-        self._state = replace(self._state, kept=self._kept_of_orphan())
+        self._state = replace(self._state, retained_since=self._kept_of_orphan())
         found = self._keyed(records) or {}
         for key, record in found.items():
             start = second_of(record.get("start"))
@@ -494,7 +499,7 @@ class _Decision:
 
     def _with_parent(self, parent: str, live: Sequence[str]) -> Iterator[Message]:
         """Settle records whose parent is no longer listed: they go with it, or live on with it."""
-        if parent == self._traits.by_id:
+        if parent == self._profile.by_id:
             yield from self._by_id(live)
             return
         reread = any(self._is_known_alive(key) for key in live)
@@ -502,12 +507,12 @@ class _Decision:
             return
         path = f"workspaces/{self._ids[0]}/{parent.format(**self._names)}"
         _, answer = self._stream.sync.lookups.row(path)
-        if answer is Answer.GONE:
+        if answer is LookupResult.NOT_FOUND:
             for key in live:
                 yield from self._gone(key)
-        elif answer is Answer.REFUSED:
+        elif answer is LookupResult.REFUSED:
             self._unsettled.unread[self._ids[0]] += len(live)
-        elif answer is Answer.THERE and self._take(live, reread=reread):
+        elif answer is LookupResult.FOUND and self._take(live, reread=reread):
             rows = self._again({})
             if rows is None:
                 self._unsettled.unread[self._ids[0]] += len(live)
@@ -520,7 +525,7 @@ class _Decision:
         for key, record in rows.items():
             yield from self._there(key, record, unlisted=True)
         lacking = [key for key in live if key not in rows]
-        if self._traits.by_id is not None:
+        if self._profile.by_id is not None:
             yield from self._by_id(lacking)
             return
         for key in lacking:
@@ -531,15 +536,15 @@ class _Decision:
                 self._rows[key].missing = True
 
     def _kept_of_orphan(self) -> int:
-        horizon = self._stream.sync.horizon
+        bounds = self._stream.sync.bounds
         return lookback_from(
-            self._stream.tracking, replace(self._state, read_at=horizon.now), horizon
+            self._stream.tracking, replace(self._state, read_at=bounds.now), bounds
         )
 
     def _is_looked_at(self, row: Row) -> bool:
         return (
             row.start is None
-            or row.start >= self._state.kept
+            or row.start >= self._state.retained_since
             or row.missing
             or row.running
             or self._stream.versions.is_due(row.pending)
@@ -550,7 +555,7 @@ class _Decision:
     def _gone(self, key: str) -> Iterator[Message]:
         row = self._rows[key]
         version = self._stream.versions.current
-        if self._claim(key, GONE) is not None:
+        if self._claim(key, TOMBSTONE_FINGERPRINT) is not None:
             # It was sent from another partition in the meantime: it moved there.
             del self._rows[key]
             return
@@ -574,18 +579,18 @@ class _Decision:
         fingerprint, record = stream.fingerprint(shapes[0]), shapes[0]
         if known is not None and known.fingerprint in fingerprints:
             fingerprint, record = known.fingerprint, fingerprints[known.fingerprint]
-        column = self._traits.start
+        column = self._profile.start
         start = second_of(record.get(column)) if column else None
-        running = self._traits.kind is Kind.WINDOW and is_running(record)
+        running = self._profile.kind is Kind.WINDOWED_SNAPSHOT and is_running(record)
         row = Row(fingerprint, start, running=running or unlisted)
-        version = judged(known, row, stream.versions)
+        version = classify_change(known, row, stream.versions)
         if version is not None and self._claim(key, row.fingerprint) is not None:
             # It was sent from another partition in the meantime: it moved there.
             self._rows.pop(key, None)
             return
         self._rows[key] = row
         if version is not None:
-            stream.count({"sent" if version == stream.versions.current else "again": 1})
+            stream.count({"sent" if version == stream.versions.current else "resent": 1})
             yield self._ids, {**record, **stream.stamp(version).columns()}
 
     def _tombstones_again(self) -> Iterator[Message]:
@@ -596,11 +601,11 @@ class _Decision:
             if row.pending is None or not versions.resend:
                 del self._rows[key]
             elif versions.is_due(row.pending):
-                if self._claim(key, GONE) is not None:
+                if self._claim(key, TOMBSTONE_FINGERPRINT) is not None:
                     continue
                 yield self._ids, self._tombstone(key, row, row.pending.updated_at)
-                self._stream.count({"again": 1})
-                row.pending = sent_again(row.pending, versions.now)
+                self._stream.count({"resent": 1})
+                row.pending = resent(row.pending, versions.now)
                 if row.pending is None:
                     del self._rows[key]
 
@@ -613,11 +618,11 @@ class _Decision:
         rows = {
             key: row
             for key, row in self._rows.items()
-            if stays(row, self._state.kept) or row.missing or row.deleted
+            if stays(row, self._state.retained_since) or row.missing or row.deleted
         }
-        goes_with_parent = self._traits.parent is not None or self._parent_is_gone
+        goes_with_parent = self._profile.parent is not None or self._parent_is_gone
         forgotten = not rows and goes_with_parent and self._read is None and self._is_orphan()
-        self._stream.ledger.put(self._ids, None if forgotten else self._state.with_rows(rows))
+        self._stream.writer.put(self._ids, None if forgotten else self._state.with_rows(rows))
 
 
 def _holds(window: Mapping[str, Any], start: int) -> bool:

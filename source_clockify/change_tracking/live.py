@@ -4,9 +4,9 @@ from array import array
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from source_clockify.change_tracking.kinds import Kind, Tracking
+from source_clockify.change_tracking.plan import earliest_start
+from source_clockify.change_tracking.profiles import Kind, StreamSpec
 from source_clockify.change_tracking.stream import TrackedStream
-from source_clockify.change_tracking.windows import covers
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class KeyCounter:
         return sum(len(set(each)) for each in self._hashes)
 
 
-def is_counted(tracking: Tracking) -> bool:
+def is_counted(spec: StreamSpec) -> bool:
     """Return whether the state holds a row for each record that a consumer has."""
-    return tracking.traits.kind not in (Kind.FEED, Kind.CHANGES)
+    return spec.profile.kind not in (Kind.EVENT_LOG, Kind.UPDATED_AT)
 
 
 def live_of(stream: TrackedStream) -> Live | None:
@@ -47,19 +47,19 @@ def live_of(stream: TrackedStream) -> Live | None:
     It counts the records that a consumer of all messages has: missing ones that are undecided, but
     none that had a tombstone. None for event logs and for approval requests.
     """
-    tracking = stream.tracking
-    if not is_counted(tracking):
+    spec = stream.tracking
+    if not is_counted(spec):
         return None
-    partitions = stream.ledger.partitions()
+    partitions = stream.writer.partitions()
     window_start = None
-    if tracking.traits.start is not None:
+    if spec.profile.start is not None:
         # What one part still knows from before is no longer known of the others.
-        starts = [state.kept for state in partitions.values()] or [stream.sync.horizon.now]
-        window_start = max([*starts, covers(tracking, stream.sync.horizon) or starts[0]])
+        starts = [state.retained_since for state in partitions.values()] or [stream.sync.bounds.now]
+        window_start = max([*starts, earliest_start(spec, stream.sync.bounds) or starts[0]])
     found = 0
     keys = KeyCounter()
     for ids, state in partitions.items():
-        may_move = tracking.may_move(dict(zip(stream.ledger.fields, ids, strict=True)))
+        may_move = spec.may_move(dict(zip(stream.writer.fields, ids, strict=True)))
         for key, row in state.rows().items():
             if row.deleted or (
                 window_start is not None and row.start is not None and row.start < window_start

@@ -19,7 +19,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import ACCOUNT_STATUSES, Adaptations
-from source_clockify.change_tracking.kinds import TRACKED, Kind, SingleRead, Traits
+from source_clockify.change_tracking.profiles import PROFILES, Kind, SingleRead, TrackingProfile
 from source_clockify.request_notes import current_notes, recording_requests
 from source_clockify.requested_slices import REQUESTED_SLICES, on_demand, requesting
 
@@ -28,18 +28,18 @@ logger = logging.getLogger("airbyte")
 # Names of the streams beside; those of the manifest have no blanks.
 BY_ID = "one record"
 ENTRIES_BY_ID = "time entries by id"
-AGAIN = "again"
+REREAD = "resent"
 SECOND_LIST = "of a second list"
 ROLES = "users"
 
 _ID = re.compile("[0-9a-f]{24}")
 
 
-class Answer(Enum):
+class LookupResult(Enum):
     """What Clockify says of a record: it is there, it is gone, not to be told, or nothing."""
 
-    THERE = "there"
-    GONE = "gone"
+    FOUND = "found"
+    NOT_FOUND = "not found"
     REFUSED = "refused"
     FAILED = "failed"
 
@@ -77,13 +77,13 @@ def _read_as_listed(
 ) -> Iterator[dict[str, Any]]:
     """Yield the streams that read single records as rows of the lists that lack them."""
     for name in sorted(tracked):
-        traits = TRACKED.get(name, Traits())
-        if not traits.compares_single_reads:
+        profile = PROFILES.get(name, TrackingProfile())
+        if not profile.compares_single_reads:
             continue
         stream = definitions[f"{name}_stream"]
-        if traits.single_read is not SingleRead.OTHER:
+        if profile.single_read is not SingleRead.OTHER:
             yield _one_record(stream, f"{name} {BY_ID}", definitions)
-        if traits.kind is Kind.MEMBERSHIP:
+        if profile.kind is Kind.MEMBERSHIP:
             yield _some_entries(stream, f"{name} {ENTRIES_BY_ID}", definitions)
         if name == "users":
             yield _users_of_any_status(stream)
@@ -173,10 +173,12 @@ def _read_again(
 ) -> Iterator[dict[str, Any]]:
     """Yield a second stream for each of which single records cannot be asked for."""
     for stream in streams:
-        traits = TRACKED.get(stream.get("name", ""), Traits())
-        needed = traits.deletions and (traits.by_id is None or traits.kind is Kind.WINDOW)
+        profile = PROFILES.get(stream.get("name", ""), TrackingProfile())
+        needed = profile.deletions and (
+            profile.by_id is None or profile.kind is Kind.WINDOWED_SNAPSHOT
+        )
         if needed and stream.get("name") in tracked:
-            yield _again(stream, filtered=traits.by_id is None)
+            yield _again(stream, filtered=profile.by_id is None)
 
 
 def _again(stream: Mapping[str, Any], *, filtered: bool) -> dict[str, Any]:
@@ -194,7 +196,7 @@ def _again(stream: Mapping[str, Any], *, filtered: bool) -> dict[str, Any]:
         requester["request_parameters"] = {**known, **parameters}
     return {
         **{name: part for name, part in stream.items() if name != "incremental_sync"},
-        "name": f"{stream['name']} {AGAIN}",
+        "name": f"{stream['name']} {REREAD}",
         "retriever": {**retriever, "requester": requester, "partition_router": REQUESTED_SLICES},
     }
 
@@ -225,14 +227,14 @@ class Lookups:
         self._broken: set[tuple[str, ...]] = set()
         self._lock = threading.Lock()
 
-    def row(self, path: str) -> tuple[dict[str, Any] | None, Answer]:
+    def row(self, path: str) -> tuple[dict[str, Any] | None, LookupResult]:
         """Return the record at a path below the API, in one request."""
         rows, answer = self._read(BY_ID, {"path": path})
         return (rows[0] if rows else None), answer
 
     def record(
         self, stream: str, path: str, partition: Mapping[str, Any]
-    ) -> tuple[dict[str, Any] | None, Answer]:
+    ) -> tuple[dict[str, Any] | None, LookupResult]:
         """Return the same with the columns that the stream adds, where its list has such rows."""
         name = self._own(stream, BY_ID)
         rows, answer = self._read(name, {**partition, "path": path})
@@ -244,7 +246,7 @@ class Lookups:
         """Return time entries by id, in one request; None if one of them is gone or it failed."""
         name = self._own(stream, ENTRIES_BY_ID)
         rows, answer = self._read(name, {"workspace_id": workspace_id, "ids": list(ids)})
-        return {str(row.get("id")): row for row in rows} if answer is Answer.THERE else None
+        return {str(row.get("id")): row for row in rows} if answer is LookupResult.FOUND else None
 
     def second_list(
         self, stream: str, partition: Mapping[str, Any], user_id: str
@@ -255,7 +257,7 @@ class Lookups:
         """
         asked = {**partition, "user_id": user_id}
         rows, answer = self._read(f"{stream} {SECOND_LIST}", asked)
-        return rows if answer is Answer.THERE else None
+        return rows if answer is LookupResult.FOUND else None
 
     def _own(self, stream: str, name: str) -> str:
         """Return the stream beside that has a stream's own transformations, if there is one."""
@@ -267,25 +269,25 @@ class Lookups:
     ) -> list[dict[str, Any]] | None:
         """Return the records of a partition, read once more; None if that failed or was refused."""
         rows, answer = self.partition(stream, partition, window)
-        return rows if answer is Answer.THERE else None
+        return rows if answer is LookupResult.FOUND else None
 
     def partition(
         self, stream: str, partition: Mapping[str, Any], window: Mapping[str, Any]
-    ) -> tuple[list[dict[str, Any]], Answer]:
+    ) -> tuple[list[dict[str, Any]], LookupResult]:
         """Return the same, and what Clockify says of the partition."""
-        return self._read(f"{stream} {AGAIN}", partition, window)
+        return self._read(f"{stream} {REREAD}", partition, window)
 
-    def users(self, workspace_id: str) -> tuple[list[dict[str, Any]], Answer]:
+    def users(self, workspace_id: str) -> tuple[list[dict[str, Any]], LookupResult]:
         """Return the users of a workspace, from the request cache if they were read before."""
         return self._read(ROLES, {"workspace_id": workspace_id})
 
     def _read(
         self, name: str, partition: Mapping[str, Any], window: Mapping[str, Any] | None = None
-    ) -> tuple[list[dict[str, Any]], Answer]:
+    ) -> tuple[list[dict[str, Any]], LookupResult]:
         kind = _kind_of(name, partition)
         with self._lock:
             if kind in self._broken:
-                return [], Answer.FAILED
+                return [], LookupResult.FAILED
         asked = StreamSlice(partition=partition, cursor_slice=window or {})
         rows: list[dict[str, Any]] = []
         outer = current_notes()
@@ -305,11 +307,11 @@ class Lookups:
                     "the next sync: %s",
                     filter_secrets(str(error)),
                 )
-                return [], Answer.FAILED
+                return [], LookupResult.FAILED
         if notes.refusals:
             gone = all(refusal.vanished for refusal in notes.refusals)
-            return [], Answer.GONE if gone else Answer.REFUSED
-        return rows, Answer.FAILED if notes.short else Answer.THERE
+            return [], LookupResult.NOT_FOUND if gone else LookupResult.REFUSED
+        return rows, LookupResult.FAILED if notes.short else LookupResult.FOUND
 
 
 def _kind_of(name: str, partition: Mapping[str, Any]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from airbyte_cdk.models import AirbyteStream, SyncMode
 
-from source_clockify.change_tracking.kinds import Tracking
+from source_clockify.change_tracking.profiles import StreamSpec
 from source_clockify.change_tracking.rows import Row, parts_of
 from source_clockify.timestamps import format_second
 
@@ -60,7 +60,7 @@ class Stamp:
 
 
 def tombstone(
-    tracking: Tracking, partition: Mapping[str, str], key: str, row: Row, stamp: Stamp
+    tracking: StreamSpec, partition: Mapping[str, str], key: str, row: Row, stamp: Stamp
 ) -> dict[str, Any]:
     """Return the message that says that a record is gone."""
     parts = parts_of(key)
@@ -71,7 +71,7 @@ def tombstone(
     }
     if tracking.date_column is not None:
         found[tracking.date_column] = parts[-1]
-    elif tracking.traits.start == "start" and row.start is not None:
+    elif tracking.profile.start == "start" and row.start is not None:
         found["start"] = format_second(row.start)
     return {**found, **stamp.columns(), DELETED_AT: format_version(stamp.updated_at)}
 

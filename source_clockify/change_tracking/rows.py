@@ -49,7 +49,7 @@ def is_due(pending: Pending | None, now: int) -> bool:
     return pending is not None and now - pending.sent_at >= RETRY_SECONDS
 
 
-def sent_again(pending: Pending, now: int) -> Pending | None:
+def resent(pending: Pending, now: int) -> Pending | None:
     """Return what is left to send after it was sent in a sync that began now."""
     if pending.times <= 1:
         return None

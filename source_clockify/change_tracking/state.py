@@ -2,8 +2,8 @@
 
 A blob of version 1:
 `{"clockify": 1, "checksum": ..., "updated_at": ms, "baseline_at": ms, "is_done": true,
-"fields": [...], "partitions": [{"of": [...], "read_at": s, "covers": s, "kept": s, "viewer": ...,
-"former_viewer": ..., "rows": ..., "size": ..., "odd": [...], "pending": [...]}]}`
+"fields": [...], "partitions": [{"of": [...], "read_at": s, "history_start": s, "retained_since": s,
+"access": ..., "former_access": ..., "rows": ..., "size": ..., "odd": [...], "pending": [...]}]}`
 """
 
 import json
@@ -27,19 +27,19 @@ class PartitionState:
 
     Attributes:
         read_at: when its last complete read began.
-        kept: from which start on its records are known.
-        covers: the earliest start that was ever read; None for all history.
-        viewer: with whose rights it was read, see viewer.py.
-        former_viewer: with whose rights its hidden records were seen.
+        retained_since: from which start on its records are known.
+        history_start: the earliest start that was ever read; None for all history.
+        access: with whose rights it was read, see access.py.
+        former_access: with whose rights its hidden records were seen.
         packed: its records, see rows.py.
         dated: whether a day belongs to their keys.
     """
 
     read_at: int
-    kept: int
-    covers: int | None = None
-    viewer: str = ""
-    former_viewer: str = ""
+    retained_since: int
+    history_start: int | None = None
+    access: str = ""
+    former_access: str = ""
     packed: Mapping[str, Any] = field(default_factory=dict)
     dated: bool = False
 
@@ -105,11 +105,11 @@ def _partition_blob(partition: Partition, known: PartitionState) -> dict[str, An
     blob: dict[str, Any] = {
         "of": list(partition),
         "read_at": known.read_at,
-        "kept": known.kept,
+        "retained_since": known.retained_since,
     }
-    if known.covers is not None:
-        blob["covers"] = known.covers
-    for name in ("viewer", "former_viewer"):
+    if known.history_start is not None:
+        blob["history_start"] = known.history_start
+    for name in ("access", "former_access"):
         if getattr(known, name):
             blob[name] = getattr(known, name)
     return {**blob, **known.packed}
@@ -144,10 +144,10 @@ def decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState:
 def _partition_state(part: Mapping[str, Any], dated: bool) -> PartitionState:
     return PartitionState(
         read_at=part["read_at"],
-        kept=part["kept"],
-        covers=part.get("covers"),
-        viewer=part.get("viewer", ""),
-        former_viewer=part.get("former_viewer", ""),
+        retained_since=part["retained_since"],
+        history_start=part.get("history_start"),
+        access=part.get("access", ""),
+        former_access=part.get("former_access", ""),
         packed={name: part[name] for name in ("rows", "size", "odd", "pending") if name in part},
         dated=dated,
     )

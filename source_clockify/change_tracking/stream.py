@@ -20,38 +20,38 @@ from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition as CdkPartition
 from airbyte_cdk.sources.types import Record, StreamSlice
 
-from source_clockify.change_tracking.comparison import (
+from source_clockify.change_tracking.access import AccessFingerprints
+from source_clockify.change_tracking.checkpoint import StateWriter
+from source_clockify.change_tracking.diff import (
     Comparison,
-    Outcome,
+    PartitionDiff,
     Versions,
-    incomplete,
-    outcome,
+    diff_partition,
+    partial_diff,
 )
 from source_clockify.change_tracking.fingerprint import fingerprinter
-from source_clockify.change_tracking.kinds import Kind, Span, Tracking
-from source_clockify.change_tracking.ledger import Ledger
 from source_clockify.change_tracking.lookups import Lookups
 from source_clockify.change_tracking.messages import Stamp
+from source_clockify.change_tracking.plan import (
+    CLOCK_TOLERANCE,
+    SyncBounds,
+    Window,
+    cursor_text,
+    earliest_start,
+    forgotten_before,
+    read_at,
+    retention_start,
+    unknown_of,
+    window_of,
+    window_start,
+)
+from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
 from source_clockify.change_tracking.rows import Row, Rows, hashed_key, key_of
 from source_clockify.change_tracking.state import (
     Partition,
     PartitionState,
     StreamState,
     encode,
-)
-from source_clockify.change_tracking.viewer import Viewers
-from source_clockify.change_tracking.windows import (
-    CLOCK_TOLERANCE,
-    Horizon,
-    Window,
-    covers,
-    cursor_text,
-    kept_from,
-    known_from,
-    read_at,
-    unknown_of,
-    window_of,
-    window_start,
 )
 from source_clockify.request_notes import recording_requests
 from source_clockify.streams import (
@@ -73,25 +73,25 @@ class Sync:
     """What all tracked streams of one sync share.
 
     Attributes:
-        horizon: what the configuration says of windows, and when the sync began.
+        bounds: what the configuration says of windows, and when the sync began.
         began: when the sync began, in milliseconds since 1970.
         resend: in how many later syncs a change is sent again.
         lookups: asks Clockify beside the listings.
-        viewers: with whose rights the account is read.
-        allowance: how many single reads are left.
+        access: with whose rights the account is read.
+        lookup_budget: how many single reads are left.
         emit: sends a message to where the records go, after those that were sent before.
     """
 
-    horizon: Horizon
+    bounds: SyncBounds
     began: int
     resend: int
     lookups: Lookups
-    viewers: Viewers
-    allowance: "Allowance"
+    access: AccessFingerprints
+    lookup_budget: "LookupBudget"
     emit: Callable[[AirbyteMessage], None]
 
 
-class Allowance:
+class LookupBudget:
     """How many single reads are left in this sync; worker threads take from it.
 
     Records that stay outside of their lists are read in every sync. They get half of the reads,
@@ -156,7 +156,7 @@ class PartitionRead:
     generated: bool = False
     complete: bool = True
     seen: Rows = field(default_factory=dict)
-    outcome: Outcome | None = None
+    outcome: PartitionDiff | None = None
 
 
 class TrackedStream(WrappedStream):
@@ -174,7 +174,7 @@ class TrackedStream(WrappedStream):
     def __init__(
         self,
         inner: ClockifyStream,
-        tracking: Tracking,
+        tracking: StreamSpec,
         state: StreamState | None,
         sync: Sync,
         workspaces: frozenset[str],
@@ -187,15 +187,15 @@ class TrackedStream(WrappedStream):
         self.sync = sync
         self.workspaces = workspaces
         version = max(sync.began, state.updated_at + 1 if state else 0)
-        self.versions = Versions(version, sync.resend, sync.horizon.now)
-        self.ledger = Ledger(inner.name, state, version, sync.emit)
-        inner.on_wait = self.ledger.checkpoint
+        self.versions = Versions(version, sync.resend, sync.bounds.now)
+        self.writer = StateWriter(inner.name, state, version, sync.emit)
+        inner.on_wait = self.writer.checkpoint
         self.known = dict(state.partitions) if state else {}
         # An interrupted baseline goes on with the partitions that are not done.
         self.is_baseline = state is None or not state.is_done
         self._failed = False
         self.fingerprint = fingerprinter(
-            tracking.added | tracking.traits.volatile, tracking.traits.volatile_while_running
+            tracking.added | tracking.profile.volatile, tracking.profile.volatile_while_running
         )
         self.reads: dict[Partition, PartitionRead] = {}
         self.generation_failed = False
@@ -242,7 +242,7 @@ class TrackedStream(WrappedStream):
         ids = tuple(names.values())
         read = self.reads.get(ids)
         if read is None:
-            self.ledger.name_fields(tuple(names))
+            self.writer.name_fields(tuple(names))
             known = self.known.get(ids)
             self._say_if_lookback_is_longer(known)
             read = PartitionRead(ids, names, partition, known)
@@ -253,8 +253,8 @@ class TrackedStream(WrappedStream):
     def _say_if_lookback_is_longer(self, known: PartitionState | None) -> None:
         if known is None or self._said_longer:
             return
-        since = known_from(self.tracking, known, self.sync.horizon)
-        if since < known.kept - CLOCK_TOLERANCE:
+        since = forgotten_before(self.tracking, known, self.sync.bounds)
+        if since < known.retained_since - CLOCK_TOLERANCE:
             self._said_longer = True
             logger.info(
                 "%s: Lookback Days (lookback_days) reaches further back than in the last sync. "
@@ -275,10 +275,10 @@ class TrackedStream(WrappedStream):
 
     def comparison(self, read: PartitionRead) -> Comparison:
         """Return what compares the records of one slice of a partition."""
-        horizon, known = self.sync.horizon, read.known
-        began = read_at(known, horizon)
-        kept = kept_from(self.tracking, {}, began, horizon)
-        is_event = self.tracking.traits.kind is Kind.FEED
+        bounds, known = self.sync.bounds, read.known
+        began = read_at(known, bounds)
+        retained_since = retention_start(self.tracking, {}, began, bounds)
+        is_event = self.tracking.profile.kind is Kind.EVENT_LOG
         may_move = self.tracking.may_move(read.names)
         return Comparison(
             tracking=self.tracking,
@@ -288,10 +288,10 @@ class TrackedStream(WrappedStream):
             known=self._rows_of(read),
             elsewhere=self._elsewhere if self.known and may_move else None,
             claim=self.claimer(read.names),
-            unknown=unknown_of(self.tracking, known, horizon, is_baseline=self.is_baseline),
+            unknown=unknown_of(self.tracking, known, bounds, is_baseline=self.is_baseline),
             # Which events are the last is known at the end.
-            kept=began - _LONGEST_FEED if is_event else kept,
-            columns=set() if self.tracking.traits.compares_single_reads else None,
+            retained_since=began - _LONGEST_FEED if is_event else retained_since,
+            columns=set() if self.tracking.profile.compares_single_reads else None,
         )
 
     def _rows_of(self, read: PartitionRead) -> Rows:
@@ -324,7 +324,7 @@ class TrackedStream(WrappedStream):
 
         The key is None for a record that lacks a column of it.
         """
-        is_event = self.tracking.traits.kind is Kind.FEED
+        is_event = self.tracking.profile.kind is Kind.EVENT_LOG
         columns = self.tracking.id_columns(names)
         if self.tracking.date_column is not None:
             columns.append(self.tracking.date_column)
@@ -345,7 +345,7 @@ class TrackedStream(WrappedStream):
         return only_key if len(columns) == 1 and not is_event else key
 
     def stamp(self, version: int) -> Stamp:
-        return Stamp(version, self.ledger.baseline_at)
+        return Stamp(version, self.writer.baseline_at)
 
     def _elsewhere(self, key: str) -> Row | None:
         """Return what the state knows of a record in any partition."""
@@ -379,7 +379,7 @@ class TrackedStream(WrappedStream):
             read.outcome = found
             read.seen, read.rows = {}, None
         if found.state is not None:
-            self.ledger.put(read.ids, found.state)
+            self.writer.put(read.ids, found.state)
         if found.hidden and self.is_first_warning(read.ids[0]):
             logger.warning(
                 "%s: records of workspace %s are no longer visible, and the key's user or his "
@@ -387,41 +387,41 @@ class TrackedStream(WrappedStream):
                 self.name,
                 read.ids[0],
             )
-        self.ledger.checkpoint()
+        self.writer.checkpoint()
 
-    def _outcome(self, read: PartitionRead) -> Outcome:
+    def _outcome(self, read: PartitionRead) -> PartitionDiff:
         rows = self._rows_of(read)
         if not read.complete:
-            return incomplete(read.known, rows, read.seen)
-        tracking, horizon = self.tracking, self.sync.horizon
-        start = covers(tracking, horizon)
+            return partial_diff(read.known, rows, read.seen)
+        tracking, bounds = self.tracking, self.sync.bounds
+        start = earliest_start(tracking, bounds)
         if read.known is not None:
-            start = window_start(tracking, read.known, horizon)
+            start = window_start(tracking, read.known, bounds)
         ends = [window.get("end_time") for window in read.slices]
-        window = window_of(tracking, start, _last_second(tracking, ends), horizon)
-        viewer = self._viewer(read, window, rows)
-        if viewer is None:
-            return incomplete(read.known, rows, read.seen)
-        covered = covers(tracking, horizon)
+        window = window_of(tracking, start, _last_second(tracking, ends), bounds)
+        access = self._access(read, window, rows)
+        if access is None:
+            return partial_diff(read.known, rows, read.seen)
+        covered = earliest_start(tracking, bounds)
         if read.known is not None:
-            before = read.known.covers
+            before = read.known.history_start
             covered = None if covered is None or before is None else min(covered, before)
-        return outcome(
+        return diff_partition(
             tracking,
-            horizon,
+            bounds,
             self.versions,
             window,
             read.known,
             rows,
             read.seen,
             covered,
-            viewer,
+            access,
         )
 
-    def _viewer(self, read: PartitionRead, window: Window, rows: Rows) -> str | None:
+    def _access(self, read: PartitionRead, window: Window, rows: Rows) -> str | None:
         """Return with whose rights a partition was read, None if that must be known and is not."""
-        before = read.known.viewer if read.known else ""
-        if not self.tracking.traits.deletions:
+        before = read.known.access if read.known else ""
+        if not self.tracking.profile.deletions:
             return before
         lacks = any(
             key not in read.seen
@@ -430,10 +430,10 @@ class TrackedStream(WrappedStream):
             for key, row in rows.items()
         )
         if not lacks and not read.seen.keys() - rows.keys():
-            return self.sync.viewers.known(read.ids[0]) or before
-        viewer = self.sync.viewers.of(read.ids[0])
+            return self.sync.access.known(read.ids[0]) or before
+        access = self.sync.access.of(read.ids[0])
         # What is new can be kept without knowing who sees it.
-        return viewer if viewer is not None or lacks else ""
+        return access if access is not None or lacks else ""
 
     def is_first_warning(self, workspace_id: str) -> bool:
         """Tell whether other rights in a workspace were not warned of yet."""
@@ -446,11 +446,11 @@ class TrackedStream(WrappedStream):
     def decide(self) -> Iterator[Record]:
         """Yield what is known at the end only: tombstones, and what was read by id."""
         if not self._failed:
-            self.ledger.baseline_is_done()
+            self.writer.baseline_is_done()
         try:
-            with recording_requests(on_wait=self.ledger.checkpoint):
+            with recording_requests(on_wait=self.writer.checkpoint):
                 for ids, data in self._decide(self):
-                    partition = dict(zip(self.ledger.fields, ids, strict=True))
+                    partition = dict(zip(self.writer.fields, ids, strict=True))
                     yield Record(
                         data=data,
                         stream_name=self.name,
@@ -483,7 +483,7 @@ class TrackedStream(WrappedStream):
             self.name,
             self._counts["sent"],
             self._counts["deleted"],
-            self._counts["again"],
+            self._counts["resent"],
         )
         if self._counts["without key"]:
             logger.warning(
@@ -563,14 +563,14 @@ class TrackedCursor(Cursor):
 
     @property
     def state(self) -> MutableMapping[str, Any]:
-        return encode(self._stream.ledger.state())
+        return encode(self._stream.writer.state())
 
     def observe(self, record: Record) -> None: ...
 
     def close_partition(self, partition: CdkPartition) -> None: ...
 
     def ensure_at_least_one_state_emitted(self) -> None:
-        self._stream.ledger.send()
+        self._stream.writer.send()
 
     def should_be_synced(self, record: Record) -> bool:
         return True
@@ -615,11 +615,11 @@ def _window_in(stream_slice: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: stream_slice[name] for name in ("start_time", "end_time") if name in stream_slice}
 
 
-def _last_second(tracking: Tracking, ends: Sequence[Any]) -> int | None:
+def _last_second(tracking: StreamSpec, ends: Sequence[Any]) -> int | None:
     """Return the last second of the windows that end there, None if one has no end."""
     seconds = [second_of(end) for end in ends]
     if not seconds or None in seconds:
         return None
-    whole_days = tracking.traits.span is not Span.SECOND
+    whole_days = tracking.profile.granularity is not Granularity.SECOND
     # A window of days ends with the day before the one that it names.
     return max(second for second in seconds if second is not None) - (1 if whole_days else 0)

@@ -12,23 +12,23 @@ from functools import cached_property
 from typing import Any
 
 from source_clockify.change_tracking.fingerprint import is_running
-from source_clockify.change_tracking.kinds import Kind, Tracking
+from source_clockify.change_tracking.plan import (
+    SyncBounds,
+    Unknown,
+    Window,
+    cursor_text,
+    read_at,
+    retention_start,
+)
+from source_clockify.change_tracking.profiles import Kind, StreamSpec
 from source_clockify.change_tracking.rows import (
     Pending,
     Row,
     Rows,
     is_due,
-    sent_again,
+    resent,
 )
 from source_clockify.change_tracking.state import PartitionState
-from source_clockify.change_tracking.windows import (
-    Horizon,
-    Unknown,
-    Window,
-    cursor_text,
-    kept_from,
-    read_at,
-)
 from source_clockify.timestamps import second_of
 
 
@@ -64,13 +64,13 @@ class Comparison:
         elsewhere: returns what is known of a record in another partition; None where none moves.
         claim: takes note that a record is sent, or returns with which fingerprint it was already.
         unknown: tells what a record is that `known` lacks.
-        kept: the start before which a record of a baseline need not be remembered.
+        retained_since: the start before which a record of a baseline need not be remembered.
         columns: collects those that the records have; None where nobody needs them.
         seen: the rows of the records that came.
         counts: how many were `sent`, and how many `again`.
     """
 
-    tracking: Tracking
+    tracking: StreamSpec
     versions: Versions
     key: Callable[[Mapping[str, Any]], str | None]
     fingerprint: Callable[[Mapping[str, Any]], int]
@@ -78,16 +78,18 @@ class Comparison:
     elsewhere: Callable[[str], Row | None] | None
     claim: Callable[[str, int], int | None]
     unknown: Unknown
-    kept: int
+    retained_since: int
     columns: set[str] | None = None
     seen: Rows = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self._column = self.tracking.traits.start
-        self._has_timers = self.tracking.traits.kind is Kind.WINDOW
+        self._column = self.tracking.profile.start
+        self._has_timers = self.tracking.profile.kind is Kind.WINDOWED_SNAPSHOT
         # Most of a new partition is older than what is remembered, and told by its text alone.
-        self._kept_text = cursor_text(self.tracking, self.kept) if self.unknown.is_new else ""
+        self._kept_text = (
+            cursor_text(self.tracking, self.retained_since) if self.unknown.is_new else ""
+        )
 
     def version_of(self, record: Mapping[str, Any]) -> int | None:
         """Return the version with which a record is to be sent, None if it is not."""
@@ -95,7 +97,7 @@ class Comparison:
             self.columns.update(record)
         version = self._version_of(record)
         if version is not None:
-            self.counts["sent" if version == self.versions.current else "again"] += 1
+            self.counts["sent" if version == self.versions.current else "resent"] += 1
         return version
 
     def _version_of(self, record: Mapping[str, Any]) -> int | None:
@@ -124,11 +126,11 @@ class Comparison:
             if self.unknown.was_sent(start):
                 return None
             sent_once = self.unknown.is_sent_once(start)
-            is_old = start is not None and start < self.kept and not running
+            is_old = start is not None and start < self.retained_since and not running
             if is_old and (sent_once or self.unknown.is_new):
                 return self.versions.current
         row = Row(self.fingerprint(record), start, running=running)
-        version = judged(known, row, self.versions)
+        version = classify_change(known, row, self.versions)
         if sent_once:
             row.pending = None
         sent = None if version is None else self.claim(key, row.fingerprint)
@@ -140,7 +142,7 @@ class Comparison:
         return version
 
 
-def judged(known: Row | None, found: Row, versions: Versions) -> int | None:
+def classify_change(known: Row | None, found: Row, versions: Versions) -> int | None:
     """Return with which version a record that was found is sent, None if it is not.
 
     `found` is told what is still to be sent of it.
@@ -151,14 +153,14 @@ def judged(known: Row | None, found: Row, versions: Versions) -> int | None:
     if known.pending is None or not versions.resend:
         return None
     if versions.is_due(known.pending):
-        found.pending = sent_again(known.pending, versions.now)
+        found.pending = resent(known.pending, versions.now)
         return known.pending.updated_at
     found.pending = known.pending
     return None
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PartitionDiff:
     """What a partition looks like after it was read.
 
     Attributes:
@@ -178,37 +180,39 @@ class Outcome:
     is_empty: bool = False
 
 
-def incomplete(known: PartitionState | None, rows: Mapping[str, Row], seen: Rows) -> Outcome:
+def partial_diff(
+    known: PartitionState | None, rows: Mapping[str, Row], seen: Rows
+) -> PartitionDiff:
     """Return the outcome of a read that failed or was refused: it tells of what came, only."""
     if known is None:
-        return Outcome(None)
-    return Outcome(known.with_rows({**rows, **seen}))
+        return PartitionDiff(None)
+    return PartitionDiff(known.with_rows({**rows, **seen}))
 
 
-def outcome(
-    tracking: Tracking,
-    horizon: Horizon,
+def diff_partition(
+    tracking: StreamSpec,
+    bounds: SyncBounds,
     versions: Versions,
     window: Window,
     known: PartitionState | None,
     known_rows: Mapping[str, Row],
     seen: Rows,
-    covers: int | None,
-    viewer: str,
-) -> Outcome:
+    history_start: int | None,
+    access: str,
+) -> PartitionDiff:
     """Return the outcome of a complete read."""
-    began = read_at(known, horizon)
-    kept = kept_from(tracking, seen, began, horizon)
-    rows = {key: row for key, row in seen.items() if stays(row, kept)}
+    began = read_at(known, bounds)
+    retained_since = retention_start(tracking, seen, began, bounds)
+    rows = {key: row for key, row in seen.items() if stays(row, retained_since)}
     missing: list[str] = []
     asked: list[str] = []
     expected = hidden = 0
-    former = known.former_viewer if known else ""
-    returned = bool(former) and former == viewer
+    former = known.former_access if known else ""
+    returned = bool(former) and former == access
     # Whose rights the last read had may be unknown: then nothing is decided before the next sync.
-    unknown_rights = known is not None and not known.viewer and tracking.traits.deletions
+    unknown_rights = known is not None and not known.access and tracking.profile.deletions
     other_rights = (
-        known is not None and known.viewer != viewer and not returned and not unknown_rights
+        known is not None and known.access != access and not returned and not unknown_rights
     )
     for key, row in known_rows.items():
         due = window.holds(row) or row.missing
@@ -217,10 +221,10 @@ def outcome(
             continue
         if row.deleted:
             rows[key] = row
-        elif not tracking.traits.deletions or (row.hidden and not returned):
+        elif not tracking.profile.deletions or (row.hidden and not returned):
             # An event without a time would stay for ever.
-            is_event = tracking.traits.kind in (Kind.FEED, Kind.CHANGES)
-            if stays(row, kept) and not (is_event and row.start is None):
+            is_event = tracking.profile.kind in (Kind.EVENT_LOG, Kind.UPDATED_AT)
+            if stays(row, retained_since) and not (is_event and row.start is None):
                 rows[key] = row
         elif unknown_rights and due:
             rows[key] = replace(row, missing=True, hidden=False)
@@ -230,7 +234,7 @@ def outcome(
         elif due:
             rows[key] = replace(row, missing=True, hidden=False)
             missing.append(key)
-        elif tracking.traits.by_id and (row.running or versions.is_due(row.pending)):
+        elif tracking.profile.by_id and (row.running or versions.is_due(row.pending)):
             rows[key] = row
             asked.append(key)
         elif (row.start is not None and window.end is not None and row.start > window.end) or (
@@ -239,15 +243,19 @@ def outcome(
             rows[key] = row
     state = PartitionState(
         read_at=began,
-        covers=covers,
-        kept=kept,
-        viewer=viewer,
-        former_viewer="" if returned else former or (known.viewer if known and hidden else ""),
+        history_start=history_start,
+        retained_since=retained_since,
+        access=access,
+        former_access="" if returned else former or (known.access if known and hidden else ""),
         dated=tracking.date_column is not None,
     )
-    return Outcome(state.with_rows(rows), tuple(missing), tuple(asked), expected, hidden, not seen)
+    return PartitionDiff(
+        state.with_rows(rows), tuple(missing), tuple(asked), expected, hidden, not seen
+    )
 
 
-def stays(row: Row, kept: int) -> bool:
+def stays(row: Row, retained_since: int) -> bool:
     """Tell whether a record stays in the state after it was read."""
-    return row.start is None or row.start >= kept or row.running or row.pending is not None
+    return (
+        row.start is None or row.start >= retained_since or row.running or row.pending is not None
+    )

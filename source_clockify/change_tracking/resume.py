@@ -15,10 +15,10 @@ from airbyte_cdk.models import (
     SyncMode,
 )
 
-from source_clockify.change_tracking.kinds import Kind, Tracking
+from source_clockify.change_tracking.plan import SyncBounds, cursor_text, window_start
+from source_clockify.change_tracking.profiles import Kind, StreamSpec
 from source_clockify.change_tracking.state import StreamState, decode, is_tracked
 from source_clockify.change_tracking.stream import partition_of
-from source_clockify.change_tracking.windows import Horizon, cursor_text, window_start
 
 logger = logging.getLogger("airbyte")
 
@@ -45,7 +45,7 @@ def usable_state(
 
 
 def tracked_states(
-    state: list[AirbyteStateMessage], trackings: Mapping[str, Tracking], *, warn: bool
+    state: list[AirbyteStateMessage], specs: Mapping[str, StreamSpec], *, warn: bool
 ) -> dict[str, StreamState]:
     """Return what change tracking knows, by stream.
 
@@ -58,10 +58,10 @@ def tracked_states(
     found: dict[str, StreamState] = {}
     for message in state:
         name, blob = _content(message)
-        if name not in trackings or not blob:
+        if name not in specs or not blob:
             continue
         if is_tracked(blob):
-            dated = trackings[name].date_column is not None
+            dated = specs[name].date_column is not None
             found[name] = decode(name, blob, dated=dated)
         elif warn and ("states" in blob or "state" in blob):
             logger.warning(
@@ -75,9 +75,9 @@ def tracked_states(
 def states_of_the_manifest(
     state: list[AirbyteStateMessage],
     tracked: Mapping[str, StreamState],
-    trackings: Mapping[str, Tracking],
+    specs: Mapping[str, StreamSpec],
     cursor_fields: Mapping[str, str],
-    horizon: Horizon,
+    bounds: SyncBounds,
     *,
     tracking_on: bool,
 ) -> list[AirbyteStateMessage]:
@@ -90,12 +90,12 @@ def states_of_the_manifest(
         [] if tracking_on else [message for message in state if _content(message)[0] not in tracked]
     )
     for name, known in tracked.items():
-        tracking = trackings[name]
-        if name not in cursor_fields or tracking.traits.kind is Kind.LISTING:
+        tracking = specs[name]
+        if name not in cursor_fields or tracking.profile.kind is Kind.SNAPSHOT:
             continue
         states: list[Mapping[str, Any]] = []
         for ids, partition in known.partitions.items():
-            start = window_start(tracking, partition, horizon) if tracking_on else partition.read_at
+            start = window_start(tracking, partition, bounds) if tracking_on else partition.read_at
             if start is not None:
                 cursor = {cursor_fields[name]: cursor_text(tracking, start)}
                 states.append({"partition": partition_of(known.fields, ids), "cursor": cursor})
@@ -117,5 +117,5 @@ def _without_common_cursor(message: AirbyteStateMessage) -> AirbyteStateMessage:
     # With too many partitions the CDK keeps nothing but the common cursor.
     if message.stream is None or held.get("use_global_cursor") or "states" not in held:
         return message
-    kept = AirbyteStateBlob({key: value for key, value in held.items() if key != "state"})
-    return replace(message, stream=replace(message.stream, stream_state=kept))
+    retained_since = AirbyteStateBlob({key: value for key, value in held.items() if key != "state"})
+    return replace(message, stream=replace(message.stream, stream_state=retained_since))

@@ -7,13 +7,13 @@ from typing import Any
 import orjson
 
 from source_clockify.change_tracking.fingerprint import fingerprint
-from source_clockify.change_tracking.lookups import Answer, Lookups
+from source_clockify.change_tracking.lookups import LookupResult, Lookups
 
 # These see everything, whoever they are.
 _FULL_RIGHTS = ("OWNER", "WORKSPACE_ADMIN")
 
 
-class Viewers:
+class AccessFingerprints:
     """Who the key's user is in each workspace; asked once, and only when something depends on it.
 
     Worker threads share it: each question is asked under its lock.
@@ -40,15 +40,15 @@ class Viewers:
         if self._user is None:
             row, answer = self._lookups.row("user")
             # An add-on may not be allowed to ask.
-            self._user = str((row or {}).get("id") or ""), answer is not Answer.FAILED
+            self._user = str((row or {}).get("id") or ""), answer is not LookupResult.FAILED
         user_id, answered = self._user
         if not answered:
             return None
         users, answer = self._lookups.users(workspace_id)
-        return None if answer is Answer.FAILED else viewer_text(user_id, users)
+        return None if answer is LookupResult.FAILED else access_fingerprint(user_id, users)
 
 
-def viewer_text(user_id: str, users: Sequence[Mapping[str, Any]]) -> str:
+def access_fingerprint(user_id: str, users: Sequence[Mapping[str, Any]]) -> str:
     """Return a short text for a user with his roles among the users of a workspace.
 
     It is the same for all who see everything.

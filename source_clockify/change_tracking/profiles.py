@@ -1,6 +1,6 @@
 """What change tracking has to know of each stream.
 
-Key and columns come from the manifest; the rest is one row of `TRACKED` for a stream. A stream
+Key and columns come from the manifest; the rest is one row of `PROFILES` for a stream. A stream
 without a row is a listing, or with a cursor in the manifest a feed, and is never wrong as such:
 only what it costs to prove a deletion differs.
 """
@@ -14,23 +14,23 @@ from typing import Any
 class Kind(Enum):
     """How a stream shows changes.
 
-    LISTING: it is read whole; what is no longer listed may be gone.
-    WINDOW: it is read from a point in time on; so for what lies after that.
+    SNAPSHOT: it is read whole; what is no longer listed may be gone.
+    WINDOWED_SNAPSHOT: it is read from a point in time on; so for what lies after that.
     AGGREGATE: as WINDOW, but its rows are sums that come and go with what they sum up.
     MEMBERSHIP: a list that records enter and leave while they go on living elsewhere.
-    CHANGES: its records bear the time of their last change; deletions do not show.
-    FEED: its records are events that never change.
+    UPDATED_AT: its records bear the time of their last change; deletions do not show.
+    EVENT_LOG: its records are events that never change.
     """
 
-    LISTING = "listing"
-    WINDOW = "window"
+    SNAPSHOT = "snapshot"
+    WINDOWED_SNAPSHOT = "windowed snapshot"
     AGGREGATE = "aggregate"
     MEMBERSHIP = "membership"
-    CHANGES = "changes"
-    FEED = "feed"
+    UPDATED_AT = "updated at"
+    EVENT_LOG = "event log"
 
 
-class Span(Enum):
+class Granularity(Enum):
     """To what the start of a window is rounded down."""
 
     SECOND = "second"
@@ -52,13 +52,13 @@ class SingleRead(Enum):
 
 
 @dataclass(frozen=True)
-class Traits:
+class TrackingProfile:
     """What one stream needs beside its key.
 
     Attributes:
         kind: how it shows changes.
         start: the column that its window compares.
-        span: to what the start of its window is rounded down.
+        granularity: to what the start of its window is rounded down.
         has_end: whether its requests name the end of their window.
         by_id: below the workspace, the path at which Clockify reads one record by id, or proves
             that it is gone (400 with code 501). Takes the names of the partition and `{id}`.
@@ -69,9 +69,9 @@ class Traits:
         deletions: whether it has tombstones at all.
     """
 
-    kind: Kind = Kind.LISTING
+    kind: Kind = Kind.SNAPSHOT
     start: str | None = None
-    span: Span = Span.SECOND
+    granularity: Granularity = Granularity.SECOND
     has_end: bool = True
     by_id: str | None = None
     single_read: SingleRead = SingleRead.ROW
@@ -83,52 +83,60 @@ class Traits:
     @property
     def compares_single_reads(self) -> bool:
         """Whether a record that its list lacks is compared as it is read by id."""
-        return self.kind in (Kind.LISTING, Kind.MEMBERSHIP) and self.by_id is not None
+        return self.kind in (Kind.SNAPSHOT, Kind.MEMBERSHIP) and self.by_id is not None
 
 
 _TIME_ENTRY = "time-entries/{id}"
 
-TRACKED: Mapping[str, Traits] = {
+PROFILES: Mapping[str, TrackingProfile] = {
     # A workspace that is no longer visible is not deleted.
-    "workspaces": Traits(deletions=False),
-    "users": Traits(
+    "workspaces": TrackingProfile(deletions=False),
+    "users": TrackingProfile(
         by_id="member-profile/{id}",
         single_read=SingleRead.OTHER,
         volatile=frozenset({"activeWorkspace", "profilePicture"}),
     ),
-    "member_profiles": Traits(by_id="member-profile/{user_id}", parent="member-profile/{user_id}"),
-    "clients": Traits(by_id="clients/{id}"),
-    "projects": Traits(by_id="projects/{id}", volatile=frozenset({"duration"})),
-    "tasks": Traits(
+    "member_profiles": TrackingProfile(
+        by_id="member-profile/{user_id}", parent="member-profile/{user_id}"
+    ),
+    "clients": TrackingProfile(by_id="clients/{id}"),
+    "projects": TrackingProfile(by_id="projects/{id}", volatile=frozenset({"duration"})),
+    "tasks": TrackingProfile(
         by_id="projects/{project_id}/tasks/{id}",
         parent="projects/{project_id}",
         volatile=frozenset({"duration"}),
     ),
-    "tags": Traits(by_id="tags/{id}"),
-    "project_custom_fields": Traits(parent="projects/{project_id}"),
-    "time_entries": Traits(Kind.WINDOW, start="start", has_end=False, by_id=_TIME_ENTRY),
-    "time_entries_in_progress": Traits(Kind.MEMBERSHIP, by_id=_TIME_ENTRY),
-    "expenses": Traits(by_id="expenses/{id}", single_read=SingleRead.OTHER),
-    "invoices": Traits(by_id="invoices/{id}", single_read=SingleRead.WIDER),
-    "invoice_details": Traits(by_id="invoices/{invoice_id}", parent="invoices/{invoice_id}"),
-    "invoice_payments": Traits(parent="invoices/{invoice_id}"),
-    "time_off_policies": Traits(by_id="time-off/policies/{id}"),
-    "time_off_requests": Traits(),
-    "time_off_balances": Traits(parent="time-off/policies/{policy_id}"),
-    "scheduling_assignments": Traits(Kind.WINDOW, start="periodStart"),
+    "tags": TrackingProfile(by_id="tags/{id}"),
+    "project_custom_fields": TrackingProfile(parent="projects/{project_id}"),
+    "time_entries": TrackingProfile(
+        Kind.WINDOWED_SNAPSHOT, start="start", has_end=False, by_id=_TIME_ENTRY
+    ),
+    "time_entries_in_progress": TrackingProfile(Kind.MEMBERSHIP, by_id=_TIME_ENTRY),
+    "expenses": TrackingProfile(by_id="expenses/{id}", single_read=SingleRead.OTHER),
+    "invoices": TrackingProfile(by_id="invoices/{id}", single_read=SingleRead.WIDER),
+    "invoice_details": TrackingProfile(
+        by_id="invoices/{invoice_id}", parent="invoices/{invoice_id}"
+    ),
+    "invoice_payments": TrackingProfile(parent="invoices/{invoice_id}"),
+    "time_off_policies": TrackingProfile(by_id="time-off/policies/{id}"),
+    "time_off_requests": TrackingProfile(),
+    "time_off_balances": TrackingProfile(parent="time-off/policies/{policy_id}"),
+    "scheduling_assignments": TrackingProfile(Kind.WINDOWED_SNAPSHOT, start="periodStart"),
     # Sums of a window that moves with the day, so rows change and come and go without an edit.
-    "scheduling_user_totals": Traits(volatile=frozenset({"userImage"})),
-    "scheduling_project_totals": Traits(),
-    "approval_requests": Traits(Kind.CHANGES, start="updatedAt", has_end=False, deletions=False),
-    "webhook_logs": Traits(Kind.FEED, start="respondedAt", deletions=False),
-    "audit_log": Traits(Kind.FEED, start="timestamp", deletions=False),
-    "entity_changes_created": Traits(Kind.FEED, start="timestamp", deletions=False),
-    "entity_changes_updated": Traits(Kind.FEED, start="timestamp", deletions=False),
-    "entity_changes_deleted": Traits(Kind.FEED, start="timestamp", deletions=False),
-    "detailed_report": Traits(
-        Kind.WINDOW,
+    "scheduling_user_totals": TrackingProfile(volatile=frozenset({"userImage"})),
+    "scheduling_project_totals": TrackingProfile(),
+    "approval_requests": TrackingProfile(
+        Kind.UPDATED_AT, start="updatedAt", has_end=False, deletions=False
+    ),
+    "webhook_logs": TrackingProfile(Kind.EVENT_LOG, start="respondedAt", deletions=False),
+    "audit_log": TrackingProfile(Kind.EVENT_LOG, start="timestamp", deletions=False),
+    "entity_changes_created": TrackingProfile(Kind.EVENT_LOG, start="timestamp", deletions=False),
+    "entity_changes_updated": TrackingProfile(Kind.EVENT_LOG, start="timestamp", deletions=False),
+    "entity_changes_deleted": TrackingProfile(Kind.EVENT_LOG, start="timestamp", deletions=False),
+    "detailed_report": TrackingProfile(
+        Kind.WINDOWED_SNAPSHOT,
         start="start",
-        span=Span.DAY,
+        granularity=Granularity.DAY,
         by_id=_TIME_ENTRY,
         volatile_while_running=(
             "timeInterval.duration",
@@ -138,10 +146,14 @@ TRACKED: Mapping[str, Traits] = {
             "amounts",
         ),
     ),
-    "summary_report": Traits(Kind.AGGREGATE, start="date", span=Span.DAY),
-    "weekly_report": Traits(Kind.AGGREGATE, start="weekStart", span=Span.WEEK),
-    "attendance_report": Traits(Kind.AGGREGATE, start="date", span=Span.DAY),
-    "expense_report": Traits(Kind.WINDOW, start="date", span=Span.DAY, by_id="expenses/{id}"),
+    "summary_report": TrackingProfile(Kind.AGGREGATE, start="date", granularity=Granularity.DAY),
+    "weekly_report": TrackingProfile(
+        Kind.AGGREGATE, start="weekStart", granularity=Granularity.WEEK
+    ),
+    "attendance_report": TrackingProfile(Kind.AGGREGATE, start="date", granularity=Granularity.DAY),
+    "expense_report": TrackingProfile(
+        Kind.WINDOWED_SNAPSHOT, start="date", granularity=Granularity.DAY, by_id="expenses/{id}"
+    ),
 }
 
 # How a partition calls what its records call otherwise.
@@ -156,25 +168,25 @@ _PARTITION_FIELDS = {
 
 
 @dataclass(frozen=True)
-class Tracking:
+class StreamSpec:
     """What has to be known of one stream.
 
     Attributes:
         name: of the stream.
-        traits: its row of `TRACKED`.
+        profile: its row of `PROFILES`.
         primary_key: its columns.
         added: the columns that the manifest adds to what Clockify sends.
     """
 
     name: str
-    traits: Traits
+    profile: TrackingProfile
     primary_key: tuple[str, ...]
     added: frozenset[str]
 
     @property
     def date_column(self) -> str | None:
         """The column of the key that is also what the window compares."""
-        return self.traits.start if self.traits.start in self.primary_key else None
+        return self.profile.start if self.profile.start in self.primary_key else None
 
     def columns_of(self, partition: Mapping[str, str]) -> dict[str, str]:
         """Return the columns that the partition tells, by name."""
@@ -195,14 +207,18 @@ class Tracking:
         return len(partition) > 1 and not told.intersection(self.primary_key)
 
 
-def tracking_of(stream: Mapping[str, Any]) -> Tracking:
+def stream_spec(stream: Mapping[str, Any]) -> StreamSpec:
     """Return what has to be known of a stream of the manifest whose references are resolved."""
     name = stream["name"]
     cursor = (stream.get("incremental_sync") or {}).get("cursor_field")
-    unnamed = Traits(Kind.FEED, start=cursor, deletions=False) if cursor else Traits()
-    return Tracking(
+    unnamed = (
+        TrackingProfile(Kind.EVENT_LOG, start=cursor, deletions=False)
+        if cursor
+        else TrackingProfile()
+    )
+    return StreamSpec(
         name=name,
-        traits=TRACKED.get(name, unnamed),
+        profile=PROFILES.get(name, unnamed),
         primary_key=tuple(_columns(stream["primary_key"])),
         added=frozenset(_added_columns(stream.get("transformations") or ())),
     )

@@ -27,7 +27,7 @@ CHECKPOINT_SECONDS_PER_MEGABYTE = 10
 _LARGE_STATE = 16 * 1024 * 1024
 
 
-class Ledger:
+class StateWriter:
     """The state of a stream in the making. Worker threads share it: all is done under its locks.
 
     Args:
