@@ -6,7 +6,6 @@ for DuckDB.
 """
 
 import fcntl
-import importlib.util
 import json
 import os
 import random
@@ -18,14 +17,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import cache
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
-import duckdb
 import pytest
-import sqlglot
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.pubsub_v1 import SubscriberClient
 from google.pubsub_v1.services.publisher import PublisherClient
@@ -33,12 +29,18 @@ from google.pubsub_v1.services.publisher import PublisherClient
 from integration_tests.airbyte import ROOT, catalog, config_of, discovered
 from integration_tests.consumer import VOLATILE, comparable
 from integration_tests.frozen import frozen_clock, read_incrementally
-from integration_tests.pubsub.message import Message, message_of, parse
+from integration_tests.pubsub.message import Message
 from integration_tests.pubsub.server import Server, serve
 from integration_tests.pubsub.topic import PROJECT, Topic, create_topic, records_of, transport
+from integration_tests.readers import (
+    EXAMPLES,
+    Subscriber,
+    Warehouse,
+    load_subscriber,
+    messages_of,
+)
 from integration_tests.sandbox.client import JSON, Sandbox, start
 
-EXAMPLES = ROOT / "examples"
 SYNC = EXAMPLES / "shell" / "sync.sh"
 STREAMS = ("users", "projects", "tasks", "time_entries")
 NOW = datetime.now(timezone.utc).replace(second=0, microsecond=0)
@@ -74,17 +76,6 @@ def commands(title: str) -> list[str]:
     """The commands of a section of the README, one for each block of shell."""
     section = (EXAMPLES / "README.md").read_text().split(f"\n## {title}\n")[1].split("\n## ")[0]
     return [block.strip() for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL)]
-
-
-@cache
-def load_subscriber() -> ModuleType:
-    path = EXAMPLES / "subscriber" / "subscriber.py"
-    specification = importlib.util.spec_from_file_location("subscriber", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 @dataclass(frozen=True)
@@ -549,42 +540,6 @@ def history(place: Place, pipeline: Pipeline) -> History:
     return History(messages, rows)
 
 
-def messages_of(printed: Iterable[JSON]) -> Iterator[Message]:
-    """The messages that Airbyte's destination makes of a sync."""
-    for each in printed:
-        if each["type"] == "RECORD":
-            yield message_of(parse(json.dumps(each))["record"], False, "an-id")
-
-
-@dataclass(frozen=True)
-class Subscriber:
-    """The subscriber's functions over a database in memory."""
-
-    database: sqlite3.Connection
-    streams: Mapping[str, Any]
-
-    def merge(self, messages: Iterable[Message], published: datetime = NOW) -> None:
-        subscriber = load_subscriber()
-        subscriber.merge(
-            self.database,
-            [
-                subscriber.row_of(each.data, each.attributes, published, self.streams)
-                for each in messages
-            ],
-        )
-
-    def forget(self, published_before: datetime) -> None:
-        load_subscriber().forget(self.database, published_before)
-
-    def ids(self, stream: str = "projects", namespace: str = "") -> set[str]:
-        line = f"SELECT id FROM {stream} WHERE _namespace = ?"
-        return {row[0] for row in self.database.execute(line, [namespace])}
-
-    def kept(self) -> int:
-        count: int = self.database.execute("SELECT count(*) FROM versions").fetchone()[0]
-        return count
-
-
 @pytest.fixture
 def subscriber() -> Iterator[Subscriber]:
     module = load_subscriber()
@@ -843,31 +798,6 @@ def test_what_keeps_the_subscriber_from_working_is_told_in_a_sentence(
 
 
 # The views in BigQuery
-
-
-class Warehouse:
-    """DuckDB in place of BigQuery, with the table that a BigQuery subscription fills."""
-
-    def __init__(self, column_type: str = "JSON") -> None:
-        self._database = duckdb.connect()
-        self._database.execute("CREATE SCHEMA clockify")
-        self._database.execute(
-            f"CREATE TABLE clockify.messages (data {column_type}, attributes {column_type})"
-        )
-        for file in ("records.sql", "time_entries.sql"):
-            text = (EXAMPLES / "bigquery" / file).read_text()
-            for statement in sqlglot.transpile(text, read="bigquery", write="duckdb"):
-                self._database.execute(statement)
-
-    def add(self, messages: Iterable[Message]) -> None:
-        rows = [[each.data.decode(), json.dumps(each.attributes)] for each in messages]
-        self._database.executemany("INSERT INTO clockify.messages VALUES (?, ?)", rows)
-
-    def query(self, line: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self._database.execute(line, values).fetchall()
-
-    def close(self) -> None:
-        self._database.close()
 
 
 @pytest.fixture
