@@ -1,6 +1,7 @@
 """The time entries that the benchmarks read: one user's, newest first, serialised once."""
 
 from array import array
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -12,40 +13,44 @@ _DAY = 86_400
 _SHAPES = 60
 
 
+@dataclass(frozen=True)
+class Owner:
+    """The user who owns entries.
+
+    Attributes:
+        workspace_id: of the workspace.
+        user_id: of the user.
+        number: tells the ids of one user's entries from those of another's; below 65536.
+    """
+
+    workspace_id: str
+    user_id: str
+    number: int
+
+
 class Timeline:
     """A user's entries, spread evenly back from a moment.
 
     The rows have the fields of Clockify's list of time entries.
 
     Args:
-        workspace_id: of the workspace.
-        user_id: of the user.
-        user_number: tells the ids of one user's entries from those of another's; below 65536.
+        owner: of all entries.
         count: how many entries.
         newest: start of the newest entry, seconds since 1970.
         spacing: seconds from the start of one entry to the next.
     """
 
-    def __init__(
-        self,
-        workspace_id: str,
-        user_id: str,
-        user_number: int,
-        *,
-        count: int,
-        newest: int,
-        spacing: int,
-    ) -> None:
+    def __init__(self, owner: Owner, *, count: int, newest: int, spacing: int) -> None:
         self._count, self._newest, self._spacing = count, newest, spacing
         self._offsets = array("Q", [0])
-        templates = [_template(workspace_id, user_id, shape) for shape in range(_SHAPES)]
+        templates = [_template(owner, shape) for shape in range(_SHAPES)]
         clock = _Clock()
         rows = bytearray()
         for index in range(count):
             start = newest - index * spacing
             seconds = 900 + 60 * (index * 7 % 450)
             rows += templates[index % _SHAPES] % {
-                b"id": b"%08x%04x%012x" % (start, user_number, index),
+                b"id": b"%08x%04x%012x" % (start, owner.number, index),
                 b"start": clock.text(start),
                 b"end": clock.text(start + seconds),
                 b"duration": b"PT%dH%dM" % (seconds // 3600, seconds // 60 % 60),
@@ -75,7 +80,7 @@ class Timeline:
         return min(max(index, 0), self._count)
 
 
-def _template(workspace_id: str, user_id: str, shape: int) -> bytes:
+def _template(owner: Owner, shape: int) -> bytes:
     """Return a row of one of the shapes, with places for what differs within a shape."""
     fields = [
         ("Ticket", "TXT", "%(number)s"),
@@ -86,11 +91,11 @@ def _template(workspace_id: str, user_id: str, shape: int) -> bytes:
         "id": "%(id)s",
         "description": "Reviewed the draft with the team, number %(number)s" if shape % 5 else "",
         "tagIds": [_identifier(4, shape % 7 + tag) for tag in range(shape % 3)],
-        "userId": user_id,
+        "userId": owner.user_id,
         "billable": shape % 4 != 0,
         "taskId": _identifier(3, shape % 20) if shape % 2 else None,
         "projectId": _identifier(2, shape % 10) if shape % 12 else None,
-        "workspaceId": workspace_id,
+        "workspaceId": owner.workspace_id,
         "timeInterval": {"start": "%(start)s", "end": "%(end)s", "duration": "%(duration)s"},
         "customFieldValues": [
             {

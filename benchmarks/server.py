@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from benchmarks.bare import ALL_USERS
-from benchmarks.entries import Timeline
+from benchmarks.entries import Owner, Timeline
 from integration_tests.sandbox.client import Sandbox
 from integration_tests.sandbox.client import start as start_sandbox
 
@@ -223,9 +223,7 @@ def _timelines(sandbox: Sandbox, users: list[str], entries: int, days: int) -> d
     newest = int(time.time()) - 3600
     return {
         user_id: Timeline(
-            workspace_id,
-            user_id,
-            number,
+            Owner(workspace_id, user_id, number),
             count=entries,
             newest=newest,
             spacing=max(days * 86_400 // max(entries, 1), 1),

@@ -17,7 +17,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.logger import AirbyteLogFormatter
@@ -29,6 +29,7 @@ from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
 from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import (
     ManifestReferenceResolver,
 )
+from typing_extensions import Unpack
 
 from integration_tests.configure_catalog import configured_catalog
 from integration_tests.sandbox.client import JSON, Sandbox
@@ -214,6 +215,20 @@ def key_of(stream: str, record: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(record.get(column) for column in _key_columns(stream))
 
 
+class How(TypedDict, total=False):
+    """How a command is run.
+
+    Attributes:
+        arguments: more of them.
+        environment: variables beside those of this process.
+        in_process: within this process, not as a command.
+    """
+
+    arguments: Iterable[str]
+    environment: Mapping[str, str]
+    in_process: bool
+
+
 def read(
     layer: Layer,
     config: JSON,
@@ -221,9 +236,9 @@ def read(
     *,
     sync_mode: str = "full_refresh",
     state: Sequence[JSON] | None = None,
-    **how: Any,
+    **how: Unpack[How],
 ) -> Output:
-    """Read streams; `how` as for `run`."""
+    """Read streams."""
     return run(layer, "read", config, catalog(streams, sync_mode), state, **how)
 
 
@@ -233,25 +248,22 @@ def run(
     config: JSON | None = None,
     catalog: JSON | None = None,
     state: Sequence[JSON] | None = None,
-    *,
-    arguments: Iterable[str] = (),
-    environment: Mapping[str, str] | None = None,
-    in_process: bool = False,
+    **how: Unpack[How],
 ) -> Output:
     """Run spec, check, discover or read."""
     with tempfile.TemporaryDirectory() as folder:
-        line = [command, *layer.arguments, *arguments]
+        line = [command, *layer.arguments, *how.get("arguments", ())]
         for name, content in (("config", config), ("catalog", catalog), ("state", state)):
             if content is not None:
                 path = Path(folder, f"{name}.json")
                 path.write_text(json.dumps(content))
                 line += [f"--{name}", str(path)]
-        if in_process:
+        if how.get("in_process"):
             return _within(layer, line)
         process = subprocess.run(
             [Path(sys.executable).with_name(layer.command), *line],
             capture_output=True,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **how.get("environment", {})},
             timeout=300,
         )
     printed = process.stdout.decode()

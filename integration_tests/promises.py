@@ -139,6 +139,21 @@ class Attempt:
     by_id: frozenset[Key] = frozenset()
 
 
+@dataclass(frozen=True)
+class _Sync:
+    """A sync and what it sent of the stream.
+
+    Attributes:
+        attempt: the sync.
+        sent: the content that it sent last for each key.
+        turned_empty: the workspaces that have lost their last row.
+    """
+
+    attempt: Attempt
+    sent: Mapping[Key, Content]
+    turned_empty: frozenset[str]
+
+
 @dataclass
 class Promises:
     """What a consumer may see of one stream.
@@ -194,30 +209,34 @@ class Promises:
         turned_empty = frozenset() if self.kind.by_id else self._held_rows - holding
         if not attempt.delivered:
             self._before_loss = {key: list(contents) for key, contents in self.possible.items()}
+        sync = _Sync(attempt, sent, turned_empty)
         for key in {**self.possible, **self.known, **rows}:
-            options = self.known.get(key, [None])
-            now = self._visible(rows.get(key), options, attempt)
-            promised = self._promises(key, now, options, attempt)
-            if promised:
-                self._promise(key, now, options, attempt, turned_empty, sent_any=bool(sent))
-            else:
-                held = self.possible.setdefault(key, [None])
-                # What the state may not know at all it cannot look for.
-                held += [each for each in (now, *options[1:]) if each not in held]
-                if now != held[0]:
-                    held += self._fleeting.pop(key, [])
-            if attempt.finished and promised and key not in self._undecided:
-                self.known[key] = [now]
-            elif attempt.finished and key in sent:
-                self.known[key] = [sent[key]]
-            elif key in sent:
-                self.known[key] = [*options, sent[key]]
+            self._note_row(key, rows.get(key), sync)
         if attempt.finished:
             self._held_rows = holding
         if attempt.saved:
             self.edge = attempt.ended - self.lookback
             self._partitions |= attempt.partitions
             self._listed = attempt.partitions
+
+    def _note_row(self, key: Key, row: Content, sync: _Sync) -> None:
+        options = self.known.get(key, [None])
+        now = self._visible(row, options, sync.attempt)
+        promised = self._promises(key, now, options, sync.attempt)
+        if promised:
+            self._promise(key, now, options, sync)
+        else:
+            held = self.possible.setdefault(key, [None])
+            # What the state may not know at all it cannot look for.
+            held += [each for each in (now, *options[1:]) if each not in held]
+            if now != held[0]:
+                held += self._fleeting.pop(key, [])
+        if sync.attempt.finished and promised and key not in self._undecided:
+            self.known[key] = [now]
+        elif sync.attempt.finished and key in sync.sent:
+            self.known[key] = [sync.sent[key]]
+        elif key in sync.sent:
+            self.known[key] = [*options, sync.sent[key]]
 
     def wrong(self, view: Mapping[Key, JSON]) -> str:
         """What is wrong about a view, empty if nothing is."""
@@ -235,18 +254,13 @@ class Promises:
             return False
         return self.kind.start(content) < self._first(self.edge)
 
-    def _promise(
-        self,
-        key: Key,
-        now: Content,
-        options: list[Content],
-        attempt: Attempt,
-        turned_empty: frozenset[str],
-        sent_any: bool,
-    ) -> None:
+    def _promise(self, key: Key, now: Content, options: list[Content], sync: _Sync) -> None:
+        attempt = sync.attempt
         before = self.possible.get(key, [None])
         self._undecided.discard(key)
-        if now is None and any(held and held["workspaceId"] in turned_empty for held in options):
+        if now is None and any(
+            held and held["workspaceId"] in sync.turned_empty for held in options
+        ):
             # Believed when it is empty once more.
             self._undecided.add(key)
             self.possible[key] = [*before, None, *self._before_loss.get(key, ())]
@@ -259,7 +273,7 @@ class Promises:
             # It came into the window of a sync that may have ended before it was read.
             self._fleeting[key] = fleeting
         self.possible[key] = [now]
-        if self.edge is None and not sent_any:
+        if self.edge is None and not sync.sent:
             # A baseline without a single record does not show.
             self.possible[key] += before
         elif self.edge is not None and len(options) > 1 and now in options:

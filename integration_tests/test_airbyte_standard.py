@@ -22,6 +22,15 @@ SECRET_CONFIG = ROOT / "secrets" / "config.json"
 OWN_KEY = "the-sandbox-fills-in-its-own"
 
 
+DOCKER_TESTS = (
+    "test_docker_image_build_and_spec",
+    "test_docker_image_spec_backward_compatibility",
+    "test_docker_image_build_and_check",
+    "test_docker_image_build_and_config_matches_spec",
+    "test_docker_image_build_and_discover",
+    "test_docker_image_build_and_read",
+)
+
 # The command of each test; a configuration takes part in those that its sections run.
 COMMANDS = {
     "test_config_matches_spec": "spec",
@@ -42,16 +51,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 class StandardTests(SourceTestSuiteBase):
-    """The tests that need no Docker engine."""
+    """The tests that need no Docker engine; `DOCKER_TESTS` are taken out below."""
 
     connector = SourceClockify
-
-    test_docker_image_build_and_spec = None
-    test_docker_image_spec_backward_compatibility = None
-    test_docker_image_build_and_check = None
-    test_docker_image_build_and_config_matches_spec = None
-    test_docker_image_build_and_discover = None
-    test_docker_image_build_and_read = None
 
     @classmethod
     def create_connector(cls, scenario: ConnectorTestScenario | None) -> Any:
@@ -61,6 +63,10 @@ class StandardTests(SourceTestSuiteBase):
             connector_root=cls.get_connector_root_dir(), empty_if_missing=True
         )
         return SourceClockify(config=config or None)
+
+
+for _name in DOCKER_TESTS:
+    setattr(StandardTests, _name, None)
 
 
 @pytest.fixture(scope="module")

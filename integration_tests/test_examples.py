@@ -25,6 +25,7 @@ import pytest
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.pubsub_v1 import SubscriberClient
 from google.pubsub_v1.services.publisher import PublisherClient
+from google.pubsub_v1.types import PubsubMessage
 
 from integration_tests.airbyte import ROOT, catalog, config_of, discovered
 from integration_tests.consumer import VOLATILE, comparable
@@ -112,7 +113,8 @@ class Place:
         client = PublisherClient(transport=transport(PublisherClient, self.topic.address))
         with client:
             sent = [
-                {"data": message.data, "attributes": message.attributes} for message in messages
+                PubsubMessage(data=message.data, attributes=message.attributes)
+                for message in messages
             ]
             client.publish(topic=self.topic.path, messages=sent)
 
@@ -129,7 +131,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     docker.chmod(0o755)
     (folder / "examples").symlink_to(EXAMPLES)
     (folder / ".venv").symlink_to(sys.prefix)
-    size = {"users": 3, "entries": 12, "projects": 4, "tasks": 2, "plan": "PRO"}
+    size: dict[str, Any] = {"users": 3, "entries": 12, "projects": 4, "tasks": 2, "plan": "PRO"}
     with start(**size, now=NOW.strftime(MOMENT)) as sandbox, serve() as server:
         topic = create_topic(server.address, "clockify")
         for _ in range(2):
@@ -251,7 +253,7 @@ def pipeline(place: Place) -> Pipeline:
     sync(f"{installed} {selected}")
     place.publish(poison())
     ended = place.run(pull.replace("my-project", PROJECT) + " --once --wait 0.2")
-    held = place.server.pubsub._subscriptions[subscription]
+    held = place.server.pubsub.subscriptions[subscription]
     assert held.waiting == []
     left = {bytes(message.data) for message in held.delivered.values()}
     folder = place.folder / "clockify-sync"
@@ -765,7 +767,8 @@ class Uncredited(SubscriberClient):  # type: ignore[misc]
     """A client on a machine without Google's credentials."""
 
     def __init__(self) -> None:
-        raise DefaultCredentialsError("Your default credentials were not found.")
+        error: type[Exception] = DefaultCredentialsError
+        raise error("Your default credentials were not found.")
 
 
 def test_a_message_with_a_version_that_is_no_moment_is_refused(subscriber: Subscriber) -> None:

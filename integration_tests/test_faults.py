@@ -406,9 +406,10 @@ def test_a_report_without_its_url_asks_for_it_and_nobody_else_is_asked(
 def reading(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A read that has begun, of more records than the CDK's queue takes."""
     with start(users=1, entries=25_000, projects=1, tasks=1) as sandbox:
-        (tmp_path / "config.json").write_text(json.dumps(config_of(sandbox)))
-        (tmp_path / "catalog.json").write_text(json.dumps(catalog(["time_entries"])))
-        files = ["--config", tmp_path / "config.json", "--catalog", tmp_path / "catalog.json"]
+        config, streams = tmp_path / "config.json", tmp_path / "catalog.json"
+        config.write_text(json.dumps(config_of(sandbox)))
+        streams.write_text(json.dumps(catalog(["time_entries"])))
+        files: list[str | Path] = ["--config", config, "--catalog", streams]
         command = Path(sys.executable).with_name(CONNECTOR.command)
         with subprocess.Popen(
             [command, "read", *files],

@@ -16,8 +16,8 @@ DAY = timedelta(days=1)
 
 def test_thirty_daily_syncs_of_reports_are_green_and_leave_nothing_out(clock: Clock) -> None:
     now = FIRST_SYNC
-    options = {"users": 2, "entries": 5, "projects": 2, "tasks": 1}
-    with start(plan="FREE", now=utc_text(int(now.timestamp())), **options) as sandbox:
+    moment = utc_text(int(now.timestamp()))
+    with start(users=2, entries=5, projects=2, tasks=1, plan="FREE", now=moment) as sandbox:
         workspace = sandbox.workspaces[0]["id"]
         owner = str(sandbox.rows("users")[0]["id"])
         config = config_of(sandbox, plan="free", start_date="2026-02-02T00:00:00Z")

@@ -100,7 +100,8 @@ def syncs(tmp_path_factory: pytest.TempPathFactory) -> list[Sync]:
 
 def read(folder: Path, moment: datetime, state: Sequence[JSON] | None) -> str:
     """Run `source-clockify read` with the clock at a moment; answers what it prints."""
-    line = ["--config", folder / "config.json", "--catalog", folder / "catalog.json"]
+    config, streams = folder / "config.json", folder / "catalog.json"
+    line: list[str | Path] = ["--config", config, "--catalog", streams]
     if state is not None:
         (folder / "state.json").write_text(json.dumps(state))
         line += ["--state", folder / "state.json"]
@@ -130,7 +131,7 @@ def followed(account: Account) -> Account:
         key: record["approvalRequest"]["status"]
         for key, record in account["approval_requests"].items()
     }
-    feeds = {stream: {key: {} for key in account[stream]} for stream in FEEDS}
+    feeds: Account = {stream: {key: {} for key in account[stream]} for stream in FEEDS}
     return {**account, "approval_requests": requests, **feeds}
 
 

@@ -14,7 +14,7 @@ import pytest
 from integration_tests.airbyte import STREAMS, config_of
 from integration_tests.sandbox.client import JSON, Sandbox, start
 from source_clockify.probe.catalogue import LINES
-from source_clockify.probe.client import Client, WritingRequest, is_read
+from source_clockify.probe.client import Client, Request, WritingRequest, is_read
 from source_clockify.probe.command import main
 from source_clockify.probe.redaction import KNOWN_VALUES
 
@@ -70,7 +70,8 @@ def whole(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Survey:
 
 
 # Switch and value, and the lines that then differ or cannot be told.
-FLIPS: tuple[tuple[str, Any, set[str], set[str]], ...] = (
+Flip = tuple[str, Any, set[str], set[str]]
+FLIPS: tuple[Flip, ...] = (
     ("batch_route", "404", {"batch-route"}, {"batch-missing", "batch-size"}),
     ("batch_route", "405", {"batch-route"}, {"batch-missing", "batch-size"}),
     ("batch_max", 50, {"batch-size"}, set()),
@@ -162,19 +163,14 @@ def test_a_survey_sends_60_requests_at_most_and_all_of_them_are_reads(
     assert all(is_read(each["method"], each["path"]) for each in sent)
 
 
-@pytest.mark.parametrize(
-    ("switch", "value", "differing", "untestable"),
-    [pytest.param(*flip, id=f"{flip[0]}={flip[1]}") for flip in FLIPS],
-)
+@pytest.mark.parametrize("flip", FLIPS, ids=[f"{flip[0]}={flip[1]}" for flip in FLIPS])
 def test_each_switch_shows_in_its_lines_and_in_no_other(
     sandbox: Sandbox,
     whole: Survey,
     tmp_path: Path,
-    switch: str,
-    value: Any,
-    differing: set[str],
-    untestable: set[str],
+    flip: Flip,
 ) -> None:
+    switch, value, differing, untestable = flip
     usual = sandbox.settings()[switch]
     sandbox.settings(**{switch: value})
     try:
@@ -465,7 +461,7 @@ def test_a_request_that_could_write_is_never_sent(sandbox: Sandbox, method: str,
     hosts = {"api": sandbox.api_url}
     client = Client(config_of(sandbox, hosts=hosts), budget=5)
     with pytest.raises(WritingRequest):
-        client.send(method, path)
+        client.send(Request(method, path))
     assert client.sent == 0
 
 

@@ -176,7 +176,7 @@ def test_a_message_above_the_limit_is_lost_and_with_ordering_what_follows(
     write = writer(strict_topic, ordering_enabled=ordering_enabled, acknowledge_first=True)
     lines = [record_line(), STATE % 1, large, STATE % 2, record_line('{"id": "t2"}'), STATE % 3]
     for _ in write.write(lines):
-        write._wait()
+        write.wait()
     arrived = [each["data"]["id"] for each in records_of(strict_topic.pull())]
     assert arrived == (["t1"] if ordering_enabled else ["t1", "t2"])
 

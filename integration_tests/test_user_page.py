@@ -473,11 +473,7 @@ def texts_of(tree: ast.AST) -> Iterator[Text]:
     That is every text of two words or more, but for docstrings, descriptions of columns, messages
     at level DEBUG and those of exceptions that no user sees.
     """
-    if isinstance(tree, ast.Expr) and isinstance(tree.value, ast.Constant):
-        return
-    if isinstance(tree, ast.Raise) and not _is_for_users(tree):
-        return
-    if isinstance(tree, ast.Call) and getattr(tree.func, "attr", "") == "debug":
+    if _is_hidden(tree):
         return
     if isinstance(tree, ast.Dict):
         for key, value in zip(tree.keys, tree.values, strict=True):
@@ -494,6 +490,15 @@ def texts_of(tree: ast.AST) -> Iterator[Text]:
     for child in ast.iter_child_nodes(tree):
         if not (isinstance(tree, ast.JoinedStr) and isinstance(child, ast.Constant)):
             yield from texts_of(child)
+
+
+def _is_hidden(tree: ast.AST) -> bool:
+    """Whether no user reads what it says: a docstring, an inner exception, a message at DEBUG."""
+    if isinstance(tree, ast.Expr):
+        return isinstance(tree.value, ast.Constant)
+    if isinstance(tree, ast.Raise):
+        return not _is_for_users(tree)
+    return isinstance(tree, ast.Call) and getattr(tree.func, "attr", "") == "debug"
 
 
 def _is_for_users(statement: ast.Raise) -> bool:

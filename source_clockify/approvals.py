@@ -52,7 +52,7 @@ class ApprovalRequestsPagination(LastPageHeaderPagination):
     def initial_token(self) -> Any | None:
         return None
 
-    def next_page_token(
+    def next_page_token(  # noqa: PLR0913 (the CDK's signature)
         self,
         response: requests.Response,
         last_page_size: int,
@@ -72,7 +72,7 @@ class ApprovalRequestsPagination(LastPageHeaderPagination):
             notes.gaps[Gap(workspace_of(response.request), MESSAGE)] = None
         is_proven = len(notes.approval_states) > 1
         page = Page(response, len(rows), last_page_size, last_record, token)
-        if not is_last_page(response, len(rows), self._page_size) and not (
+        if not is_last_page(response, len(rows), self.get_page_size()) and not (
             _precedes_window(rows, stream_slice) and (is_proven or token["status"])
         ):
             refuse_repeated_page(page)

@@ -17,6 +17,7 @@ from airbyte_cdk.sources.types import Config
 
 from source_clockify.adaptations import CONSEQUENCES, workspace_of
 from source_clockify.bodies import limit_body, refuse_broken_body
+from source_clockify.cdk_patches import replace_content
 from source_clockify.request_notes import Gap, current_notes
 
 # Where a redirect wanted to go; read by the error handler.
@@ -48,7 +49,7 @@ class ClockifyAuthenticator(DeclarativeAuthenticator):
         """Take the key out of a body: Clockify's messages may repeat the key that they refuse."""
         key = self.token.encode()
         if key and key in response.content:
-            response._content = response.content.replace(key, b"****")
+            replace_content(response, response.content.replace(key, b"****"))
         return response
 
     @property
@@ -107,5 +108,5 @@ _AUTH_TOKEN = re.compile(rb'("authToken"\s*:\s*)"[^"]*"')
 def hide_webhook_tokens(response: requests.Response, **_: Any) -> requests.Response:
     """Take the secrets that sign webhooks out of a body: the CDK logs bodies when it debugs."""
     if response.url.partition("?")[0].endswith("/webhooks"):
-        response._content = _AUTH_TOKEN.sub(rb'\1"****"', response.content)
+        replace_content(response, _AUTH_TOKEN.sub(rb'\1"****"', response.content))
     return response

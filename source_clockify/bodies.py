@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 import orjson
 import requests
 
+from source_clockify.cdk_patches import is_unread, replace_content
+
 # A page of 5000 rows has a few megabytes; a body above the limit would exhaust the memory.
 LARGEST_BODY_BYTES = 256 * 1024 * 1024
 
@@ -56,8 +58,7 @@ def limit_body(response: requests.Response, **_: Any) -> requests.Response:
     Raises:
         BrokenBody: for a longer body, of which nothing is kept.
     """
-    held = vars(response)
-    if held["_content"] is not False:
+    if not is_unread(response):
         return response
     chunks: list[bytes] = []
     size = 0
@@ -65,13 +66,14 @@ def limit_body(response: requests.Response, **_: Any) -> requests.Response:
         size += len(chunk)
         if size > LARGEST_BODY_BYTES:
             response.close()
-            held |= {"_content": b"", "_content_consumed": True, _BODY: None}
+            replace_content(response, b"")
+            setattr(response, _BODY, None)
             setattr(response, _PROBLEM, f"is larger than {LARGEST_BODY_BYTES // 1024**2} MB")
             raise BrokenBody(response=response)
         chunks.append(chunk)
     if size >= LARGE_BODY_BYTES:
         large_body_seen.set()
-    held |= {"_content": b"".join(chunks), "_content_consumed": True}
+    replace_content(response, b"".join(chunks))
     return response
 
 
@@ -102,7 +104,7 @@ def decoded_body(response: requests.Response) -> Any:
             body, is_plain = _decode(response.content)
             if not is_plain:
                 # For the CDK's own decoder, which reads a response from the cache.
-                response._content = json.dumps(body).encode()
+                replace_content(response, json.dumps(body).encode())
         except BodyError as error:
             body = None
             setattr(response, _PROBLEM, str(error))
@@ -203,7 +205,7 @@ def _without_surrogates(value: Any) -> Any:
 
 def empty_body(response: requests.Response) -> None:
     """Replace the body by an empty list."""
-    response._content = b"[]"
+    replace_content(response, b"[]")
     setattr(response, _BODY, [])
 
 

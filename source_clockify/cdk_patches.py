@@ -1,18 +1,60 @@
-"""What the connector changes in the CDK's own classes, with the reason for each."""
+"""Everything that changes a class of the CDK or touches a private name of another package.
+
+Each function says why there is no public way.
+"""
 
 import ast
 import sys
 import threading
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import requests
 import requests_cache
+from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog
+from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
+    ConcurrentDeclarativeSource,
+)
 from airbyte_cdk.sources.declarative.incremental import ConcurrentPerPartitionCursor
 from airbyte_cdk.sources.declarative.interpolation import jinja
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.http.http_client import HttpClient
 
 _MANY_PARTITIONS = 1_000_000
+
+
+class StreamsSource(ConcurrentDeclarativeSource):
+    """The CDK's source, with public names for what a source that wraps its streams needs.
+
+    The CDK's `read` builds the streams itself, and its parts have private names only.
+    """
+
+    def build_streams(self) -> list[AbstractStream]:
+        """Return the streams of the manifest, in its order; each call starts a request budget."""
+        return super().streams(self._config)
+
+    def read_streams(
+        self, streams: Sequence[AbstractStream], catalog: ConfiguredAirbyteCatalog
+    ) -> Iterator[AirbyteMessage]:
+        """Read those of the streams that the catalog names."""
+        selected = self._select_streams(streams=list(streams), configured_catalog=catalog)
+        # The CDK waits for ever for the end of no stream.
+        if selected:
+            yield from self._concurrent_source.read(selected)
+
+    def emit(self, message: AirbyteMessage) -> None:
+        """Send a message to where the records go, after those that were sent before."""
+        self._message_repository.emit_message(message)
+
+    def take_queued(self) -> Iterator[AirbyteMessage]:
+        """Yield the messages that were sent by `emit` and still wait, and forget them."""
+        yield from self._message_repository.consume_queue()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration with its migrations and transformations."""
+        return dict(self._config)
 
 
 def patch_cdk() -> None:
@@ -38,6 +80,24 @@ def _cache_post_requests() -> None:
 
     vars(request_session)["caches_post"] = True
     HttpClient._request_session = request_session  # type: ignore[method-assign]
+
+
+def is_unread(response: requests.Response) -> bool:
+    """Return whether the body is still to be read.
+
+    The public `content` would read all of it, however large.
+    """
+    return vars(response)["_content"] is False
+
+
+def replace_content(response: requests.Response, content: bytes) -> None:
+    """Let the response have this body, in place of what was or would be read.
+
+    `requests` offers neither to limit a body while it is read nor to change one, and the CDK takes
+    nothing but the response itself.
+    """
+    response._content = content
+    vars(response)["_content_consumed"] = True
 
 
 def serialize_literal_eval() -> None:

@@ -59,17 +59,16 @@ _RATE_LIMITED = 429
 class ClockifyErrorHandler(DefaultErrorHandler):
     """Decides what to do with a response.
 
-    Attributes:
-        body: what a good answer holds, see `find_body_problem`; the key of an envelope is the
-            stream's parameter `envelope`, the plan's feature its parameter `feature`, and what the
-            key or plan must be for it `needs`.
+    The requester's parameter `answer` names the kind of a good answer, see `find_body_problem`.
+    Parameters of the stream are the key of an envelope (`envelope`), the feature of the plan
+    (`feature`), and the key or plan that the stream needs, in words (`needs`).
     """
 
     max_time: int = LONGEST_WAIT_SECONDS
-    body: str = "list"
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
+        self._answer = str((parameters or {}).get("answer", "list"))
         self._envelope = str((parameters or {}).get("envelope", ""))
         self._feature = str((parameters or {}).get("feature", ""))
         self._needs = str((parameters or {}).get("needs", ""))
@@ -90,16 +89,9 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         return deferred
 
     def _of_response(self, response: requests.Response) -> ErrorResolution:
-        if 300 <= response.status_code < 400:
-            return _failure(_redirect_message(response), FailureType.config_error)
-        if _learn_adaptation(response):
-            return _retry("Clockify refuses this form of the request; it is sent in another.")
-        if _note_unlisted_members(response):
-            return ErrorResolution(
-                ResponseAction.IGNORE,
-                None,
-                "This server refuses to list limited members, so they are left out.",
-            )
+        resolution = _of_adaptable_request(response)
+        if resolution is not None:
+            return resolution
         resolution = self._of_body(response) if response.ok else self._of_error(response)
         if resolution.response_action is ResponseAction.SUCCESS:
             return resolution
@@ -110,10 +102,8 @@ class ClockifyErrorHandler(DefaultErrorHandler):
             if response.ok:
                 return _failure(str(resolution.error_message), FailureType.system_error)
             _note_refusal(response, resolution)
-        if resolution.response_action is ResponseAction.RATE_LIMITED and self._is_check:
-            return _failure(str(resolution.error_message), FailureType.transient_error)
         if resolution.response_action is ResponseAction.RATE_LIMITED:
-            _let_out_what_is_due()
+            return self._of_rate_limit(resolution)
         if response.status_code == 404 and not response.content:
             resolution = replace(
                 resolution,
@@ -126,6 +116,12 @@ class ClockifyErrorHandler(DefaultErrorHandler):
             return _failure(str(resolution.error_message), FailureType.system_error)
         return self._retried(response.request, resolution)
 
+    def _of_rate_limit(self, resolution: ErrorResolution) -> ErrorResolution:
+        if self._is_check:
+            return _failure(str(resolution.error_message), FailureType.transient_error)
+        _let_out_what_is_due()
+        return resolution
+
     def _of_body(self, response: requests.Response) -> ErrorResolution:
         body = decoded_body(response)
         if is_too_large(response):
@@ -133,7 +129,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
                 f"Clockify's answer {body_problem(response)}. The connector reads no larger ones.",
                 FailureType.system_error,
             )
-        problem = body_problem(response) or find_body_problem(body, self.body, self._envelope)
+        problem = body_problem(response) or find_body_problem(body, self._answer, self._envelope)
         if not problem:
             return SUCCESS_RESOLUTION
         # A template may name the remedy, but would parse what no parser can.
@@ -182,7 +178,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         return lacks_feature(features, self._feature)
 
     def _is_account_request(self, response: requests.Response) -> bool:
-        return self.body == "workspaces" or urlsplit(response.url).path.endswith("/user")
+        return self._answer == "workspaces" or urlsplit(response.url).path.endswith("/user")
 
     def _of_exception(self, exception: Exception | None) -> ErrorResolution:
         if isinstance(exception, BrokenBody):
@@ -293,6 +289,21 @@ def _redirect_message(response: requests.Response) -> str:
 def _sentence_in(text: str) -> str:
     match = re.search(r"'([^':]+)", text)
     return f"{match.group(1) if match else text}."
+
+
+def _of_adaptable_request(response: requests.Response) -> ErrorResolution | None:
+    """Resolve a redirect, and a refusal of a form of a request; None for any other response."""
+    if 300 <= response.status_code < 400:
+        return _failure(_redirect_message(response), FailureType.config_error)
+    if _learn_adaptation(response):
+        return _retry("Clockify refuses this form of the request; it is sent in another.")
+    if _note_unlisted_members(response):
+        return ErrorResolution(
+            ResponseAction.IGNORE,
+            None,
+            "This server refuses to list limited members, so they are left out.",
+        )
+    return None
 
 
 def _learn_adaptation(response: requests.Response) -> bool:

@@ -17,23 +17,9 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
 )
 
 from source_clockify.adaptations import ACCOUNT_STATUSES
-from source_clockify.change_tracking.lookups import lookup_streams
 from source_clockify.report_history import FIRST_DAY, probe_streams, rows_of_report
 from source_clockify.requested_slices import on_demand
 from source_clockify.users import LARGEST_PAGE
-
-# The kind of body that each error handler of the manifest expects; see `find_body_problem`.
-BODIES = {
-    "account_error_handler": "workspaces",
-    "listing_error_handler": "list",
-    "child_listing_error_handler": "list",
-    "hydrated_projects_error_handler": "hydrated_projects",
-    "object_error_handler": "object",
-    "child_error_handler": "object",
-    "envelope_error_handler": "envelope",
-    "child_envelope_error_handler": "envelope",
-    "events_error_handler": "events",
-}
 
 # Pages of events may be filtered after they were cut.
 EVENT_PAGINATORS = ("webhook_logs_paginator", "entity_changes_paginator", "audit_log_paginator")
@@ -49,30 +35,24 @@ def load_manifest() -> dict[str, Any]:
 
 
 def with_python_components(
-    manifest: Mapping[str, Any],
-    selected: Collection[str] | None = None,
-    tracked: Collection[str] = (),
+    manifest: Mapping[str, Any], selected: Collection[str] | None = None
 ) -> dict[str, Any]:
     """Return the manifest with its authenticator, error handlers and paging in Python.
 
-    Only the selected streams and their parents are left, all without a selection. The tracked ones
-    choose their windows themselves, and get streams beside that look up what is missing. References
-    are resolved and definitions left out: the CDK propagates parameters through all it is given.
+    Only the selected streams and their parents are left, all without a selection, and the streams
+    on demand that they need. References are resolved.
     """
     definitions = dict(manifest["definitions"])
     definitions["authenticator"] = _component(
         "CustomAuthenticator", "authenticator.ClockifyAuthenticator"
     )
-    for name, body in BODIES.items():
-        definitions[name] = {
-            **definitions[name],
-            "type": "CustomErrorHandler",
-            "class_name": "source_clockify.error_handler.ClockifyErrorHandler",
-            "body": body,
-            "backoff_strategies": [
-                _component("CustomBackoffStrategy", "retry_after.RetryAfterStrategy")
-            ],
-        }
+    definitions["error_handler"] = {
+        **definitions["error_handler"],
+        **_component("CustomErrorHandler", "error_handler.ClockifyErrorHandler"),
+        "backoff_strategies": [
+            _component("CustomBackoffStrategy", "retry_after.RetryAfterStrategy")
+        ],
+    }
     for name, definition in definitions.items():
         if isinstance(definition, Mapping):
             definitions[name] = _with_last_page_header(definition)
@@ -119,15 +99,11 @@ def with_python_components(
             for entry in resolved["streams"]
             if any(stream["name"] in needed for stream in streams_of(entry))
         ]
-    if tracked:
-        resolved["streams"] = [
-            _tracked(entry, tracked) for entry in resolved["streams"]
-        ] + lookup_streams(resolved, tracked)
     if selected is None or "tasks" in selected:
         resolved["streams"].append(on_demand(by_project))
     if selected is None or any(rows_of_report(name) for name in selected):
         resolved["streams"] += probe_streams(resolved["definitions"])
-    return {key: value for key, value in resolved.items() if key not in ("definitions", "schemas")}
+    return resolved
 
 
 def _with_listed_tasks(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -138,14 +114,6 @@ def _with_listed_tasks(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any
             yield entry
         elif listed in streams_of(entry):
             yield listed
-
-
-def _tracked(entry: Mapping[str, Any], tracked: Collection[str]) -> Mapping[str, Any]:
-    """Take the lookback out of a tracked stream's cursor: its state says where to begin."""
-    if entry.get("name") not in tracked or "incremental_sync" not in entry:
-        return entry
-    cursor = {**entry["incremental_sync"], "lookback_window": "P0D"}
-    return {**entry, "incremental_sync": cursor}
 
 
 def streams_of(entry: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -76,7 +76,7 @@ class Page:
 class LastPageHeaderPagination(PageIncrement):
     """Page numbers that end when the server says so."""
 
-    def next_page_token(
+    def next_page_token(  # noqa: PLR0913 (the CDK's signature)
         self,
         response: requests.Response,
         last_page_size: int,
@@ -91,7 +91,7 @@ class LastPageHeaderPagination(PageIncrement):
 
     def token_after(self, page: Page) -> Any | None:
         """Return what to ask for the next page with, None after the last."""
-        if is_last_page(page.response, page.rows, self._page_size):
+        if is_last_page(page.response, page.rows, self.get_page_size()):
             return None
         refuse_repeated_page(page)
         return self.number_after(page)
@@ -139,7 +139,8 @@ class EventPagination(LastPageHeaderPagination):
         if page.rows > 0:
             return self.number_after(page)
         sent = len(rows)
-        if self._page_size is not None and sent >= self._page_size:
+        page_size = self.get_page_size()
+        if page_size is not None and sent >= page_size:
             raise AirbyteTracedException(
                 message=(
                     f"Clockify sent the same {sent} events on two pages, so the ones after them "
@@ -218,7 +219,7 @@ class TotalCountPagination(LastPageHeaderPagination):
         rows_so_far = before.rows_before + page.rows
         announced = announced_rows(decoded_body(page.response), self._count_path)
         if announced is None:
-            if is_last_page(page.response, page.rows, self._page_size):
+            if is_last_page(page.response, page.rows, self.get_page_size()):
                 return None
         elif before.announced is not None and announced < before.announced:
             return self._first_again(page, before.restarts + 1)
@@ -284,7 +285,7 @@ class TimeEntriesPagination(LastPageHeaderPagination):
 
     def token_after(self, page: Page) -> Any | None:
         # Without a record every row of this page began before the window: so did all that follow.
-        if page.last_record is None or is_last_page(page.response, page.rows, self._page_size):
+        if page.last_record is None or is_last_page(page.response, page.rows, self.get_page_size()):
             return None
         refuse_repeated_page(page)
         current: TimeToken = page.token or TimeToken(end=None, page=1)

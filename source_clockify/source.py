@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -15,42 +15,33 @@ from airbyte_cdk.models import (
     Status,
     SyncMode,
 )
-from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
-    ConcurrentDeclarativeSource,
-)
-from airbyte_cdk.sources.declarative.interpolation import InterpolatedBoolean
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import Adaptations
+from source_clockify.assembly import assemble_manifest
 from source_clockify.audit_log import SystemEvents
 from source_clockify.authenticator import is_addon
-from source_clockify.cdk_patches import patch_cdk
+from source_clockify.cdk_patches import StreamsSource, patch_cdk
 from source_clockify.change_tracking.access import AccessFingerprints
-from source_clockify.change_tracking.deletions import decide
-from source_clockify.change_tracking.full_refresh import StampedStream
-from source_clockify.change_tracking.live import Live, is_counted, live_of
-from source_clockify.change_tracking.lookups import Lookups
+from source_clockify.change_tracking.lookups import LookupBudget, Lookups
 from source_clockify.change_tracking.plan import sync_bounds
 from source_clockify.change_tracking.profiles import stream_spec
 from source_clockify.change_tracking.resume import (
-    states_of_the_manifest,
-    tracked_states,
+    saved_streams,
+    states_of_tracked_streams,
+    states_without_tracking,
     usable_state,
 )
-from source_clockify.change_tracking.stream import LookupBudget, Sync, TrackedStream
+from source_clockify.change_tracking.stream import StampedStream, TrackedStream
+from source_clockify.change_tracking.tracker import Sync, TrackedRead
 from source_clockify.check import (
     CHECKED_STREAMS,
     check_connection,
     check_start_date,
     start_date_problem,
 )
-from source_clockify.manifest import (
-    load_manifest,
-    parents_of,
-    streams_of,
-    with_python_components,
-)
+from source_clockify.manifest import load_manifest, parents_of
 from source_clockify.plan_features import missing_features
 from source_clockify.prefetch_parents import prefetch_parents
 from source_clockify.report_history import ReportHistory, rows_of_report
@@ -58,12 +49,9 @@ from source_clockify.requested_slices import is_on_demand
 from source_clockify.skip_report import SkipReport
 from source_clockify.streams import ClockifyStream, ReadContext, read_quirks_of
 from source_clockify.sync_log import (
-    StreamLog,
-    SyncLog,
-    SyncLogState,
     describe_sync_log,
-    state_in,
-    sync_mode_of_sync_log,
+    stream_log,
+    sync_log_of,
     without_sync_log,
 )
 from source_clockify.tasks import TasksStream
@@ -76,14 +64,14 @@ NO_AUDIT_LOG_FOR_ADDONS = (
     "Clockify lets no add-on read the audit log. Use an API key (credentials.api_key)."
 )
 
-NO_LONGER_VISIBLE = "This key no longer sees workspace {}. Nothing of it is taken for deleted."
+NO_LONGER_VISIBLE = "This key no longer sees workspace %s. Nothing of it is taken for deleted."
 
 # How many records a sync asks for one by one, so that it ends; the rest waits for the next.
 SINGLE_READS = 500
 FREE_SINGLE_READS = 10
 
 
-class SourceClockify(ConcurrentDeclarativeSource):
+class SourceClockify(StreamsSource):
     """Reads a Clockify account.
 
     All arguments are optional, as for a `spec`. Only the streams of the catalog are built; without
@@ -99,76 +87,86 @@ class SourceClockify(ConcurrentDeclarativeSource):
         only: Collection[str] | None = None,
     ) -> None:
         selected = {stream.stream.name for stream in catalog.streams} if catalog else only
-        self._built: list[AbstractStream] | None = None
+        given = config or {}
         self._report = SkipReport()
-        self._lost_workspaces: dict[str, set[str]] = defaultdict(set)
+        self._lost_workspaces: dict[str, list[str]] = {}
         self._now = time.time()
-        self._given_start_date = (config or {}).get("start_date")
-        self._bounds = sync_bounds(config or {}, int(self._now))
-        tracking_on = (config or {}).get("track_changes", True) is not False
+        self._given_start_date = given.get("start_date")
+        self._bounds = sync_bounds(given, int(self._now))
+        tracking_on = given.get("track_changes", True) is not False
         incremental = _incremental_streams(catalog)
-        manifest = with_python_components(
+        manifest = assemble_manifest(
             load_manifest(), selected, frozenset(incremental if tracking_on else ())
         )
         self._definitions = {
-            stream["name"]: stream
-            for entry in manifest["streams"]
-            if not is_on_demand(entry)
-            for stream in streams_of(entry)
+            stream["name"]: stream for stream in manifest["streams"] if not is_on_demand(stream)
         }
-        self._specs = {
+        specs = {
             name: stream_spec(stream)
             for name, stream in self._definitions.items()
             if name in incremental
         }
-        self._beside = sum(1 for entry in manifest["streams"] if is_on_demand(entry))
         known = usable_state(state, catalog)
-        self._receipts = sync_mode_of_sync_log(catalog) if tracking_on else None
-        self._receipts_before = state_in(known) if self._receipts else SyncLogState()
-        self._tracked = tracked_states(known, self._specs, warn=tracking_on)
+        self._saved = saved_streams(known, specs, self._bounds, warn=tracking_on)
+        self._specs = specs if tracking_on else {}
+        self._sync_log = (
+            sync_log_of(catalog, known, self._began, given.get("resend_changes"))
+            if tracking_on
+            else None
+        )
+        cursor_fields = _cursor_fields(self._definitions)
         super().__init__(
             catalog=catalog,
             config=config,
-            state=states_of_the_manifest(
-                known,
-                self._tracked,
-                self._specs,
-                _cursor_fields(self._definitions),
-                self._bounds,
-                tracking_on=tracking_on,
+            state=(
+                states_of_tracked_streams(self._saved.values(), cursor_fields)
+                if tracking_on
+                else states_without_tracking(known, self._saved, cursor_fields)
             ),
             source_config=manifest,
             config_path=config_path,
         )
-        if not tracking_on:
-            self._specs = {}
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
-        built, self._built = self._built, None
-        return built or list(self._all_streams()[0])
+        """Return the streams as `discover` describes them and `check` reads them."""
+        streams = self._build().streams
+        if not self._tracks_changes:
+            return list(streams)
+        return [StampedStream(stream, self._began) for stream in streams]
 
-    def _all_streams(self) -> tuple[list[ClockifyStream], list[AbstractStream], ReadContext]:
-        """Return the streams of the manifest, those of other requests, and where reports begin."""
-        built = super().streams(self._config)
-        main = built[: len(built) - self._beside]
-        beside = built[len(main) :]
+    @property
+    def _tracks_changes(self) -> bool:
+        return self.settings.get("track_changes", True) is not False
+
+    @property
+    def _began(self) -> int:
+        """When this sync began, in milliseconds since 1970."""
+        return int(self._now * 1000)
+
+    def _build(self) -> "_Streams":
+        on_demand: dict[str, AbstractStream] = {}
+        listed: list[AbstractStream] = []
+        for definition, stream in zip(
+            self.resolved_manifest["streams"], self.build_streams(), strict=True
+        ):
+            if is_on_demand(definition):
+                on_demand[stream.name] = stream
+            else:
+                listed.append(stream)
         history = ReportHistory(
-            {stream.name: stream for stream in beside},
-            [stream.name for stream in main if rows_of_report(stream.name)],
+            on_demand, [stream.name for stream in listed if rows_of_report(stream.name)]
         )
         context = ReadContext(self._report, Adaptations(), history, SystemEvents())
-        by_project = next((stream for stream in beside if stream.name == "tasks"), None)
-        if self._config.get("plan") == "free":
-            by_project = None
+        by_project = None if self.settings.get("plan") == "free" else on_demand.get("tasks")
         wrapped = [
             ClockifyStream(
                 TasksStream(stream, by_project) if stream.name == "tasks" else stream,
-                read_quirks_of(self._definitions[stream.name], self._config),
+                read_quirks_of(self._definitions[stream.name], self.settings),
                 context,
             )
-            for stream in main
+            for stream in listed
         ]
-        return wrapped, beside, context
+        return _Streams(wrapped, on_demand, context)
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """Return the configuration that is compared with the spec.
@@ -181,15 +179,15 @@ class SourceClockify(ConcurrentDeclarativeSource):
         return found
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
-        check_start_date(self._given_start_date, self._config)
+        check_start_date(self._given_start_date, self.settings)
         catalog = super().discover(logger, config)
-        if self._config.get("track_changes", True) is not False:
+        if self._tracks_changes:
             catalog.streams.append(describe_sync_log())
         return catalog
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
-        # A check answers a person who waits: one retry instead of an hour of them.
-        impatient = {**self._config, "max_request_retries": 1}
+        # `check` is interactive: retry once instead of for an hour.
+        impatient = {**self.settings, "max_request_retries": 1}
         try:
             check_start_date(self._given_start_date, impatient)
         except AirbyteTracedException as error:
@@ -205,155 +203,140 @@ class SourceClockify(ConcurrentDeclarativeSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        check_start_date(self._given_start_date, self._config)
-        if self._config.get("plan") == "free":
+        check_start_date(self._given_start_date, self.settings)
+        if self.settings.get("plan") == "free":
             logger.info("Request Budget (plan) is free: the sync waits after 30 requests an hour.")
-        # The same streams serve both reads: each building starts a request budget of its own.
-        streams, beside, context = self._all_streams()
+        built = self._build()
         selected = {stream.stream.name for stream in catalog.streams}
-        workspaces = prefetch_parents(streams, self._parents_to_read(selected))
+        workspaces = prefetch_parents(built.streams, self._parents_to_read(selected))
         self._report.select(selected)
         self._report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
-        context.history.know(workspaces)
-        gaps: set[tuple[str, str]] = set()
-        # Named workspaces are asked in any case, and the refusal warns.
-        if not self._config.get("workspace_ids"):
-            for missing in missing_features(self.resolved_manifest, selected, workspaces):
-                gaps.add((missing.stream, missing.workspace_id))
-                self._report.skip(missing.stream, missing.workspace_id, missing.reason)
-        if "audit_log" in selected and is_addon(self._config):
-            for workspace_id in self._config.get("workspace_ids") or ():
-                self._report.skip("audit_log", workspace_id, NO_AUDIT_LOG_FOR_ADDONS)
-        self._built = self._with_tracking(streams, beside, context, workspaces, gaps)
-        sync_log = self._sync_log(self._built, selected)
-        if sync_log is None:
-            yield from self._read(super().read(logger, config, catalog, state), context)
+        built.context.history.know(workspaces)
+        skipped = self._skip_missing_features(selected, workspaces)
+        streams = self._with_change_tracking(built, workspaces, skipped)
+        if self._sync_log is None:
+            yield from self._read(built, streams, catalog)
             return
-        failure: Exception | None = None
-        messages = super().read(logger, config, without_sync_log(catalog), state)
-        try:
-            yield from sync_log.watch(self._read(messages, context))
-        except Exception as error:
-            failure = error
-        # A state that still waits belongs before the receipts.
-        yield from self._message_repository.consume_queue()
-        for name in selected:
-            sync_log.skip(name, self._report.sentences(name))
-        for workspace_id, names in sorted(self._lost_workspaces.items()):
-            for name in names:
-                sync_log.skip(name, [NO_LONGER_VISIBLE.format(workspace_id)])
-        yield from sync_log.messages()
-        if failure is not None:
-            raise failure
+        for stream in streams:
+            if stream.name in selected:
+                definition = self._definitions[stream.name]
+                self._sync_log.add(stream.name, stream_log(stream, definition, self._began))
+        yield from self._sync_log.follow(
+            self._read(built, streams, without_sync_log(catalog)),
+            self.take_queued,
+            lambda name: [*self._report.sentences(name), *self._lost_workspaces.get(name, ())],
+        )
 
     def _read(
-        self, messages: Iterator[AirbyteMessage], context: ReadContext
+        self,
+        built: "_Streams",
+        streams: Sequence[AbstractStream],
+        catalog: ConfiguredAirbyteCatalog,
     ) -> Iterator[AirbyteMessage]:
-        """Yield the messages, and log at their end what is left out."""
+        """Read streams, and log at their end what is left out."""
         try:
-            yield from messages
+            yield from self.read_streams(streams, catalog)
         finally:
-            for gap in context.system_events.gaps():
+            for gap in built.context.system_events.gaps():
                 self._report.add_gap("audit_log", gap)
             self._report.log()
 
-    def _sync_log(
-        self, streams: Sequence[AbstractStream], selected: Collection[str]
-    ) -> SyncLog | None:
-        """Return what makes the receipts of these streams, None if the catalog has no sync_log."""
-        if self._receipts is None:
-            return None
-        began = int(self._now * 1000)
-        resend = self._config.get("resend_changes")
-        sync_log = SyncLog(
-            self._receipts_before, self._receipts, began, 1 if resend is None else resend
-        )
-        for stream in streams:
-            if stream.name in selected:
-                sync_log.add(stream.name, self._stream_log(stream, began))
-        return sync_log
+    def _skip_missing_features(
+        self, selected: Collection[str], workspaces: Sequence[Mapping[str, Any]]
+    ) -> set[tuple[str, str]]:
+        """Skip streams that a workspace cannot have; return their names with the workspace."""
+        skipped: set[tuple[str, str]] = set()
+        # Named workspaces are requested in any case, and the refusal warns.
+        if not self.settings.get("workspace_ids"):
+            for missing in missing_features(self.resolved_manifest, selected, workspaces):
+                skipped.add((missing.stream, missing.workspace_id))
+                self._report.skip(missing.stream, missing.workspace_id, missing.reason)
+        if "audit_log" in selected and is_addon(self.settings):
+            for workspace_id in self.settings.get("workspace_ids") or ():
+                self._report.skip("audit_log", workspace_id, NO_AUDIT_LOG_FOR_ADDONS)
+        return skipped
 
-    def _stream_log(self, stream: AbstractStream, began: int) -> StreamLog:
-        """Return what counts the messages of a stream that is read from now on."""
-        spec = stream_spec(self._definitions[stream.name])
-        if isinstance(stream, TrackedStream):
-            return StreamLog(
-                stream.versions.current,
-                stream.writer.baseline_at,
-                spec.primary_key,
-                SyncMode.incremental,
-                lambda sent: live_of(stream),
-            )
-        return StreamLog(
-            began,
-            began,
-            spec.primary_key,
-            SyncMode.full_refresh,
-            lambda sent: Live(sent) if is_counted(spec) else None,
-        )
-
-    def _with_tracking(
+    def _with_change_tracking(
         self,
-        streams: list[ClockifyStream],
-        beside: list[AbstractStream],
-        context: ReadContext,
+        built: "_Streams",
         workspaces: Sequence[Mapping[str, Any]],
-        gaps: Collection[tuple[str, str]],
+        skipped: Collection[tuple[str, str]],
     ) -> list[AbstractStream]:
         """Return the streams with tracking around those that are incremental."""
-        if self._config.get("track_changes", True) is False:
-            return list(streams)
-        named = self._config.get("workspace_ids") or [row["id"] for row in workspaces]
-        if workspaces and not self._config.get("workspace_ids"):
-            self._warn_of_lost_workspaces(named)
-        lookups = Lookups({stream.name: stream for stream in beside}, context.adaptations)
-        is_free = self._config.get("plan") == "free"
-        resend = self._config.get("resend_changes")
-        sync = Sync(
+        if not self._tracks_changes:
+            return list(built.streams)
+        visible = self.settings.get("workspace_ids") or [row["id"] for row in workspaces]
+        if workspaces and not self.settings.get("workspace_ids"):
+            self._warn_of_lost_workspaces(visible)
+        sync = self._sync(built)
+        found: list[AbstractStream] = []
+        for stream in built.streams:
+            spec = self._specs.get(stream.name)
+            if spec is None:
+                found.append(StampedStream(stream, sync.began))
+                continue
+            saved = self._saved.get(stream.name)
+            read = TrackedRead(
+                spec=spec,
+                state=saved.state if saved else None,
+                plans=saved.plans if saved else {},
+                workspaces=frozenset(
+                    each for each in visible if (stream.name, each) not in skipped
+                ),
+                columns=frozenset(stream.get_json_schema().get("properties") or ()),
+            )
+            found.append(TrackedStream(stream, read, sync, self.emit))
+        return found
+
+    def _sync(self, built: "_Streams") -> Sync:
+        lookups = Lookups(built.on_demand, built.context.adaptations)
+        is_free = self.settings.get("plan") == "free"
+        resend = self.settings.get("resend_changes")
+        return Sync(
             bounds=self._bounds,
-            began=int(self._now * 1000),
+            began=self._began,
             resend=1 if resend is None else resend,
             lookups=lookups,
             access=AccessFingerprints(lookups),
             lookup_budget=LookupBudget(FREE_SINGLE_READS if is_free else SINGLE_READS),
-            emit=self._message_repository.emit_message,
         )
-        found: list[AbstractStream] = []
-        for stream in streams:
-            tracking = self._specs.get(stream.name)
-            if tracking is None:
-                found.append(StampedStream(stream, sync.began))
-                continue
-            visible = frozenset(each for each in named if (stream.name, each) not in gaps)
-            known = self._tracked.get(stream.name)
-            found.append(TrackedStream(stream, tracking, known, sync, visible, decide))
-        return found
 
     def _warn_of_lost_workspaces(self, visible: Collection[str]) -> None:
-        for name, state in self._tracked.items():
-            for ids in state.partitions:
-                workspace_id = dict(zip(state.fields, ids, strict=True)).get("workspace_id")
-                if workspace_id and workspace_id not in visible:
-                    self._lost_workspaces[workspace_id].add(name)
-        for workspace_id in sorted(self._lost_workspaces):
-            logger.warning("%s", NO_LONGER_VISIBLE.format(workspace_id))
+        lost: set[str] = set()
+        for name, saved in self._saved.items():
+            ids_of = [
+                dict(zip(saved.state.fields, ids, strict=True)) for ids in saved.state.partitions
+            ]
+            gone = {ids.get("workspace_id") or "" for ids in ids_of} - {"", *visible}
+            self._lost_workspaces[name] = [NO_LONGER_VISIBLE % each for each in sorted(gone)]
+            lost |= gone
+        for workspace_id in sorted(lost):
+            logger.warning(NO_LONGER_VISIBLE, workspace_id)
 
     def _parents_to_read(self, selected: set[str]) -> list[str]:
-        active = [
-            entry
-            for entry in self.resolved_manifest["streams"]
-            if InterpolatedBoolean(
-                condition=entry.get("condition", "{{ true }}"), parameters={}
-            ).eval(self._config)
-        ]
-        parents = parents_of(selected, active)
+        parents = parents_of(selected, self.resolved_manifest["streams"])
         if selected >= {"projects", "tasks"}:
             # Both may need the list, see `TasksStream`.
             parents.append("projects")
-        if self._config.get("workspace_ids") and "workspaces" not in selected:
-            # They are named already, so nobody lists them.
+        if self.settings.get("workspace_ids") and "workspaces" not in selected:
+            # They are named already, so no list of them is needed.
             return [name for name in parents if name != "workspaces"]
         return parents
+
+
+@dataclass(frozen=True)
+class _Streams:
+    """The streams of one read; they share a request budget.
+
+    Attributes:
+        streams: those of the catalog and their parents.
+        on_demand: the others, by name.
+        context: what the streams share.
+    """
+
+    streams: Sequence[ClockifyStream]
+    on_demand: Mapping[str, AbstractStream]
+    context: ReadContext
 
 
 def _incremental_streams(catalog: ConfiguredAirbyteCatalog | None) -> set[str]:

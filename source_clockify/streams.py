@@ -23,7 +23,6 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import Adaptations
 from source_clockify.audit_log import SYSTEM, SystemEvents
-from source_clockify.change_tracking.messages import with_columns
 from source_clockify.report_history import (
     FIRST_DAY,
     ReportHistory,
@@ -41,14 +40,14 @@ logger = logging.getLogger("airbyte")
 
 @dataclass(frozen=True)
 class ReadQuirks:
-    """What the wrapper has to know about a stream.
+    """The properties of one stream that its wrapper needs.
 
     Attributes:
         overlapping_pages: its pages may repeat records, newest first.
         restarted_pages: its pages may be read from their beginning again; the column of their id.
         has_history: it is a report that may have to be read from the oldest record on.
         equal_records: records may be equal in everything, so their id needs an ordinal.
-        tracked: its description has the columns of change tracking.
+        tracked: change tracking is on, so an incomplete window is read again by a later sync.
     """
 
     overlapping_pages: bool = False
@@ -59,7 +58,7 @@ class ReadQuirks:
 
 
 def read_quirks_of(stream: Mapping[str, Any], config: Mapping[str, Any]) -> ReadQuirks:
-    """Return what the wrapper has to know about a stream of the manifest."""
+    """Return the properties of a stream of the manifest that its wrapper needs."""
     stream_name = stream["name"]
     is_counted = "count_path" in (stream.get("$parameters") or {})
     has_passes = stream_name == "approval_requests"
@@ -73,7 +72,7 @@ def read_quirks_of(stream: Mapping[str, Any], config: Mapping[str, Any]) -> Read
 
 
 class WrappedStream(AbstractStream):
-    """A stream that is another one in all but how it is read."""
+    """Delegates everything except reading to the wrapped stream."""
 
     def __init__(self, inner: AbstractStream) -> None:
         self._inner = inner
@@ -104,7 +103,7 @@ class WrappedStream(AbstractStream):
 
 
 class WrappedPartition(Partition):
-    """A partition that is another one in all but how it is read."""
+    """Delegates everything except reading to the wrapped partition."""
 
     def __init__(self, inner: Partition) -> None:
         self._inner = inner
@@ -176,10 +175,6 @@ class ClockifyStream(WrappedStream):
         self.refused_workspaces = frozenset(refusal.workspace_id for refusal in notes.refusals)
         if notes.failures:
             raise notes.failures[0]
-
-    def as_airbyte_stream(self) -> AirbyteStream:
-        described = super().as_airbyte_stream()
-        return with_columns(described) if self._quirks.tracked else described
 
 
 class ClockifyPartition(WrappedPartition):

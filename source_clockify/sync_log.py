@@ -31,11 +31,17 @@ from airbyte_cdk.models import (
     TraceType,
 )
 from airbyte_cdk.models import Type as MessageType
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.utils.record_helper import stream_data_to_airbyte_message
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
 
 from source_clockify.bodies import large_body_seen
-from source_clockify.change_tracking.live import KeyCounter, Live
+from source_clockify.change_tracking.live import (
+    KeyCounter,
+    Live,
+    is_counted,
+    live_records,
+)
 from source_clockify.change_tracking.messages import (
     BASELINE_AT,
     COLUMNS,
@@ -43,8 +49,10 @@ from source_clockify.change_tracking.messages import (
     UPDATED_AT,
     format_version,
 )
+from source_clockify.change_tracking.profiles import stream_spec
 from source_clockify.change_tracking.rows import RETRY_SECONDS
 from source_clockify.change_tracking.state import unusable_state
+from source_clockify.change_tracking.stream import TrackedStream
 
 logger = logging.getLogger("airbyte")
 
@@ -158,21 +166,33 @@ def describe_sync_log() -> AirbyteStream:
 
 def without_sync_log(catalog: ConfiguredAirbyteCatalog) -> ConfiguredAirbyteCatalog:
     """Return the catalog of the streams that the CDK reads."""
-    return ConfiguredAirbyteCatalog([each for each in catalog.streams if _name(each) != SYNC_LOG])
+    return ConfiguredAirbyteCatalog(
+        [each for each in catalog.streams if each.stream.name != SYNC_LOG]
+    )
 
 
-def sync_mode_of_sync_log(catalog: ConfiguredAirbyteCatalog | None) -> SyncMode | None:
-    """Return the mode in which a catalog reads the stream, None if it does not."""
-    modes = [each.sync_mode for each in (catalog.streams if catalog else ()) if _is_sync_log(each)]
-    return modes[0] if modes else None
+def sync_log_of(
+    catalog: ConfiguredAirbyteCatalog | None,
+    states: Iterable[AirbyteStateMessage],
+    began: int,
+    resend: int | None,
+) -> "SyncLog | None":
+    """Return what makes the receipts of a sync, None if the catalog does not read them.
 
+    Args:
+        states: the states of all streams.
+        began: when the sync began, in milliseconds since 1970.
+        resend: as it is configured.
 
-def _name(configured: Any) -> str:
-    return str(configured.stream.name)
-
-
-def _is_sync_log(configured: Any) -> bool:
-    return _name(configured) == SYNC_LOG
+    Raises:
+        AirbyteTracedException: config_error, for a state that cannot be used.
+    """
+    for configured in catalog.streams if catalog else ():
+        if configured.stream.name == SYNC_LOG:
+            is_incremental = configured.sync_mode is SyncMode.incremental
+            state = _state_in(states) if is_incremental else None
+            return SyncLog(state, began, 1 if resend is None else resend)
+    return None
 
 
 # State ------------------------------------------------------------------------------------------
@@ -245,12 +265,7 @@ def decode_state(blob: Mapping[str, Any]) -> SyncLogState:
         raise unusable_state(SYNC_LOG, "is damaged") from error
 
 
-def state_in(states: Iterable[AirbyteStateMessage]) -> SyncLogState:
-    """Return the state of `sync_log` among those of all streams, an empty one if there is none.
-
-    Raises:
-        AirbyteTracedException: config_error, as `decode_state`.
-    """
+def _state_in(states: Iterable[AirbyteStateMessage]) -> SyncLogState:
     for message in states:
         stream = message.stream
         if stream and stream.stream_state and stream.stream_descriptor.name == SYNC_LOG:
@@ -290,7 +305,7 @@ class StreamLog:
     resent: int = 0
     deleted: int = 0
     oversized: int = 0
-    skipped: list[str] = field(default_factory=list)
+    skipped: Sequence[str] = ()
     sent: KeyCounter = field(default_factory=KeyCounter)
 
     def __post_init__(self) -> None:
@@ -334,26 +349,46 @@ class StreamLog:
             "deleted": self.deleted,
             "live": None if live is None else live.count,
             "window_start": window_start,
-            "skipped": self.skipped or None,
+            "skipped": list(self.skipped) or None,
             "oversized": self.oversized,
             "connector_version": _connector_version(),
         }
         return {name: value for name, value in found.items() if value is not None}
 
 
+def stream_log(stream: AbstractStream, definition: Mapping[str, Any], began: int) -> StreamLog:
+    """Return what counts the messages of a stream of the manifest that is read from now on."""
+    spec = stream_spec(definition)
+    if isinstance(stream, TrackedStream):
+        tracker = stream.tracker
+        return StreamLog(
+            tracker.writer.version,
+            tracker.writer.baseline_at,
+            spec.primary_key,
+            SyncMode.incremental,
+            lambda sent: live_records(tracker),
+        )
+    return StreamLog(
+        began,
+        began,
+        spec.primary_key,
+        SyncMode.full_refresh,
+        lambda sent: Live(sent) if is_counted(spec) else None,
+    )
+
+
 class SyncLog:
     """The receipts of one sync; only the thread that emits the messages uses it.
 
     Args:
-        state: of the last sync; empty in full refresh.
-        sync_mode: how `sync_log` itself is read.
+        state: of the last sync; None in full refresh.
         began: when the sync began, in milliseconds since 1970.
         resend: in how many later syncs a receipt is resent.
     """
 
-    def __init__(self, state: SyncLogState, sync_mode: SyncMode, began: int, resend: int) -> None:
-        self._state = state
-        self._is_incremental = sync_mode is SyncMode.incremental
+    def __init__(self, state: SyncLogState | None, began: int, resend: int) -> None:
+        self._state = state or SyncLogState()
+        self._is_incremental = state is not None
         self._began = began
         self._resend = resend
         self._streams: dict[str, StreamLog] = {}
@@ -362,19 +397,38 @@ class SyncLog:
         """Add a stream that this sync reads."""
         self._streams[stream] = log
 
-    def skip(self, stream: str, sentences: Iterable[str]) -> None:
-        """Note what is left out of a stream; one that is not read is ignored."""
-        if stream in self._streams:
-            self._streams[stream].skipped.extend(sentences)
+    def follow(
+        self,
+        messages: Iterable[AirbyteMessage],
+        queued: Callable[[], Iterable[AirbyteMessage]],
+        skipped: Callable[[str], Iterable[str]],
+    ) -> Iterator[AirbyteMessage]:
+        """Yield the messages of all streams, then the receipts, then raise what was raised.
 
-    def watch(self, messages: Iterable[AirbyteMessage]) -> Iterator[AirbyteMessage]:
-        """Yield all messages, and count them."""
-        for message in messages:
-            if message.record is not None:
-                self._count(message.record)
-            elif message.trace is not None and message.trace.type is TraceType.STREAM_STATUS:
-                self._note_status(message)
-            yield message
+        Args:
+            messages: of the other streams.
+            queued: returns those that still wait when the streams have ended.
+            skipped: returns what was left out of a stream, in sentences.
+        """
+        failure: Exception | None = None
+        try:
+            for message in messages:
+                self._note(message)
+                yield message
+        except Exception as error:
+            failure = error
+        yield from queued()
+        for name, log in self._streams.items():
+            log.skipped = [*skipped(name)]
+        yield from self._messages()
+        if failure is not None:
+            raise failure
+
+    def _note(self, message: AirbyteMessage) -> None:
+        if message.record is not None:
+            self._count(message.record)
+        elif message.trace is not None and message.trace.type is TraceType.STREAM_STATUS:
+            self._note_status(message)
 
     def _count(self, record: AirbyteRecordMessage) -> None:
         log = self._streams.get(record.stream)
@@ -404,7 +458,7 @@ class SyncLog:
             log.ended_at = _now()
             log.is_complete = status.status is AirbyteStreamStatus.COMPLETE
 
-    def messages(self) -> Iterator[AirbyteMessage]:
+    def _messages(self) -> Iterator[AirbyteMessage]:
         """Yield the stream: its statuses, the receipts and the state. The others have ended."""
         stream = StreamDescriptor(name=SYNC_LOG)
         yield status_message(stream, AirbyteStreamStatus.STARTED)

@@ -58,7 +58,7 @@ class UsersPagination(LastPageHeaderPagination):
         statuses = token["statuses"] if token else list(ACCOUNT_STATUSES) if is_search else []
         if is_search and page.rows == 0:
             _note_repeated_page(page.response)
-        largest = None if is_search else self._page_size
+        largest = None if is_search else self.get_page_size()
         if not is_last_page(page.response, page.rows, largest):
             return UsersToken(page=token["page"] + 1 if token else 2, statuses=statuses)
         if is_search or statuses == [LIMITED]:

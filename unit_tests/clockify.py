@@ -1,14 +1,20 @@
 """A Clockify account in memory, and how the tests read it."""
 
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypedDict, cast
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 import requests_mock
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
+from airbyte_cdk.logger import AirbyteLogFormatter
 from airbyte_cdk.models import (
     AirbyteStateBlob,
     AirbyteStateMessage,
@@ -26,9 +32,19 @@ from airbyte_cdk.test import entrypoint_wrapper
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 from airbyte_cdk.test.models.scenario import ExpectedOutcome
 from freezegun.api import FrozenDateTimeFactory
+from typing_extensions import Unpack
 
 from source_clockify import SourceClockify
 from source_clockify.manifest import load_manifest
+from unit_tests.protocol import (
+    content_of,
+    error_messages,
+    errors_of,
+    logs_of,
+    records_of,
+    states_of,
+    stream_of,
+)
 
 NOW = "2026-11-24T09:00:00Z"
 API = "https://api.clockify.me/api/v1"
@@ -162,6 +178,18 @@ def query(request: Any) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(request.url).query, keep_blank_values=True))
 
 
+class Paging(TypedDict, total=False):
+    """How a server pages.
+
+    Attributes:
+        at_most: the page size that it silently falls back to, 5000 unless it is given.
+        last_page: `honest`, as it is by default, or `absent` for a server without the header.
+    """
+
+    at_most: int
+    last_page: str
+
+
 class Clockify:
     """Answers as Clockify does, from the rows that a test gives.
 
@@ -191,9 +219,7 @@ class Clockify:
         resource: str,
         served: Rows,
         of: str = WORKSPACE,
-        *,
-        at_most: int = 5000,
-        last_page: str = "honest",
+        **paging: Unpack[Paging],
     ) -> None:
         """Serve a paged list.
 
@@ -202,17 +228,13 @@ class Clockify:
                 search is served, which is a POST.
             served: all rows of the list.
             of: the workspace.
-            at_most: the page size that the server silently falls back to.
-            last_page: `honest`, or `absent` for a server without the header.
+            paging: how the server pages.
         """
 
         is_search = resource.startswith("users")
 
         def answer(request: Any, context: Any) -> list[Any]:
-            page, size = page_of(asked_for(request), at_most)
-            if last_page == "honest":
-                context.headers["Last-Page"] = str(page * size >= len(served)).lower()
-            return list(served[(page - 1) * size : page * size])
+            return page_of(asked_for(request), served, context, **paging)
 
         path, method = ("users/info", "POST") if is_search else (resource, "GET")
         self.answer(f"/workspaces/{of}/{path}", {"json": answer}, method=method)
@@ -227,8 +249,7 @@ class Clockify:
         of: str = WORKSPACE,
         *,
         zone: str = "UTC",
-        at_most: int = 5000,
-        last_page: str = "honest",
+        **paging: Unpack[Paging],
     ) -> None:
         """Serve the time entries of a user, newest first.
 
@@ -237,8 +258,7 @@ class Clockify:
             entries: the entries, or what returns those that exist at the time of a request.
             of: the workspace.
             zone: the account's time zone, in which Clockify reads the window as wall clock.
-            at_most: as in `listing`.
-            last_page: as in `listing`.
+            paging: how the server pages.
         """
 
         def answer(request: Any, context: Any) -> list[Any]:
@@ -254,10 +274,7 @@ class Clockify:
                 key=lambda row: row["timeInterval"]["start"],
                 reverse=True,
             )
-            page, size = page_of(parameters, at_most)
-            if last_page == "honest":
-                context.headers["Last-Page"] = str(page * size >= len(served)).lower()
-            return served[(page - 1) * size : page * size]
+            return page_of(parameters, served, context, **paging)
 
         self.answer(f"/workspaces/{of}/user/{user}/time-entries", {"json": answer})
 
@@ -274,7 +291,7 @@ class Clockify:
         Args:
             report_rows: all rows that a window can hold.
             of: the workspace.
-            at_most: as in `listing`.
+            at_most: the page size that the server silently falls back to.
             totals: `honest`, or `absent` for a server that counts nothing.
         """
 
@@ -423,9 +440,15 @@ def asked_for(request: Any) -> dict[str, Any]:
     return {**body, "page-size": body["pageSize"]}
 
 
-def page_of(parameters: Mapping[str, Any], at_most: int) -> tuple[int, int]:
-    """Return the number and size of the page that was asked for; 50 is Clockify's default."""
-    return int(parameters.get("page", 1)), min(int(parameters.get("page-size", 50)), at_most)
+def page_of(
+    parameters: Mapping[str, Any], served: Rows, context: Any, **paging: Unpack[Paging]
+) -> list[Any]:
+    """Return the page that was asked for, with its header; Clockify's default are 50 rows."""
+    page = int(parameters.get("page", 1))
+    size = min(int(parameters.get("page-size", 50)), paging.get("at_most", 5000))
+    if paging.get("last_page", "honest") == "honest":
+        context.headers["Last-Page"] = str(page * size >= len(served)).lower()
+    return list(served[(page - 1) * size : page * size])
 
 
 def as_wall_clock(moment: str | None, zone: str) -> str | None:
@@ -497,6 +520,31 @@ def read(
     )
 
 
+def check(settings: Mapping[str, Any]) -> EntrypointOutput:
+    """Check a configuration with the connector; an exception becomes one of the errors."""
+    source = SourceClockify(config=dict(settings))
+    lines = StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setLevel(logging.INFO)
+    handler.setFormatter(AirbyteLogFormatter())
+    logging.getLogger().addHandler(handler)
+    messages: list[str] = []
+    raised = None
+    try:
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "config.json")
+            file.write_text(json.dumps(settings))
+            arguments = AirbyteEntrypoint.parse_args(["check", "--config", str(file)])
+            messages += AirbyteEntrypoint(source).run(arguments)
+    except Exception as error:
+        raised = error
+    finally:
+        logging.getLogger().removeHandler(handler)
+    return EntrypointOutput(
+        messages=messages + lines.getvalue().splitlines(), uncaught_exception=raised
+    )
+
+
 def manifest_source(
     *streams: str,
     with_config: Mapping[str, Any],
@@ -526,7 +574,7 @@ def manifest_source(
 def read_ok(*streams: str, **options: Any) -> EntrypointOutput:
     """Read streams that must come without an error."""
     output = read(*streams, **options)
-    assert [error.trace.error.message for error in output.errors] == []
+    assert error_messages(output) == []
     return output
 
 
@@ -540,9 +588,7 @@ def records(output: EntrypointOutput, stream: str | None = None) -> list[dict[st
 
 def messages(output: EntrypointOutput, stream: str | None = None) -> list[dict[str, Any]]:
     """Return the records with the columns of change tracking, and the tombstones."""
-    return [
-        message.record.data for message in output.records if stream in (None, message.record.stream)
-    ]
+    return [record.data for record in records_of(output) if stream in (None, record.stream)]
 
 
 def ids(output: EntrypointOutput, stream: str | None = None) -> list[str]:
@@ -550,15 +596,15 @@ def ids(output: EntrypointOutput, stream: str | None = None) -> list[str]:
 
 
 def warnings(output: EntrypointOutput) -> list[str]:
-    return [message.log.message for message in output.logs if message.log.level is Level.WARN]
+    return [log.message for log in logs_of(output) if log.level is Level.WARN]
 
 
 def failure(output: EntrypointOutput, stream: str) -> Any:
     """Return the error that the user sees for this stream: message, failure_type ..."""
-    for message in output.errors:
-        descriptor = message.trace.error.stream_descriptor
+    for error in errors_of(output):
+        descriptor = error.stream_descriptor
         if descriptor is not None and descriptor.name == stream:
-            return message.trace.error
+            return error
     raise AssertionError(f"{stream} did not fail: {output.errors}")
 
 
@@ -567,11 +613,7 @@ def statuses(output: EntrypointOutput, stream: str) -> list[str]:
 
 
 def final_state(output: EntrypointOutput, stream: str) -> AirbyteStateMessage:
-    return [
-        message.state
-        for message in output.state_messages
-        if message.state.stream.stream_descriptor.name == stream
-    ][-1]
+    return [state for state in states_of(output) if stream_of(state) == stream][-1]
 
 
 def state_of(stream: str, value: Mapping[str, Any]) -> AirbyteStateMessage:
@@ -593,6 +635,7 @@ class Connection:
     The first runs at `NOW`, each later one a day after the one before unless it says otherwise.
 
     Attributes:
+        now: when the next sync runs if it is the first, else when the last one ran.
         states: the last state of each stream, None before the first sync.
     """
 
@@ -600,7 +643,7 @@ class Connection:
         self._clock = clock
         self._streams = streams
         self._settings = settings
-        self._now = datetime.fromisoformat(NOW.replace("Z", "+00:00"))
+        self.now = datetime.fromisoformat(NOW.replace("Z", "+00:00"))
         self.states: list[AirbyteStateMessage] | None = None
 
     def sync(self, *, hours: float = 24, fails: bool = False, **settings: Any) -> EntrypointOutput:
@@ -610,16 +653,16 @@ class Connection:
         """
         self._settings = {**self._settings, **settings}
         if self.states is not None:
-            self._now += timedelta(hours=hours)
+            self.now += timedelta(hours=hours)
         # Waits have moved the clock.
-        self._clock.move_to(self._now)
+        self._clock.move_to(self.now)
         output = self._read()
         if not fails:
-            assert [error.trace.error.message for error in output.errors] == []
-        known = {state.stream.stream_descriptor.name: state for state in self.states or []}
-        for message in output.state_messages:
-            name = message.state.stream.stream_descriptor.name
-            known[name] = state_of(name, blob_of(message.state))
+            assert error_messages(output) == []
+        known = {stream_of(state): state for state in self.states or []}
+        for state in states_of(output):
+            name = stream_of(state)
+            known[name] = state_of(name, blob_of(state))
         self.states = list(known.values())
         return output
 
@@ -638,7 +681,7 @@ Connect = Callable[..., Connection]
 
 def blob_of(state: AirbyteStateMessage) -> dict[str, Any]:
     """Return the content of a state after it was text, as Airbyte stores it."""
-    return cast(dict[str, Any], json.loads(json.dumps(vars(state.stream.stream_state))))
+    return cast(dict[str, Any], json.loads(json.dumps(content_of(state))))
 
 
 def changes(output: EntrypointOutput, stream: str | None = None, key: str = "id") -> list[str]:

@@ -50,6 +50,7 @@ def _own_log_level() -> Iterator[None]:
 def _frozen() -> Iterator[FrozenDateTimeFactory]:
     """Stop the clock once for a module; pytest goes on measuring how long the tests take."""
     with freeze_time(NOW, ignore=["_pytest.timing", "_pytest.runner"]) as frozen:
+        assert isinstance(frozen, FrozenDateTimeFactory)
         yield frozen
 
 
@@ -81,13 +82,15 @@ def waits(monkeypatch: pytest.MonkeyPatch, clock: FrozenDateTimeFactory) -> list
 class TruthfulAdapter(requests_mock.Adapter):
     """Hands out the request itself with a response or an error, as `requests` does."""
 
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+    def send(
+        self, request: requests.PreparedRequest, *arguments: Any, **options: Any
+    ) -> requests.Response:
         if not str(request.url).startswith(("https://", "http://")):
             raise requests.exceptions.InvalidSchema(
                 f"No connection adapters were found for {request.url!r}"
             )
         try:
-            response = super().send(request, **options)
+            response = super().send(request, *arguments, **options)
         except requests.RequestException as error:
             error.request = request
             raise

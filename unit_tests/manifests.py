@@ -2,21 +2,26 @@
 
 import functools
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from airbyte_cdk.sources.declarative import concurrent_declarative_source
-from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
-    ConcurrentDeclarativeSource,
-)
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import DeclarativeStream
+from airbyte_cdk.sources.declarative.parsers.manifest_component_transformer import (
+    ManifestComponentTransformer,
+)
+from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import (
+    ManifestReferenceResolver,
+)
 from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import (
     ModelToComponentFactory,
 )
 from jsonschema import Draft7Validator
 
 from source_clockify import source
-from source_clockify.manifest import load_manifest, with_python_components
+from source_clockify.assembly import assemble_manifest
+from source_clockify.manifest import load_manifest
 
 
 def make_once(patch: pytest.MonkeyPatch) -> None:
@@ -24,26 +29,66 @@ def make_once(patch: pytest.MonkeyPatch) -> None:
 
     The CDK also judges the schema of the spec before each command; test_configuration does it once.
     """
-    resolve = ConcurrentDeclarativeSource._pre_process_manifest
-    resolved: dict[int, tuple[Any, dict[str, Any]]] = {}
-    loaded = load_manifest()
+    _make_manifests_once(patch)
+    _resolve_once(patch)
+    _parse_streams_once(patch)
+    patch.setattr(
+        concurrent_declarative_source,
+        "get_declarative_component_schema",
+        functools.cache(concurrent_declarative_source.get_declarative_component_schema),
+    )
+    patch.setattr(Draft7Validator, "check_schema", lambda *_, **__: None)
 
-    def cached_resolve(self: Any, manifest: dict[str, Any]) -> dict[str, Any]:
-        # The list is kept, so no other gets its place.
-        streams = manifest["streams"]
-        if id(streams) in resolved:
-            self._validate_source = lambda: None
-        else:
-            resolved[id(streams)] = streams, resolve(self, manifest)
-        return dict(resolved[id(streams)][1])
+
+def _make_manifests_once(patch: pytest.MonkeyPatch) -> None:
+    loaded = load_manifest()
 
     @functools.cache
     def with_components(selected: frozenset[str] | None, tracked: frozenset[str]) -> dict[str, Any]:
-        return with_python_components(loaded, selected, tracked)
+        return assemble_manifest(loaded, selected, tracked)
 
     def cached_components(manifest: Any, selected: Any, tracked: Any) -> dict[str, Any]:
         return with_components(None if selected is None else frozenset(selected), tracked)
 
+    patch.setattr(source, "load_manifest", lambda: loaded)
+    patch.setattr(source, "assemble_manifest", cached_components)
+
+
+def _resolve_once(patch: pytest.MonkeyPatch) -> None:
+    made: dict[tuple[str, int], tuple[Any, Any]] = {}
+
+    def once(step: str, manifest: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+        place = (step, id(manifest["streams"]))
+        if place not in made:
+            # The list is kept, so no other gets its place.
+            made[place] = manifest["streams"], make()
+        return made[place][1]
+
+    resolve = ManifestReferenceResolver.preprocess_manifest
+    propagate = ManifestComponentTransformer.propagate_types_and_parameters
+    validate = concurrent_declarative_source.validate_manifest
+
+    def cached_resolve(self: Any, manifest: dict[str, Any]) -> dict[str, Any]:
+        return dict(once("resolve", manifest, lambda: resolve(self, manifest)))
+
+    def cached_propagate(
+        self: Any, field: str, component: Mapping[str, Any], *parameters: Any, **more: Any
+    ) -> dict[str, Any]:
+        def make() -> dict[str, Any]:
+            return propagate(self, field, component, *parameters, **more)
+
+        # The manifest is the only component that no field holds.
+        return make() if field else dict(once("propagate", component, make))
+
+    def cached_validate(manifest: dict[str, Any], schema: Any) -> None:
+        once("validate", manifest, lambda: validate(manifest, schema))
+
+    patch.setattr(ManifestReferenceResolver, "preprocess_manifest", cached_resolve)
+    patch.setattr(ManifestComponentTransformer, "propagate_types_and_parameters", cached_propagate)
+    patch.setattr(concurrent_declarative_source, "validate_manifest", cached_validate)
+
+
+def _parse_streams_once(patch: pytest.MonkeyPatch) -> None:
     create = ModelToComponentFactory.create_component
     parsed: dict[str, Any] = {}
 
@@ -58,12 +103,3 @@ def make_once(patch: pytest.MonkeyPatch) -> None:
         return self._create_component_from_model(model=parsed[key], config=config, **more)
 
     patch.setattr(ModelToComponentFactory, "create_component", cached_create)
-    patch.setattr(ConcurrentDeclarativeSource, "_pre_process_manifest", cached_resolve)
-    patch.setattr(
-        concurrent_declarative_source,
-        "get_declarative_component_schema",
-        functools.cache(concurrent_declarative_source.get_declarative_component_schema),
-    )
-    patch.setattr(Draft7Validator, "check_schema", lambda *_, **__: None)
-    patch.setattr(source, "load_manifest", lambda: loaded)
-    patch.setattr(source, "with_python_components", cached_components)

@@ -9,14 +9,16 @@ from jsonschema import Draft7Validator, FormatChecker
 FORMATS = FormatChecker(formats=())
 
 
-@FORMATS.checks("date-time", raises=ValueError)
 def is_moment(value: object) -> bool:
     return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
 
 
-@FORMATS.checks("date", raises=ValueError)
 def is_day(value: object) -> bool:
     return not isinstance(value, str) or bool(date.fromisoformat(value))
+
+
+FORMATS.checks("date-time", raises=ValueError)(is_moment)
+FORMATS.checks("date", raises=ValueError)(is_day)
 
 
 def violations(record: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:

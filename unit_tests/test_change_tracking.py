@@ -34,6 +34,7 @@ from unit_tests.clockify import (
     state_of,
     warnings,
 )
+from unit_tests.protocol import logs_of, present, states_of, stream_of
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -92,10 +93,7 @@ def test_a_sync_in_which_nothing_changed_sends_nothing_but_a_state(
     output = connection.sync()
 
     assert messages(output) == []
-    assert {message.state.stream.stream_descriptor.name for message in output.state_messages} == {
-        "tags",
-        "time_entries",
-    }
+    assert {stream_of(state) for state in states_of(output)} == {"tags", "time_entries"}
 
 
 def test_an_edit_that_is_undone_is_an_edit(clockify: Clockify, connect: Connect) -> None:
@@ -189,11 +187,7 @@ def test_an_interrupted_baseline_goes_on_with_the_users_that_are_not_done(
         old = entry(f"old of {user}", "2019-01-01T00:00:00Z", "2019-01-01T01:00:00Z")
         clockify.user_entries(user, [entry(f"e of {user}", hours_ago(5), hours_ago(4)), old])
     first = connection.sync()
-    (middle,) = [
-        message.state
-        for message in first.state_messages
-        if len(blob_of(message.state)["partitions"]) == 2
-    ][:1]
+    (middle,) = [state for state in states_of(first) if len(blob_of(state)["partitions"]) == 2][:1]
     done = {partition["of"][1] for partition in blob_of(middle)["partitions"]}
     connection.states = [state_of("time_entries", blob_of(middle))]
 
@@ -229,7 +223,7 @@ def test_no_state_overtakes_its_records(
             sent[user] = sent.get(user, 0) + 1
         else:
             states += 1
-            for partition in blob_of(message.state)["partitions"]:
+            for partition in blob_of(present(message.state))["partitions"]:
                 assert sent[partition["of"][1]] == 20
     assert states > len(users)
 
@@ -430,7 +424,7 @@ def test_a_longer_lookback_sends_the_stretch_that_was_forgotten_once_as_new(
     output = connection.sync(lookback_days=30)
 
     assert changes(output) == ["+2026-11-01"]
-    assert any("lookback_days" in message.log.message for message in output.logs)
+    assert any("lookback_days" in log.message for log in logs_of(output))
     assert changes(connection.sync()) == []
 
 
@@ -564,9 +558,7 @@ def test_versions_of_different_streams_do_not_depend_on_each_other(
     clockify.serve("clients", [{"id": "c"}])
     connection.sync()
     assert connection.states is not None
-    connection.states = [
-        state for state in connection.states if state.stream.stream_descriptor.name == "tags"
-    ]
+    connection.states = [state for state in connection.states if stream_of(state) == "tags"]
     clockify.serve("tags", [tag("a", "new")])
 
     output = connection.sync(hours=0)

@@ -1,18 +1,14 @@
 """check: can the account be read, what of it cannot, and what does a sync cost."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from airbyte_cdk.models import Status
-from airbyte_cdk.test import entrypoint_wrapper
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
-from airbyte_cdk.test.models.scenario import ExpectedOutcome
 
-from source_clockify import SourceClockify
+from unit_tests import clockify
 from unit_tests.clockify import (
     OTHER_WORKSPACE,
     WORKSPACE,
@@ -24,6 +20,7 @@ from unit_tests.clockify import (
     warnings,
     workspace,
 )
+from unit_tests.protocol import logs_of, present
 
 
 class Check:
@@ -32,24 +29,17 @@ class Check:
     def __init__(self, output: EntrypointOutput) -> None:
         self.output = output
         (message,) = output.connection_status_messages
-        self.succeeded = message.connectionStatus.status is Status.SUCCEEDED
-        self.message = message.connectionStatus.message or ""
+        status = present(message.connectionStatus)
+        self.succeeded = status.status is Status.SUCCEEDED
+        self.message = status.message or ""
         self.warnings = warnings(output)
-        self.logs = "\n".join(line.log.message for line in output.logs)
+        self.logs = "\n".join(log.message for log in logs_of(output))
 
 
 @pytest.fixture
-def check(tmp_path: Path) -> Any:
+def check() -> Any:
     def run_check(settings: Mapping[str, Any] | None = None) -> Check:
-        settings = config() if settings is None else settings
-        file = tmp_path / "config.json"
-        file.write_text(json.dumps(settings))
-        output = entrypoint_wrapper._run_command(
-            SourceClockify(config=settings),
-            ["check", "--config", str(file)],
-            expected_outcome=ExpectedOutcome.ALLOW_ANY,
-        )
-        return Check(output)
+        return Check(clockify.check(config() if settings is None else settings))
 
     return run_check
 

@@ -12,8 +12,6 @@ from typing import Any
 import jsonschema
 import pytest
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer, FailureType, Status
-from airbyte_cdk.test import entrypoint_wrapper
-from airbyte_cdk.test.models.scenario import ExpectedOutcome
 
 from source_clockify import SourceClockify
 from source_clockify.run import source_of
@@ -24,6 +22,7 @@ from unit_tests.clockify import (
     WORKSPACE,
     Clockify,
     catalog,
+    check,
     config,
     entry,
     failure,
@@ -34,6 +33,7 @@ from unit_tests.clockify import (
     rows,
     statuses,
 )
+from unit_tests.protocol import error_messages, errors_of, present
 
 SPEC: dict[str, Any] = SourceClockify().spec(logging.getLogger("airbyte")).connectionSpecification
 
@@ -204,7 +204,7 @@ def test_invalid_settings_are_refused(settings: dict[str, Any]) -> None:
 def test_invalid_settings_end_in_a_config_error_before_any_request(clockify: Clockify) -> None:
     output = read("workspaces", with_config=config(num_workers=100))
 
-    assert [error.trace.error.failure_type for error in output.errors] == [FailureType.config_error]
+    assert [error.failure_type for error in errors_of(output)] == [FailureType.config_error]
     assert clockify.sent() == []
 
 
@@ -267,26 +267,21 @@ NO_START_DATES: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("given", "problem"), NO_START_DATES)
 def test_a_start_date_that_cannot_be_meant_is_one_error_in_words_before_any_request(
-    clockify: Clockify, tmp_path: Path, given: Any, problem: str
+    clockify: Clockify, given: Any, problem: str
 ) -> None:
     clockify.workspaces()
     settings = config(start_date=given)
-    file = tmp_path / "config.json"
-    file.write_text(json.dumps(settings))
 
-    (status,) = entrypoint_wrapper._run_command(
-        SourceClockify(config=settings),
-        ["check", "--config", str(file)],
-        expected_outcome=ExpectedOutcome.ALLOW_ANY,
-    ).connection_status_messages
+    (message,) = check(settings).connection_status_messages
     output = read("detailed_report", "time_entries", with_config=settings)
 
-    assert status.connectionStatus.status is Status.FAILED
-    assert [error.trace.error.failure_type for error in output.errors] == [FailureType.config_error]
-    message = output.errors[0].trace.error.message
-    assert status.connectionStatus.message == message
-    assert f"Start Date (start_date) is {str(given)!r}, which {problem}." in message
-    assert "2024-01-01T00:00:00Z" in message
+    status = present(message.connectionStatus)
+    assert status.status is Status.FAILED
+    assert [error.failure_type for error in errors_of(output)] == [FailureType.config_error]
+    text = error_messages(output)[0]
+    assert status.message == text
+    assert f"Start Date (start_date) is {str(given)!r}, which {problem}." in text
+    assert "2024-01-01T00:00:00Z" in text
     assert clockify.sent() == []
 
 
@@ -314,7 +309,8 @@ def test_the_spec_is_a_json_schema() -> None:
 
 
 def test_the_spec_is_there_without_a_configuration() -> None:
-    assert SourceClockify().spec(logging.getLogger("airbyte")).documentationUrl.endswith("clockify")
+    spec = SourceClockify().spec(logging.getLogger("airbyte"))
+    assert str(spec.documentationUrl).endswith("clockify")
 
 
 # The hosts -------------------------------------------------------------------------------------

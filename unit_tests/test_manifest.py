@@ -36,6 +36,7 @@ from unit_tests.clockify import (
     report_row,
     rows,
 )
+from unit_tests.protocol import present
 
 FILE = Path(source_clockify.__file__).with_name("manifest.yaml")
 RECENT = {"start_date": "2026-11-01T00:00:00Z"}
@@ -93,7 +94,7 @@ def discovered(settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     output: EntrypointOutput = entrypoint_wrapper.discover(
         SourceClockify(config=settings), settings
     )
-    return {stream.name: stream for stream in output.catalog.catalog.streams}
+    return {stream.name: stream for stream in present(present(output.catalog).catalog).streams}
 
 
 @pytest.fixture(scope="module")

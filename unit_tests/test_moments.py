@@ -32,6 +32,7 @@ from unit_tests.clockify import (
     records,
     report_row,
 )
+from unit_tests.protocol import content_of
 
 EARLIEST = "2000-01-01T00:00:00Z"
 # Newest first, each with the cursor that it must have.
@@ -228,7 +229,7 @@ def test_the_cursor_of_the_manifest_is_in_utc(
     output = read_ok(stream, incremental=True, manifest_alone=alone)
 
     assert len(records(output)) == 1
-    (state,) = final_state(output, stream).stream.stream_state.__dict__["states"]
+    (state,) = content_of(final_state(output, stream))["states"]
     assert [*state["cursor"].values()] == [cursor]
 
 
@@ -247,7 +248,7 @@ def test_the_cursor_of_event_logs_advances_with_offsets_and_fractions(
         manifest_alone=alone,
     )
 
-    states = final_state(output, stream).stream.stream_state.__dict__["states"]
+    states = content_of(final_state(output, stream))["states"]
     cursors = {value for state in states for value in state["cursor"].values()}
     assert cursors == {"2026-11-20T08:00:00Z"}
 

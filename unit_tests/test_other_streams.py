@@ -25,6 +25,7 @@ from unit_tests.clockify import (
     warnings,
     workspace,
 )
+from unit_tests.protocol import content_of
 
 INVOICE = "712345678901234567890123"
 POLICY = "812345678901234567890123"
@@ -301,8 +302,8 @@ def test_the_attendance_report_ends_today(clockify: Clockify) -> None:
 
     assert len(records(output)) == 1
     assert windows(clockify) == [("2026-11-01T00:00:00.000Z", "2026-11-24T23:59:59.999Z")]
-    state = final_state(output, "attendance_report").stream.stream_state
-    assert [each["cursor"]["date"] for each in state.states] == ["2026-11-02"]
+    state = content_of(final_state(output, "attendance_report"))
+    assert [each["cursor"]["date"] for each in state["states"]] == ["2026-11-02"]
 
 
 PAST, TODAY, AHEAD = "2026-11-02", NOW[:10], "2026-12-18"
@@ -346,8 +347,8 @@ def serve_days(clockify: Clockify, stream: str, *days: str) -> None:
 
 
 def cursors_of(output: EntrypointOutput, stream: str) -> list[str]:
-    state = final_state(output, stream).stream.stream_state
-    return [each["cursor"]["cursor"] for each in state.states]
+    state = content_of(final_state(output, stream))
+    return [each["cursor"]["cursor"] for each in state["states"]]
 
 
 @each_layer
@@ -401,10 +402,11 @@ LOOKBACKS = [
 
 @each_layer
 @each_planned
-@pytest.mark.parametrize(("lookback", "day", "week"), LOOKBACKS)
+@pytest.mark.parametrize("case", LOOKBACKS)
 def test_a_later_sync_of_what_is_planned_begins_the_lookback_before_the_present(
-    clockify: Clockify, stream: str, lookback: int, day: str, week: str, alone: bool
+    clockify: Clockify, stream: str, case: tuple[int, str, str], alone: bool
 ) -> None:
+    lookback, day, week = case
     clockify.workspaces()
     serve_days(clockify, stream, TODAY, AHEAD)
     settings = config(start_date="2026-09-01T00:00:00Z", lookback_days=lookback)
@@ -434,7 +436,7 @@ def test_the_weekly_report_goes_on_from_a_day_that_is_no_monday(
     options: dict[str, Any] = {"with_config": settings, "manifest_alone": alone}
     first = read_ok("weekly_report", incremental=True, **options)
     state = final_state(first, "weekly_report")
-    state.stream.stream_state.states[0]["cursor"]["cursor"] = "2026-11-19"
+    content_of(state)["states"][0]["cursor"]["cursor"] = "2026-11-19"
 
     output = read_ok("weekly_report", incremental=True, state=[state], **options)
 

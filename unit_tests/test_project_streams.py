@@ -146,7 +146,7 @@ def test_ids_that_look_like_numbers_stay_text(clockify: Clockify, odd: str) -> N
 def test_a_plan_that_lacks_custom_fields_costs_a_warning_and_no_request(
     clockify: Clockify,
 ) -> None:
-    lacking = {"featureSubscriptionType": "STANDARD_2021", "features": ["TIME_OFF"]}
+    lacking: dict[str, Any] = {"featureSubscriptionType": "STANDARD_2021", "features": ["TIME_OFF"]}
     clockify.workspaces(
         workspace(name="Small", **lacking),
         workspace(OTHER_WORKSPACE, featureSubscriptionType="FREE", features=["CUSTOM_FIELDS"]),

@@ -49,7 +49,7 @@ def serve(clockify: Clockify, stream: str, name: str) -> None:
         clockify.detailed_report(body["timeentries"])
     else:
         path = f"{below}/reports/{stream.removesuffix('_report')}"
-        answers = ({"json": body}, {"json": {"groupOne": []}})
+        answers: tuple[dict[str, Any], ...] = ({"json": body}, {"json": {"groupOne": []}})
         clockify.answer(path, *answers, method="POST", host=clockify.reports)
 
 
@@ -62,15 +62,14 @@ def schemas() -> Mapping[str, Mapping[str, Any]]:
 
 
 @pytest.mark.parametrize("alone", [False, True], ids=["connector", "manifest alone"])
-@pytest.mark.parametrize(("stream", "name", "envelope"), CASES)
+@pytest.mark.parametrize("case", CASES)
 def test_every_field_of_a_recording_comes_through_and_is_declared(
     clockify: Clockify,
     schemas: Mapping[str, Mapping[str, Any]],
-    stream: str,
-    name: str,
-    envelope: str | None,
+    case: tuple[str, str, str | None],
     alone: bool,
 ) -> None:
+    stream, name, envelope = case
     serve(clockify, stream, name)
 
     found = records(read_ok(stream, with_config=SETTINGS, manifest_alone=alone), stream)

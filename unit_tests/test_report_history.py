@@ -23,6 +23,7 @@ from unit_tests.clockify import (
     warnings,
     workspace,
 )
+from unit_tests.protocol import errors_of
 
 # Created on October 25, 2026, a month before the present of the tests.
 YOUNG = "6addef400000000000000001"
@@ -69,9 +70,9 @@ class Reports:
             return answer
         if request.url.endswith("/expenses/detailed"):
             days = [day for day in self.expenses if first <= day <= last]
-            rows = [{"id": day, "date": day} for day in self._in_order(days)]
-            found = rows[: body["pageSize"]]
-            return {"expenses": found, "totals": {"expensesCount": len(rows)}}
+            expenses = [{"id": day, "date": day} for day in self._in_order(days)]
+            found = expenses[: body["pageSize"]]
+            return {"expenses": found, "totals": {"expensesCount": len(expenses)}}
         starts = self._in_order([each for each in self.entries if first <= each[:10] <= last])
         days = sorted({each[:10] for each in starts})
         filters = body.get("detailedFilter", {})
@@ -276,7 +277,7 @@ def test_a_probe_that_fails_fails_each_report_once(clockify: Clockify) -> None:
     for stream in ("detailed_report", "weekly_report", "expense_report"):
         assert "reports/" in failure(output, stream).message
         assert statuses(output, stream)[-1] == "INCOMPLETE"
-    named = [error.trace.error.stream_descriptor for error in output.errors]
+    named = [error.stream_descriptor for error in errors_of(output)]
     assert sorted(each.name for each in named if each is not None) == [
         "detailed_report",
         "expense_report",

@@ -21,6 +21,7 @@ from unit_tests.clockify import (
     report_row,
     warnings,
 )
+from unit_tests.protocol import content_of
 
 RECENT = config(start_date="2026-11-01T00:00:00Z")
 
@@ -178,7 +179,7 @@ def test_rows_up_to_31_days_ahead_are_read_and_do_not_move_the_cursor_past_now(
 
     (record,) = records(output)
     assert (record["start"], record["cursor"]) == ("2026-12-25T10:00:00Z", NOW)
-    (partition,) = final_state(output, "detailed_report").stream.stream_state.__dict__["states"]
+    (partition,) = content_of(final_state(output, "detailed_report"))["states"]
     assert partition["cursor"]["cursor"] <= NOW[:10]
 
 

@@ -1,6 +1,7 @@
 """The windows of reports and event logs: none too long, no day left out or asked for twice."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
@@ -49,6 +50,25 @@ examples = settings(
 )
 
 
+@dataclass(frozen=True)
+class TwoSyncs:
+    """When two syncs come.
+
+    Attributes:
+        lookback: the configured one, in days.
+        history: seconds from the start date to the first sync.
+        since: seconds from the first sync to the second.
+        day: of the week on which the first sync comes.
+        second: of that day.
+    """
+
+    lookback: int
+    history: int
+    since: int
+    day: int
+    second: int
+
+
 def text_of(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -86,43 +106,43 @@ def check_report_windows(
 @pytest.mark.parametrize("layer", ["connector", "manifest alone"])
 @examples
 # The last window of these ended with its 32nd day.
-@example("detailed_report", 30, 41 * 86_400 + 36_000, 86_400, 0, 36_000)
-@example("summary_report", 30, 41 * 86_400 + 36_000, 86_400, 0, 36_000)
-@example("attendance_report", 31, 62 * 86_400, 0, 0, 0)
-@example("weekly_report", 10, 41 * 86_400 + 36_000, 86_400, 3, 0)
+@example("detailed_report", TwoSyncs(30, 41 * 86_400 + 36_000, 86_400, 0, 36_000))
+@example("summary_report", TwoSyncs(30, 41 * 86_400 + 36_000, 86_400, 0, 36_000))
+@example("attendance_report", TwoSyncs(31, 62 * 86_400, 0, 0, 0))
+@example("weekly_report", TwoSyncs(10, 41 * 86_400 + 36_000, 86_400, 3, 0))
 @given(
     stream=st.sampled_from([*REPORT_STREAMS]),
-    lookback=st.sampled_from([1, 30, 31, 400]) | st.integers(1, 400),
-    history=st.integers(0, 120 * 86_400),
-    since=st.integers(0, 70).map(lambda days: days * 86_400) | st.integers(0, 70 * 86_400),
-    day=st.integers(0, 6),
-    second=times_of_day,
+    syncs=st.builds(
+        TwoSyncs,
+        lookback=st.sampled_from([1, 30, 31, 400]) | st.integers(1, 400),
+        history=st.integers(0, 120 * 86_400),
+        since=st.integers(0, 70).map(lambda days: days * 86_400) | st.integers(0, 70 * 86_400),
+        day=st.integers(0, 6),
+        second=times_of_day,
+    ),
 )
 def test_every_day_of_a_report_is_asked_for_once_and_no_request_is_too_long(
     clockify: Clockify,
     clock: FrozenDateTimeFactory,
     layer: str,
     stream: str,
-    lookback: int,
-    history: int,
-    since: int,
-    day: int,
-    second: int,
+    syncs: TwoSyncs,
 ) -> None:
-    """The first sync comes `history` seconds after the start date, the second `since` later."""
+    lookback, since = syncs.lookback, syncs.since
     clockify.workspaces()
     for path in ("detailed", "summary", "weekly", "attendance", "expenses/detailed"):
         clockify.mocker.post(f"{REPORTS}/workspaces/{WORKSPACE}/reports/{path}", json=EMPTY_REPORT)
     clockify.mocker.reset_mock()
-    first_sync = datetime(2026, 6, 8, tzinfo=timezone.utc) + day * DAY + timedelta(seconds=second)
+    first_sync = datetime(2026, 6, 8, tzinfo=timezone.utc) + syncs.day * DAY
+    first_sync += timedelta(seconds=syncs.second)
     second_sync = first_sync + timedelta(seconds=since)
-    start = first_sync - timedelta(seconds=history)
+    start = first_sync - timedelta(seconds=syncs.history)
     settings = {"start_date": text_of(start), "lookback_days": lookback}
 
     sent = [0]
     if layer == "connector":
         connection = Tracked(clock, stream, **settings)
-        connection._now = first_sync
+        connection.now = first_sync
         connection.sync()
         sent.append(len(clockify.sent("", "POST")))
         connection.sync(hours=since / 3600)
@@ -155,19 +175,20 @@ def test_every_day_of_a_report_is_asked_for_once_and_no_request_is_too_long(
 
 
 @pytest.mark.parametrize("layer", ["connector", "manifest alone"])
-@pytest.mark.parametrize(("stream", "days"), [("audit_log", 31), ("entity_changes_created", 30)])
+@pytest.mark.parametrize("log", [("audit_log", 31), ("entity_changes_created", 30)])
 @examples
-@given(history=st.integers(1, 400 * 86_400), second=times_of_day)
+@given(moment=st.tuples(st.integers(1, 400 * 86_400), times_of_day))
 def test_every_second_of_an_event_log_is_asked_for_and_no_request_touches_too_many_days(
     clockify: Clockify,
     clock: FrozenDateTimeFactory,
     layer: str,
-    stream: str,
-    days: int,
-    history: int,
-    second: int,
+    log: tuple[str, int],
+    moment: tuple[int, int],
 ) -> None:
     """Right both for a limit in hours and for one in calendar days."""
+    stream, days = log
+    # Seconds since the start date, and of the day.
+    history, second = moment
     clockify.workspaces()
     clockify.mocker.post(
         f"https://auditlog-api.api.clockify.me/v1/workspaces/{WORKSPACE}/audit-log", json=[]
@@ -184,13 +205,13 @@ def test_every_second_of_an_event_log_is_asked_for_and_no_request_touches_too_ma
         manifest_alone=layer == "manifest alone",
     )
 
-    asked = [
+    asked: list[dict[str, Any]] = [
         request.json() if stream == "audit_log" else query(request)
         for request in clockify.sent("audit-log" if stream == "audit_log" else "/created")
     ]
     # The audit log is asked for Clockify's own events too.
     windows = sorted(
-        (moment(each["start"]), moment(each["end"]))
+        (parsed(each["start"]), parsed(each["end"]))
         for each in asked
         if stream != "audit_log" or each["authors"]["authorIds"] == []
     )
@@ -199,5 +220,5 @@ def test_every_second_of_an_event_log_is_asked_for_and_no_request_touches_too_ma
     assert all((end.date() - begin.date()).days < days for begin, end in windows)
 
 
-def moment(text: str) -> datetime:
+def parsed(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))

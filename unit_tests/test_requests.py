@@ -20,6 +20,7 @@ from unit_tests.clockify import (
     rows,
     statuses,
 )
+from unit_tests.protocol import records_of
 
 RECENT = {"start_date": "2026-11-01T00:00:00Z"}
 
@@ -70,7 +71,7 @@ def test_parents_that_are_not_selected_are_fetched_once_too(clockify: Clockify) 
     for of in (WORKSPACE, OTHER_WORKSPACE):
         assert found[f"/workspaces/{of}/users/info"] == 1
         assert found[f"/workspaces/{of}/projects"] == 2
-    assert {message.record.stream for message in output.records} == {
+    assert {record.stream for record in records_of(output)} == {
         "tasks",
         "time_entries",
         "member_profiles",

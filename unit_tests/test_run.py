@@ -182,7 +182,7 @@ def test_a_full_disk_is_named_in_a_sentence() -> None:
 
 def refused_output(output: int) -> str:
     """What `spec` says on standard error if its output cannot be written."""
-    line = [Path(sys.executable).with_name("source-clockify"), "spec"]
+    line = [str(Path(sys.executable).with_name("source-clockify")), "spec"]
     with open(output, "wb") as refusing:
         done = subprocess.run(line, stdout=refusing, stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 1

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from unit_tests.clockify import (
     records,
     rows,
 )
+from unit_tests.protocol import errors_of
 
 RECENT = config(start_date="2026-11-01T00:00:00Z")
 # What the runs below with all output captured read.
@@ -136,14 +137,25 @@ def test_a_retried_request_is_still_not_redirected(clockify: Clockify) -> None:
 # Output ----------------------------------------------------------------------------------------
 
 
-def everything_printed(
-    command: str,
-    settings: Mapping[str, Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> str:
-    """Run a command with --debug as the shell does and return all of stdout and stderr."""
+# Runs a command with a configuration, and returns what it prints.
+PrintedBy = Callable[[str, Mapping[str, Any]], str]
+
+
+@pytest.fixture
+def printed_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> PrintedBy:
+    def run_it(command: str, settings: Mapping[str, Any]) -> str:
+        write_files(command, settings, tmp_path, monkeypatch)
+        return everything_printed(capfd)
+
+    return run_it
+
+
+def write_files(
+    command: str, settings: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let the command line be this command with --debug."""
     config_file = tmp_path / "config.json"
     config_file.write_text(json.dumps(settings))
     arguments = [command, "--config", str(config_file), "--debug"]
@@ -154,6 +166,10 @@ def everything_printed(
         arguments += ["--catalog", str(catalog_file)]
     monkeypatch.setattr(sys, "argv", ["source-clockify", *arguments])
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+
+
+def everything_printed(capfd: pytest.CaptureFixture[str]) -> str:
+    """Run the command line as the shell does and return all of stdout and stderr."""
     try:
         run()
     except Exception as error:
@@ -188,9 +204,7 @@ def test_the_key_is_in_no_line_of_output(
     clockify: Clockify,
     command: str,
     situation: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    printed_by: PrintedBy,
 ) -> None:
     """Also with --debug, in tracebacks, and where Clockify itself repeats the key."""
     clockify.serve_everything()
@@ -201,38 +215,28 @@ def test_the_key_is_in_no_line_of_output(
         if command == "check":
             clockify.answer("/workspaces", answer)
 
-    printed = everything_printed(command, RECENT, tmp_path, monkeypatch, capfd)
+    printed = printed_by(command, RECENT)
 
     assert printed.strip()
     assert [line for line in printed.splitlines() if KEY in line] == []
 
 
-def test_the_addon_token_is_in_no_line_of_output(
-    clockify: Clockify,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+def test_the_addon_token_is_in_no_line_of_output(clockify: Clockify, printed_by: PrintedBy) -> None:
     clockify.serve_everything()
     clockify.serve_responses("tags", {"status_code": 500})
     settings = addon_config(start_date="2026-11-01T00:00:00Z")
 
-    printed = everything_printed("read", settings, tmp_path, monkeypatch, capfd)
+    printed = printed_by("read", settings)
 
     assert printed.strip()
     assert [line for line in printed.splitlines() if ADDON_TOKEN in line] == []
 
 
-def test_the_output_is_really_looked_at(
-    clockify: Clockify,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+def test_the_output_is_really_looked_at(clockify: Clockify, printed_by: PrintedBy) -> None:
     """The tests above would pass on output that was not captured."""
     clockify.serve_everything()
 
-    printed = everything_printed("read", RECENT, tmp_path, monkeypatch, capfd)
+    printed = printed_by("read", RECENT)
 
     assert '"type":"RECORD"' in printed
     assert '"level":"DEBUG"' in printed or '"type": "DEBUG"' in printed
@@ -266,7 +270,7 @@ def test_a_url_without_encryption_is_refused_before_any_request(
     output = read("workspaces", with_config=config(server=server))
 
     assert clockify.sent() == []
-    assert [error.trace.error.failure_type for error in output.errors] == [FailureType.config_error]
+    assert [error.failure_type for error in errors_of(output)] == [FailureType.config_error]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from unit_tests.clockify import (
     rows,
     state_of,
 )
+from unit_tests.protocol import content_of
 
 
 def starting(start: str) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def starting(start: str) -> dict[str, Any]:
 
 def cursor_of(state: AirbyteStateMessage) -> str:
     """Return the cursor of the one partition in a state."""
-    (partition,) = state.stream.stream_state.__dict__["states"]
+    (partition,) = content_of(state)["states"]
     return str(partition["cursor"]["cursor"])
 
 

@@ -59,7 +59,7 @@ class PubSub:
         self._changed = Condition()
         self._topics: set[str] = set()
         self._denied: set[str] = set()
-        self._subscriptions: dict[str, Subscription] = {}
+        self.subscriptions: dict[str, Subscription] = {}
         self._published = 0
         self._pulled = 0
 
@@ -96,7 +96,7 @@ class PubSub:
         self._published += 1
         message.message_id = str(self._published)
         message.publish_time = datetime.now(timezone.utc)
-        for subscription in self._subscriptions.values():
+        for subscription in self.subscriptions.values():
             if subscription.topic == topic:
                 subscription.waiting.append(message)
         return str(message.message_id)
@@ -105,10 +105,10 @@ class PubSub:
         self, request: types.Subscription, _: grpc.ServicerContext
     ) -> types.Subscription:
         with self._changed:
-            _check_new_name("subscriptions", request.name, self._subscriptions)
+            _check_new_name("subscriptions", request.name, self.subscriptions)
             if request.topic not in self._topics:
                 raise Refused(grpc.StatusCode.NOT_FOUND, f"Resource not found: {request.topic}.")
-            self._subscriptions[request.name] = Subscription(request.topic)
+            self.subscriptions[request.name] = Subscription(request.topic)
         return request
 
     def pull(self, request: types.PullRequest, context: grpc.ServicerContext) -> types.PullResponse:
@@ -167,7 +167,7 @@ class PubSub:
 
     def _subscription(self, name: str) -> Subscription:
         try:
-            return self._subscriptions[name]
+            return self.subscriptions[name]
         except KeyError:
             raise Refused(grpc.StatusCode.NOT_FOUND, f"Resource not found: {name}.") from None
 

@@ -65,9 +65,9 @@ class Writer:
                 self._publish(message["record"])
             elif message.get("type") == "STATE":
                 if not self.acknowledge_first:
-                    self._wait()
+                    self.wait()
                 yield line
-        self._wait()
+        self.wait()
 
     def _publish(self, record: dict[str, Any]) -> None:
         namespace = record.get("namespace")
@@ -91,7 +91,8 @@ class Writer:
         else:
             self._published.append(published)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Wait until Pub/Sub has answered for every message that was sent."""
         for published in self._published:
             try:
                 published.result()

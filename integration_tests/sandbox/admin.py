@@ -57,10 +57,8 @@ def _answer(state: State, method: str, path: str, body: Any, query: dict[str, li
         case ("POST", "reset"):
             state.reset()
             return info(state)
-        case ("GET", "requests"):
-            return list(state.requests)
-        case ("DELETE", "requests"):
-            state.requests.clear()
+        case ("GET" | "DELETE", "requests"):
+            return _requests(state, method)
         case ("GET", "records", stream):
             return records(state, stream, query)
         case (_, "faults", *rest):
@@ -75,6 +73,12 @@ def _answer(state: State, method: str, path: str, body: Any, query: dict[str, li
             return _workspaces(state, method, rest, dict(body or {}))
         case _:
             raise Unknown(f"no admin endpoint {method} {path}")
+
+
+def _requests(state: State, method: str) -> Any:
+    if method == "GET":
+        return list(state.requests)
+    state.requests.clear()
     return {}
 
 

@@ -89,7 +89,9 @@ def create(world: World, workspace: Workspace, collection: str, wanted: Row, now
     rows = workspace.rows(collection)
     if collection == "tasks":
         _keep_status_and_active_together(wanted)
-    row = new_rows.new_row(workspace, collection, entity_id, len(rows), wanted, now)
+    row = new_rows.new_row(
+        new_rows.Wanted(workspace, collection, entity_id, len(rows), wanted, now)
+    )
     if row is None:
         raise Unknown(f"nothing to create in {collection}")
     rows[entity_id] = merged(row, wanted)

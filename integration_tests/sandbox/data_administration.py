@@ -11,7 +11,7 @@ _A_MONDAY = 4  # days after the epoch
 
 
 def new_approval(
-    workspace_id: str, request_id: str, user_id: str, start: str, end: str, zone: str
+    workspace_id: str, request_id: str, user_id: str, period: tuple[str, str], zone: str
 ) -> Row:
     """A pending request without entries; names, entries, expenses and sums come with serving."""
     return {
@@ -22,7 +22,7 @@ def new_approval(
             "type": "TIMESHEET",
             "owner": {"userId": user_id, "timeZone": zone, "startOfWeek": "MONDAY"},
             "creator": {"userId": user_id},
-            "dateRange": {"start": start, "end": end},
+            "dateRange": {"start": period[0], "end": period[1]},
             "status": {
                 "state": "PENDING",
                 "note": None,
@@ -103,8 +103,10 @@ def _approvals(kit: Kit) -> None:
             workspace.id,
             kit.id(days_ago, number),
             user_id,
-            utc_text(kit.local_midnight(monday)),
-            utc_text(kit.local_midnight(monday - 7) - 1),
+            (
+                utc_text(kit.local_midnight(monday)),
+                utc_text(kit.local_midnight(monday - 7) - 1),
+            ),
             kit.zone.key,
         )
         request, state = row["approvalRequest"], APPROVAL_STATES[number % len(APPROVAL_STATES)]

@@ -6,7 +6,7 @@ from integration_tests.sandbox.money_rows import flat_expense
 from integration_tests.sandbox.render import entry_row, project_row
 from integration_tests.sandbox.store import Entry, Row, between
 from integration_tests.sandbox.timetext import utc_text
-from integration_tests.sandbox.traces import SYSTEM, audit_row, note_deletion
+from integration_tests.sandbox.traces import SYSTEM, Event, audit_row, note_deletion
 
 _AUDITED_USERS, _AUDITED_ENTRIES, _AUDITED_DAYS = 4, 15, 355
 _SYSTEM_ACTIONS = ("UPDATE_PROJECT", "UPDATE_TASK", "UPDATE_TIME_FOR_OTHER", "UPDATE_PROJECT")
@@ -46,7 +46,7 @@ def _deletions(kit: Kit) -> None:
                 "projectId": None,
                 "timeInterval": {"start": utc_text(deleted - 50 * DAY), "end": None},
             }
-        note_deletion(kit.workspace, collection, entity_id, row, deleted, kit.ids.make(deleted))
+        note_deletion(kit.workspace, (collection, entity_id), row, deleted, kit.ids.make(deleted))
 
 
 def _audit_log(kit: Kit) -> None:
@@ -57,31 +57,31 @@ def _audit_log(kit: Kit) -> None:
         made = utc_text(int(entry.id[:8], 16))
         action = action_of("CREATE", "time-entries", own=True) or ""
         shown = entry_row(workspace, entry)
-        rows.append(audit_row(workspace, entry.user_id, action, made, after=shown))
+        rows.append(audit_row(workspace, Event(entry.user_id, action, made, after=shown)))
         if entry.locked:
             action = action_of("UPDATE", "time-entries", own=entry.user_id == admin) or ""
             before = {**shown, "description": nasty(len(rows))}
-            rows.append(audit_row(workspace, admin, action, made, before, shown))
+            rows.append(audit_row(workspace, Event(admin, action, made, before, shown)))
     for number, expense in enumerate(workspace.rows("expenses").values()):
         own = number % 3 > 0
         author = expense["userId"] if own else admin
         action = action_of("CREATE", "expenses", own=author == expense["userId"]) or ""
         made = utc_text(int(expense["id"][:8], 16))
         shown = flat_expense(workspace, expense)
-        rows.append(audit_row(workspace, author, action, made, after=shown))
+        rows.append(audit_row(workspace, Event(author, action, made, after=shown)))
     for number, project in enumerate(kit.projects):
         fraction = ("", ".5", ".123")[number % 3]
         shown = project_row(workspace, project)
         before = {**shown, "name": nasty(number)}
-        changed = audit_row(
-            workspace, admin, "UPDATE_PROJECT", kit.at(5 + number * 40, fraction), before, shown
-        )
+        made = kit.at(5 + number * 40, fraction)
+        changed = audit_row(workspace, Event(admin, "UPDATE_PROJECT", made, before, shown))
         rows += [changed, dict(changed)] if number % 4 == 0 else [changed]
-    tag = audit_row(workspace, admin, "DELETE_TAG", kit.at(7), before={"name": "null"})
+    tag = audit_row(workspace, Event(admin, "DELETE_TAG", kit.at(7), before={"name": "null"}))
     rows += [tag, dict(tag), dict(tag)]
     for number, action in enumerate(_SYSTEM_ACTIONS):
         after = {"id": kit.projects[0]["id"] if kit.projects else None, "name": nasty(number)}
-        rows.append(audit_row(workspace, SYSTEM, action, kit.at(3 + number * 50), after=after))
+        event = Event(SYSTEM, action, kit.at(3 + number * 50), after=after)
+        rows.append(audit_row(workspace, event))
     oldest = utc_text(kit.now - _AUDITED_DAYS * DAY)
     workspace.audit_log = sorted(
         (row for row in rows if row["timestamp"] >= oldest), key=lambda row: row["timestamp"]

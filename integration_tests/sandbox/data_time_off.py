@@ -106,8 +106,7 @@ def new_assignment(
     assignment_id: str,
     user_id: str,
     project_id: str | None,
-    start: str,
-    end: str,
+    period: tuple[str, str],
 ) -> Row:
     """A published assignment; names come with serving, `published` is not served."""
     return {
@@ -116,7 +115,7 @@ def new_assignment(
         "userId": user_id,
         "projectId": project_id,
         "taskId": None,
-        "period": {"start": start, "end": end},
+        "period": {"start": period[0], "end": period[1]},
         "hoursPerDay": 8.0,
         "startTime": None,
         "billable": True,
@@ -275,8 +274,7 @@ def _assignments(kit: Kit) -> None:
             kit.id(max(5, min(first + 20, 350)), number),
             kit.member(number),
             project["id"] if project else None,
-            f"{kit.day(first)}T00:00:00Z",
-            f"{kit.day(last)}T23:59:59Z",
+            (f"{kit.day(first)}T00:00:00Z", f"{kit.day(last)}T23:59:59Z"),
         )
         row |= {
             "taskId": task["id"] if task else None,

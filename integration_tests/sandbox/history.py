@@ -1,11 +1,33 @@
 """Edits through the admin API, each with the traces that it leaves in the feeds."""
 
+from dataclasses import dataclass
+
 from integration_tests.sandbox import changes
 from integration_tests.sandbox.audit_actions import action_of
 from integration_tests.sandbox.plans import has
 from integration_tests.sandbox.store import Row, Workspace, World
 from integration_tests.sandbox.timetext import utc_text
-from integration_tests.sandbox.traces import SYSTEM, audit_row, note_deletion
+from integration_tests.sandbox.traces import SYSTEM, Event, audit_row, note_deletion
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """An edit, with the thing before and after it.
+
+    Attributes:
+        verb: CREATE, UPDATE, DELETE or RESTORE.
+        collection: of the thing.
+        now: epoch seconds.
+        before, after: the thing.
+        by_system: whether the system made it by itself.
+    """
+
+    verb: str
+    collection: str
+    now: int
+    before: Row | None = None
+    after: Row | None = None
+    by_system: bool = False
 
 
 def create(world: World, workspace: Workspace, collection: str, wanted: Row, now: int) -> Row:
@@ -13,7 +35,7 @@ def create(world: World, workspace: Workspace, collection: str, wanted: Row, now
     row = changes.create(world, workspace, collection, wanted, now)
     entity_id = changes.id_of(row)
     workspace.created_at[collection, entity_id] = now
-    _audit(workspace, "CREATE", collection, now, after=row)
+    _audit(workspace, _Edit("CREATE", collection, now, after=row))
     return row
 
 
@@ -22,7 +44,7 @@ def patch(workspace: Workspace, collection: str, entity_id: str, wanted: Row, no
     before = changes.look(workspace, collection, entity_id)
     row = changes.patch(workspace, collection, entity_id, wanted, now)
     workspace.updated_at[collection, entity_id] = now
-    _audit(workspace, "UPDATE", collection, now, before=before, after=row)
+    _audit(workspace, _Edit("UPDATE", collection, now, before, row))
     return row
 
 
@@ -32,8 +54,8 @@ def delete(world: World, workspace: Workspace, collection: str, entity_id: str, 
     changes.delete(workspace, collection, entity_id)
     for key in workspace.trash.keys() - before:
         row = changes.shown_any(workspace, key[0], workspace.trash[key])
-        note_deletion(workspace, key[0], key[1], row, now, world.ids.make(now))
-        _audit(workspace, "DELETE", key[0], now, before=row)
+        note_deletion(workspace, key, row, now, world.ids.make(now))
+        _audit(workspace, _Edit("DELETE", key[0], now, before=row))
         _take_from_entries(workspace, key[0], key[1], now)
 
 
@@ -53,7 +75,7 @@ def _take_from_entries(workspace: Workspace, collection: str, entity_id: str, no
         before = changes.look(workspace, "time-entries", entry.id)
         after = changes.patch(workspace, "time-entries", entry.id, wanted, now)
         workspace.updated_at["time-entries", entry.id] = now
-        _audit(workspace, "UPDATE", "time-entries", now, before, after, by_system=True)
+        _audit(workspace, _Edit("UPDATE", "time-entries", now, before, after, by_system=True))
 
 
 def restore(workspace: Workspace, collection: str, entity_id: str, now: int) -> Row:
@@ -66,26 +88,18 @@ def restore(workspace: Workspace, collection: str, entity_id: str, now: int) -> 
     ]
     for key in back:
         workspace.updated_at[key] = now
-    _audit(workspace, "RESTORE", collection, now, after=row)
+    _audit(workspace, _Edit("RESTORE", collection, now, after=row))
     return row
 
 
-def _audit(
-    workspace: Workspace,
-    verb: str,
-    collection: str,
-    now: int,
-    before: Row | None = None,
-    after: Row | None = None,
-    by_system: bool = False,
-) -> None:
+def _audit(workspace: Workspace, edit: _Edit) -> None:
     """Log an edit as done by the first admin or the system, where the plan has the audit log."""
     if not has(workspace.plan, "AUDIT_LOG"):
         return
     admins = [member.id for member in workspace.members.values() if member.is_admin]
-    author = SYSTEM if by_system else next(iter(admins), next(iter(workspace.members), ""))
-    owner = (after or before or {}).get("userId", author)
-    action = action_of(verb, collection, own=owner == author)
+    author = SYSTEM if edit.by_system else next(iter(admins), next(iter(workspace.members), ""))
+    owner = (edit.after or edit.before or {}).get("userId", author)
+    action = action_of(edit.verb, edit.collection, own=owner == author)
     if action is not None:
-        row = audit_row(workspace, author, action, utc_text(now), before, after)
-        workspace.audit_log.append(row)
+        event = Event(author, action, utc_text(edit.now), edit.before, edit.after)
+        workspace.audit_log.append(audit_row(workspace, event))

@@ -1,5 +1,6 @@
 """What the feeds remember: when entities were made and deleted, and rows of the audit log."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -17,14 +18,16 @@ def created_at(workspace: Workspace, collection: str, entity_id: str) -> int:
 
 
 def note_deletion(
-    workspace: Workspace, collection: str, entity_id: str, row: Row, now: int, bin_id: str
+    workspace: Workspace, key: tuple[str, str], row: Row, now: int, bin_id: str
 ) -> None:
+    """Note that the entity of a collection and id was deleted."""
+    collection, entity_id = key
     workspace.deletions.append(
         Deletion(
             collection,
             entity_id,
             created_at(workspace, collection, entity_id),
-            workspace.updated_at.get((collection, entity_id)),
+            workspace.updated_at.get(key),
             now,
             bin_id,
             {name: row[name] for name in KEPT_FIELDS if name in row},
@@ -32,25 +35,29 @@ def note_deletion(
     )
 
 
-def audit_row(
-    workspace: Workspace,
-    author: str,
-    action: str,
-    timestamp: str,
-    before: Row | None = None,
-    after: Row | None = None,
-) -> Row:
+@dataclass(frozen=True)
+class Event:
+    """An event of the audit log, with the thing before and after it."""
+
+    author: str
+    action: str
+    timestamp: str
+    before: Row | None = None
+    after: Row | None = None
+
+
+def audit_row(workspace: Workspace, event: Event) -> Row:
     """A row of the audit log; the thing before and after the action stands in it as JSON text."""
-    member = workspace.members.get(author)
+    member = workspace.members.get(event.author)
     account: dict[str, Any] = member.account if member else {}
-    name = "System" if author == SYSTEM else account.get("name")
+    name = "System" if event.author == SYSTEM else account.get("name")
     return {
         "workspaceId": workspace.id,
-        "userId": author,
+        "userId": event.author,
         "userName": name,
         "userEmail": account.get("email"),
-        "action": action,
-        "timestamp": timestamp,
-        "content": None if after is None else orjson.dumps(after).decode(),
-        "previousContent": None if before is None else orjson.dumps(before).decode(),
+        "action": event.action,
+        "timestamp": event.timestamp,
+        "content": None if event.after is None else orjson.dumps(event.after).decode(),
+        "previousContent": None if event.before is None else orjson.dumps(event.before).decode(),
     }

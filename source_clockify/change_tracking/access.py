@@ -1,4 +1,8 @@
-"""With whose rights an account is read: what fewer rights hide looks as if it were deleted."""
+"""Identifies the key owner's permissions.
+
+Records hidden by reduced permissions look exactly like deleted ones, so deletions are trusted only
+while permissions are unchanged.
+"""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -9,14 +13,14 @@ import orjson
 from source_clockify.change_tracking.fingerprint import fingerprint
 from source_clockify.change_tracking.lookups import LookupResult, Lookups
 
-# These see everything, whoever they are.
-_FULL_RIGHTS = ("OWNER", "WORKSPACE_ADMIN")
+# Roles that see everything, whoever has them.
+_FULL_ACCESS = ("OWNER", "WORKSPACE_ADMIN")
 
 
 class AccessFingerprints:
-    """Who the key's user is in each workspace; asked once, and only when something depends on it.
+    """The key owner's permissions in each workspace; requested once, and only when needed.
 
-    Worker threads share it: each question is asked under its lock.
+    Worker threads share it: each request is made under its lock.
     """
 
     def __init__(self, lookups: Lookups) -> None:
@@ -26,36 +30,36 @@ class AccessFingerprints:
         self._found: dict[str, str | None] = {}
 
     def of(self, workspace_id: str) -> str | None:
-        """Return a text that changes with the key's user or his roles; None if that failed."""
+        """Return a text that changes with the key owner or their roles; None if that failed."""
         with self._lock:
             if workspace_id not in self._found:
-                self._found[workspace_id] = self._ask(workspace_id)
+                self._found[workspace_id] = self._request(workspace_id)
             return self._found[workspace_id]
 
     def known(self, workspace_id: str) -> str | None:
-        """Return the same, None if it was not asked for."""
+        """Return the same, None if it was not requested."""
         return self._found.get(workspace_id)
 
-    def _ask(self, workspace_id: str) -> str | None:
+    def _request(self, workspace_id: str) -> str | None:
         if self._user is None:
-            row, answer = self._lookups.row("user")
-            # An add-on may not be allowed to ask.
-            self._user = str((row or {}).get("id") or ""), answer is not LookupResult.FAILED
+            row, result = self._lookups.row("user")
+            # An add-on may be refused.
+            self._user = str((row or {}).get("id") or ""), result is not LookupResult.FAILED
         user_id, answered = self._user
         if not answered:
             return None
-        users, answer = self._lookups.users(workspace_id)
-        return None if answer is LookupResult.FAILED else access_fingerprint(user_id, users)
+        users, result = self._lookups.users(workspace_id)
+        return None if result is LookupResult.FAILED else access_fingerprint(user_id, users)
 
 
 def access_fingerprint(user_id: str, users: Sequence[Mapping[str, Any]]) -> str:
-    """Return a short text for a user with his roles among the users of a workspace.
+    """Return a short text for a user with their roles among the users of a workspace.
 
-    It is the same for all who see everything.
+    It is the same for all users who see everything.
     """
     held = next((user.get("roles") for user in users if user.get("id") == user_id), None)
     roles = [role for role in held if isinstance(role, dict)] if isinstance(held, list) else []
-    if any(role.get("role") in _FULL_RIGHTS for role in roles):
+    if any(role.get("role") in _FULL_ACCESS for role in roles):
         return "all"
     texts = sorted(orjson.dumps(role, option=orjson.OPT_SORT_KEYS).decode() for role in roles)
-    return f"{fingerprint({'user': user_id, 'roles': texts}):016x}"[:8]
+    return f"{fingerprint({'user': user_id, 'roles': texts}):016x}"[-8:]

@@ -15,7 +15,8 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.models import Type as MessageType
 
-from source_clockify.change_tracking.state import Partition, PartitionState, StreamState, encode
+from source_clockify.change_tracking.partitions import Partition
+from source_clockify.change_tracking.state import PartitionState, StreamState, encode
 
 logger = logging.getLogger("airbyte")
 
@@ -57,6 +58,11 @@ class StateWriter:
         self._last_sent = time.monotonic()
         self._size = 0
         self.baseline_at = state.baseline_at if state else version
+
+    @property
+    def version(self) -> int:
+        """The version of this sync, in milliseconds since 1970."""
+        return self._version
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -1,44 +1,33 @@
-"""What of a partition is new, changed, due again, and missing.
+"""The difference between the saved state of a partition and what a read of it brought.
 
-A partition of the stream is all that one workspace (user, project ...) holds; the manifest may read
-it in several slices, by several threads. Each compares on its own; what they saw is put together
-when the last of them has ended.
+A partition is everything that one workspace (user, project ...) holds of a stream; the manifest may
+read it in several slices, by several threads. Each slice is compared on its own; their rows are put
+together when the last of them has ended.
 """
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
 from source_clockify.change_tracking.fingerprint import is_running
-from source_clockify.change_tracking.plan import (
-    SyncBounds,
-    Unknown,
-    Window,
-    cursor_text,
-    read_at,
-    retention_start,
-)
-from source_clockify.change_tracking.profiles import Kind, StreamSpec
-from source_clockify.change_tracking.rows import (
-    Pending,
-    Row,
-    Rows,
-    is_due,
-    resent,
-)
+from source_clockify.change_tracking.plan import ReadPlan, UnknownRecord, cursor_text
+from source_clockify.change_tracking.profiles import Kind
+from source_clockify.change_tracking.rows import Pending, Row, Rows, is_due, resent
 from source_clockify.change_tracking.state import PartitionState
 from source_clockify.timestamps import second_of
 
 
 @dataclass(frozen=True)
 class Versions:
-    """What this sync stamps on what it sends.
+    """The versions of what this sync sends.
 
     Attributes:
         current: the version of this sync, in milliseconds since 1970.
-        resend: in how many later syncs a change is sent again.
+        resend: the number of later syncs in which a change is resent.
         now: when this sync began, in seconds since 1970.
     """
 
@@ -48,48 +37,87 @@ class Versions:
 
     @cached_property
     def pending(self) -> Pending | None:
-        """What is to be sent again of a change that this sync finds."""
+        """The resends of a change that this sync finds."""
         return Pending(self.current, self.resend, self.now) if self.resend else None
 
     def is_due(self, pending: Pending | None) -> bool:
         return self.resend > 0 and is_due(pending, self.now)
 
 
-@dataclass
-class Comparison:
-    """Compares the records of one slice with what is known of their partition.
+def classify_change(
+    known: Row | None, fingerprint: int, versions: Versions
+) -> tuple[int | None, Pending | None]:
+    """Return the version with which a record that was found is sent, and its further resends.
 
-    Attributes:
-        known: the rows of the partition; empty in a baseline.
-        elsewhere: returns what is known of a record in another partition; None where none moves.
-        claim: takes note that a record is sent, or returns with which fingerprint it was already.
-        unknown: tells what a record is that `known` lacks.
-        retained_since: the start before which a record of a baseline need not be remembered.
-        columns: collects those that the records have; None where nobody needs them.
-        seen: the rows of the records that came.
-        counts: how many were `sent`, and how many `again`.
+    The version is None if the record is not sent: it is unchanged and no resend is due.
+    """
+    if known is None or known.deleted or known.fingerprint != fingerprint:
+        return versions.current, versions.pending
+    if known.pending is None or not versions.resend:
+        return None, None
+    if versions.is_due(known.pending):
+        return known.pending.updated_at, resent(known.pending, versions.now)
+    return None, known.pending
+
+
+class EmittedKeys:
+    """The keys that this sync has emitted, so that each is emitted once; threads share it.
+
+    A record can come from two partitions, or in two windows.
     """
 
-    tracking: StreamSpec
+    def __init__(self) -> None:
+        self._fingerprints: dict[tuple[tuple[str, ...], str], int] = {}
+        self._lock = threading.Lock()
+
+    def claim(self, scope: tuple[str, ...], key: str, fingerprint: int) -> int | None:
+        """Reserve a key; return the fingerprint of the record that was emitted before, if any.
+
+        `scope` holds the ids of the partition, or nothing where records move between partitions.
+        """
+        with self._lock:
+            emitted = self._fingerprints.get((scope, key))
+            if emitted is None:
+                self._fingerprints[scope, key] = fingerprint
+            return emitted
+
+
+@dataclass
+class SliceDiff:
+    """Compares the records of one slice with the saved state of their partition.
+
+    Attributes:
+        plan: of the partition.
+        versions: of this sync.
+        key: returns the key of a record; None for a record that lacks a column of it.
+        fingerprint: returns the fingerprint of a record.
+        known: the rows of the partition; empty in a snapshot.
+        elsewhere: returns the row of a record in another partition; None where none can move.
+        claim: reserves a key for emission, see `EmittedKeys.claim`.
+        columns: collects the columns of the records; None where they are not needed.
+        seen: the rows of the records that came.
+        counts: the numbers of records that were `sent`, `resent`, or sent `without key`.
+    """
+
+    plan: ReadPlan
     versions: Versions
     key: Callable[[Mapping[str, Any]], str | None]
     fingerprint: Callable[[Mapping[str, Any]], int]
     known: Mapping[str, Row]
     elsewhere: Callable[[str], Row | None] | None
     claim: Callable[[str, int], int | None]
-    unknown: Unknown
-    retained_since: int
     columns: set[str] | None = None
     seen: Rows = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self._column = self.tracking.profile.start
-        self._has_timers = self.tracking.profile.kind is Kind.WINDOWED_SNAPSHOT
-        # Most of a new partition is older than what is remembered, and told by its text alone.
-        self._kept_text = (
-            cursor_text(self.tracking, self.retained_since) if self.unknown.is_new else ""
-        )
+        profile = self.plan.spec.profile
+        self._column = profile.start
+        self._has_timers = profile.has_timers
+        self._is_new = self.plan.known is None
+        # Most of a new partition is older than what is retained, as the text of its start shows.
+        retained_since = cursor_text(self.plan.spec, self.plan.retained_since)
+        self._retained_text = retained_since if self._is_new else ""
 
     def version_of(self, record: Mapping[str, Any]) -> int | None:
         """Return the version with which a record is to be sent, None if it is not."""
@@ -105,14 +133,14 @@ class Comparison:
         running = self._has_timers and is_running(record)
         if (
             type(text) is str
-            and len(text) == len(self._kept_text)
-            and text < self._kept_text
+            and len(text) == len(self._retained_text)
+            and text < self._retained_text
             and not running
         ):
             return self.versions.current
         key = self.key(record)
         if key is None:
-            # What has no key cannot be compared, nor be missing.
+            # A record without a key cannot be compared, nor be missing.
             self.counts["without key"] += 1
             return self.versions.current
         if key in self.seen:
@@ -121,60 +149,75 @@ class Comparison:
         known = self.known.get(key)
         if known is None and self.elsewhere is not None:
             known = self.elsewhere(key)
-        sent_once = False
-        if known is None:
-            if self.unknown.was_sent(start):
-                return None
-            sent_once = self.unknown.is_sent_once(start)
-            is_old = start is not None and start < self.retained_since and not running
-            if is_old and (sent_once or self.unknown.is_new):
-                return self.versions.current
-        row = Row(self.fingerprint(record), start, running=running)
-        version = classify_change(known, row, self.versions)
-        if sent_once:
-            row.pending = None
-        sent = None if version is None else self.claim(key, row.fingerprint)
-        if sent is not None:
+        unknown = None if known is not None else self.plan.classify_unknown(start)
+        if unknown is UnknownRecord.FORGOTTEN:
+            return None
+        if unknown is not None and not running and self._expires_at_once(unknown, start):
+            return self.versions.current
+        fingerprint = self.fingerprint(record)
+        version, pending = classify_change(known, fingerprint, self.versions)
+        if unknown is UnknownRecord.BACKFILLED:
+            pending = None
+        emitted = None if version is None else self.claim(key, fingerprint)
+        if emitted is not None:
             version = None
-            # Sent with other content, it counts as changed in the next sync.
-            row.fingerprint = row.fingerprint if sent == row.fingerprint else 0
-        self.seen[key] = row
+            # It was emitted with other content, so it counts as changed in the next sync.
+            fingerprint = fingerprint if emitted == fingerprint else 0
+        self.seen[key] = Row(fingerprint, start, pending, running=running)
         return version
 
+    def _expires_at_once(self, unknown: UnknownRecord, start: int | None) -> bool:
+        """Return whether a record that is sent for the first time is too old to be retained."""
+        return (
+            start is not None
+            and start < self.plan.retained_since
+            and (self._is_new or unknown is UnknownRecord.BACKFILLED)
+        )
 
-def classify_change(known: Row | None, found: Row, versions: Versions) -> int | None:
-    """Return with which version a record that was found is sent, None if it is not.
 
-    `found` is told what is still to be sent of it.
+class Access(Enum):
+    """How the key owner's permissions compare with those of the last read.
+
+    UNCHANGED: a missing record may be deleted.
+    RESTORED: the permissions with which hidden records were seen are back.
+    CHANGED: a missing record may be hidden.
+    UNKNOWN: the permissions of the last read are not known, so nothing is decided.
     """
-    if known is None or known.deleted or known.fingerprint != found.fingerprint:
-        found.pending = versions.pending
-        return versions.current
-    if known.pending is None or not versions.resend:
-        return None
-    if versions.is_due(known.pending):
-        found.pending = resent(known.pending, versions.now)
-        return known.pending.updated_at
-    found.pending = known.pending
-    return None
+
+    UNCHANGED = "unchanged"
+    RESTORED = "restored"
+    CHANGED = "changed"
+    UNKNOWN = "unknown"
+
+
+def compare_access(plan: ReadPlan, fingerprint: str) -> Access:
+    """Compare the access fingerprint of a read with those of the saved state."""
+    known = plan.known
+    if known is None:
+        return Access.UNCHANGED
+    if not known.access and plan.spec.profile.deletions:
+        return Access.UNKNOWN
+    if known.former_access and known.former_access == fingerprint:
+        return Access.RESTORED
+    return Access.UNCHANGED if known.access == fingerprint else Access.CHANGED
 
 
 @dataclass(frozen=True)
 class PartitionDiff:
-    """What a partition looks like after it was read.
+    """A partition after it was read.
 
     Attributes:
-        state: what is known of it now; None if it is still to be read from the beginning.
-        missing: the keys that a complete read did not bring although it should have.
-        asked: the keys that no window reads but that are to be looked at.
-        expected: how many records it should have brought.
-        hidden: how many it did not bring because it was read with other rights than before.
-        is_empty: whether it brought none at all.
+        state: its new state; None if it is still to be read from the beginning.
+        missing: the keys of records that a complete read should have brought, and did not.
+        to_verify: the keys of records that no window reads but that are to be looked up.
+        expected: the number of records that it should have brought.
+        hidden: the number of records that it did not bring because permissions changed.
+        is_empty: whether it brought no record at all.
     """
 
     state: PartitionState | None
     missing: tuple[str, ...] = ()
-    asked: tuple[str, ...] = ()
+    to_verify: tuple[str, ...] = ()
     expected: int = 0
     hidden: int = 0
     is_empty: bool = False
@@ -183,79 +226,120 @@ class PartitionDiff:
 def partial_diff(
     known: PartitionState | None, rows: Mapping[str, Row], seen: Rows
 ) -> PartitionDiff:
-    """Return the outcome of a read that failed or was refused: it tells of what came, only."""
-    if known is None:
-        return PartitionDiff(None)
-    return PartitionDiff(known.with_rows({**rows, **seen}))
+    """Return the difference after a read that failed or was refused: only what came counts."""
+    return PartitionDiff(None if known is None else known.with_rows({**rows, **seen}))
+
+
+@dataclass(frozen=True)
+class CompleteRead:
+    """What a complete read of a partition brought.
+
+    Attributes:
+        seen: the rows of the records that came.
+        until: the last second of its window; None: no end.
+        access: the access fingerprint with which it was read.
+    """
+
+    seen: Rows
+    until: int | None
+    access: str
+
+
+class _Fate(Enum):
+    """What becomes of a row that a complete read did not bring."""
+
+    DROPPED = "dropped"
+    RETAINED = "retained"
+    HIDDEN = "hidden"
+    UNDECIDED = "undecided"
+    MISSING = "missing"
+    TO_VERIFY = "to_verify"
 
 
 def diff_partition(
-    tracking: StreamSpec,
-    bounds: SyncBounds,
-    versions: Versions,
-    window: Window,
-    known: PartitionState | None,
-    known_rows: Mapping[str, Row],
-    seen: Rows,
-    history_start: int | None,
-    access: str,
+    plan: ReadPlan, versions: Versions, known_rows: Mapping[str, Row], read: CompleteRead
 ) -> PartitionDiff:
-    """Return the outcome of a complete read."""
-    began = read_at(known, bounds)
-    retained_since = retention_start(tracking, seen, began, bounds)
-    rows = {key: row for key, row in seen.items() if stays(row, retained_since)}
-    missing: list[str] = []
-    asked: list[str] = []
-    expected = hidden = 0
-    former = known.former_access if known else ""
-    returned = bool(former) and former == access
-    # Whose rights the last read had may be unknown: then nothing is decided before the next sync.
-    unknown_rights = known is not None and not known.access and tracking.profile.deletions
-    other_rights = (
-        known is not None and known.access != access and not returned and not unknown_rights
-    )
+    """Return the difference after a complete read."""
+    retained_since = plan.retained_since_with(read.seen)
+    access = compare_access(plan, read.access)
+    rows = {key: row for key, row in read.seen.items() if is_retained(row, retained_since)}
+    keys: dict[_Fate, list[str]] = {fate: [] for fate in _Fate}
+    expected = 0
     for key, row in known_rows.items():
-        due = window.holds(row) or row.missing
-        expected += due and not row.deleted and not (row.hidden and not returned)
-        if key in seen:
+        is_expected = plan.expects(row, read.until) or row.missing
+        is_hidden = row.hidden and access is not Access.RESTORED
+        expected += is_expected and not row.deleted and not is_hidden
+        if key in read.seen:
             continue
         if row.deleted:
-            rows[key] = row
-        elif not tracking.profile.deletions or (row.hidden and not returned):
-            # An event without a time would stay for ever.
-            is_event = tracking.profile.kind in (Kind.EVENT_LOG, Kind.UPDATED_AT)
-            if stays(row, retained_since) and not (is_event and row.start is None):
-                rows[key] = row
-        elif unknown_rights and due:
-            rows[key] = replace(row, missing=True, hidden=False)
-        elif other_rights and (due or row.running or row.pending):
+            fate = _Fate.RETAINED
+        elif not plan.spec.profile.deletions or is_hidden:
+            fate = _fate_of_untracked(row, plan, retained_since)
+        elif is_expected:
+            fate = _fate_of_expected(access)
+        else:
+            fate = _fate_of_unexpected(row, plan, versions, access, read.until)
+        keys[fate].append(key)
+        if fate is _Fate.HIDDEN:
             rows[key] = replace(row, missing=False, hidden=True)
-            hidden += 1
-        elif due:
+        elif fate in (_Fate.UNDECIDED, _Fate.MISSING):
             rows[key] = replace(row, missing=True, hidden=False)
-            missing.append(key)
-        elif tracking.profile.by_id and (row.running or versions.is_due(row.pending)):
+        elif fate is not _Fate.DROPPED:
             rows[key] = row
-            asked.append(key)
-        elif (row.start is not None and window.end is not None and row.start > window.end) or (
-            row.pending and versions.resend
-        ):
-            rows[key] = row
+    hidden = len(keys[_Fate.HIDDEN])
     state = PartitionState(
-        read_at=began,
-        history_start=history_start,
+        read_at=plan.began,
+        history_start=plan.history_start,
         retained_since=retained_since,
-        access=access,
-        former_access="" if returned else former or (known.access if known and hidden else ""),
-        dated=tracking.date_column is not None,
+        access=read.access,
+        former_access=_former_access(plan, access, hidden),
+        dated=plan.spec.date_column is not None,
     )
     return PartitionDiff(
-        state.with_rows(rows), tuple(missing), tuple(asked), expected, hidden, not seen
+        state.with_rows(rows),
+        tuple(keys[_Fate.MISSING]),
+        tuple(keys[_Fate.TO_VERIFY]),
+        expected,
+        hidden,
+        not read.seen,
     )
 
 
-def stays(row: Row, retained_since: int) -> bool:
-    """Tell whether a record stays in the state after it was read."""
+def _fate_of_untracked(row: Row, plan: ReadPlan, retained_since: int) -> _Fate:
+    """Return the fate of a row that is hidden, or of a stream without deletions."""
+    # An event without a time would be retained for ever.
+    is_endless = row.start is None and plan.spec.profile.kind in (Kind.EVENT_LOG, Kind.UPDATED_AT)
+    retained = is_retained(row, retained_since) and not is_endless
+    return _Fate.RETAINED if retained else _Fate.DROPPED
+
+
+def _fate_of_expected(access: Access) -> _Fate:
+    if access is Access.UNKNOWN:
+        return _Fate.UNDECIDED
+    return _Fate.HIDDEN if access is Access.CHANGED else _Fate.MISSING
+
+
+def _fate_of_unexpected(
+    row: Row, plan: ReadPlan, versions: Versions, access: Access, until: int | None
+) -> _Fate:
+    """Return the fate of a row outside of the window."""
+    if access is Access.CHANGED and (row.running or row.pending):
+        return _Fate.HIDDEN
+    if plan.spec.profile.by_id is not None and (row.running or versions.is_due(row.pending)):
+        return _Fate.TO_VERIFY
+    is_ahead = row.start is not None and until is not None and row.start > until
+    return _Fate.RETAINED if is_ahead or (row.pending and versions.resend) else _Fate.DROPPED
+
+
+def _former_access(plan: ReadPlan, access: Access, hidden: int) -> str:
+    """Return the access fingerprint with which the hidden records were seen."""
+    if plan.known is None or access is Access.RESTORED:
+        return ""
+    return plan.known.former_access or (plan.known.access if hidden else "")
+
+
+def is_retained(row: Row, retained_since: int) -> bool:
+    """Return whether a record stays in the state after it was read."""
     return (
         row.start is None or row.start >= retained_since or row.running or row.pending is not None
     )

@@ -1,12 +1,12 @@
 """How many records of a tracked stream exist, as far as its messages have told."""
 
 from array import array
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
-from source_clockify.change_tracking.plan import earliest_start
 from source_clockify.change_tracking.profiles import Kind, StreamSpec
-from source_clockify.change_tracking.stream import TrackedStream
+from source_clockify.change_tracking.state import PartitionState
+from source_clockify.change_tracking.tracker import StreamTracker
 
 
 @dataclass(frozen=True)
@@ -41,25 +41,21 @@ def is_counted(spec: StreamSpec) -> bool:
     return spec.profile.kind not in (Kind.EVENT_LOG, Kind.UPDATED_AT)
 
 
-def live_of(stream: TrackedStream) -> Live | None:
+def live_records(tracker: StreamTracker) -> Live | None:
     """Return the number of records, of windowed streams of those that begin within the window.
 
     It counts the records that a consumer of all messages has: missing ones that are undecided, but
     none that had a tombstone. None for event logs and for approval requests.
     """
-    spec = stream.tracking
+    spec, writer = tracker.spec, tracker.writer
     if not is_counted(spec):
         return None
-    partitions = stream.writer.partitions()
-    window_start = None
-    if spec.profile.start is not None:
-        # What one part still knows from before is no longer known of the others.
-        starts = [state.retained_since for state in partitions.values()] or [stream.sync.bounds.now]
-        window_start = max([*starts, earliest_start(spec, stream.sync.bounds) or starts[0]])
+    partitions = writer.partitions()
+    window_start = _window_start(tracker, partitions.values()) if spec.profile.start else None
     found = 0
     keys = KeyCounter()
     for ids, state in partitions.items():
-        may_move = spec.may_move(dict(zip(stream.writer.fields, ids, strict=True)))
+        may_move = spec.may_move(dict(zip(writer.fields, ids, strict=True)))
         for key, row in state.rows().items():
             if row.deleted or (
                 window_start is not None and row.start is not None and row.start < window_start
@@ -70,3 +66,11 @@ def live_of(stream: TrackedStream) -> Live | None:
             else:
                 found += 1
     return Live(found + len(keys), window_start)
+
+
+def _window_start(tracker: StreamTracker, partitions: Iterable[PartitionState]) -> int:
+    """Return the start from which the state holds the records of every partition."""
+    retained = [state.retained_since for state in partitions]
+    # A later start date leaves out what is still retained.
+    since = [read.plan.since for read in tracker.reads.values() if read.plan.since is not None]
+    return max([*retained, *since], default=tracker.sync.bounds.now)

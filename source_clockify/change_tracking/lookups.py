@@ -1,14 +1,15 @@
-"""Requests beside the listing: one record by id, several at once, a listing once more, a wider one.
+"""Lookups: requests in addition to the listings.
 
-They go through streams of their own, built from the definitions of the manifest, so that they have
-its authenticator, error handlers and request budget. What they ask for is said by the thread that
-reads them.
+They read one record by id, several at once, a listing a second time, or a wider one. Their streams
+are built from the definitions of the manifest, so that they have its authenticator, error handlers
+and request budget. The thread that reads them sets their partition.
 """
 
 import logging
 import re
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -21,50 +22,119 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_clockify.adaptations import ACCOUNT_STATUSES, Adaptations
 from source_clockify.change_tracking.profiles import PROFILES, Kind, SingleRead, TrackingProfile
 from source_clockify.request_notes import current_notes, recording_requests
-from source_clockify.requested_slices import REQUESTED_SLICES, on_demand, requesting
+from source_clockify.requested_slices import (
+    REQUESTED_SLICES,
+    is_on_demand,
+    on_demand,
+    requesting,
+)
 
 logger = logging.getLogger("airbyte")
 
-# Names of the streams beside; those of the manifest have no blanks.
+# Names of the lookup streams; those of the manifest have no blanks.
 BY_ID = "one record"
 ENTRIES_BY_ID = "time entries by id"
-REREAD = "resent"
+REREAD = "reread"
 SECOND_LIST = "of a second list"
+# The name of the stream itself, since the CDK's cache is found by it.
 ROLES = "users"
 
 _ID = re.compile("[0-9a-f]{24}")
 
 
 class LookupResult(Enum):
-    """What Clockify says of a record: it is there, it is gone, not to be told, or nothing."""
+    """The result of a lookup.
+
+    FOUND: Clockify returned the records.
+    NOT_FOUND: Clockify says that the requested entity does not exist.
+    REFUSED: Clockify refused the request, which proves nothing.
+    FAILED: there was no usable answer, or no lookup left.
+    """
 
     FOUND = "found"
-    NOT_FOUND = "not found"
+    NOT_FOUND = "not_found"
     REFUSED = "refused"
     FAILED = "failed"
 
 
+class LookupBudget:
+    """The lookups that are left in this sync; worker threads share it.
+
+    Records that stay outside of their lists are looked up in every sync. They get half of the
+    lookups, those of one stream a tenth: the others are for what may be deleted.
+    """
+
+    def __init__(self, lookups: int) -> None:
+        self._left = lookups
+        self._rereads = lookups // 2
+        self._rereads_of_a_stream = max(1, lookups // 10)
+        self._reread: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Take a lookup; return False if none is left."""
+        with self._lock:
+            return self._take()
+
+    def take_reread(self, stream: str) -> bool:
+        """Take one for a record that an earlier sync found to exist, but unlisted."""
+        with self._lock:
+            if (
+                self._reread[stream] >= self._rereads_of_a_stream
+                or self._reread.total() >= self._rereads
+                or not self._take()
+            ):
+                return False
+            self._reread[stream] += 1
+            return True
+
+    def _take(self) -> bool:
+        if self._left <= 0:
+            return False
+        self._left -= 1
+        return True
+
+
+def with_change_tracking(manifest: Mapping[str, Any], tracked: Collection[str]) -> dict[str, Any]:
+    """Return a manifest for streams that are tracked: their plans set the windows, and lookups.
+
+    `manifest` has its references resolved, with its definitions; `tracked` are their names.
+    """
+    if not tracked:
+        return dict(manifest)
+    streams = [_with_planned_window(entry, tracked) for entry in manifest["streams"]]
+    return {**manifest, "streams": streams + lookup_streams(manifest, tracked)}
+
+
+def _with_planned_window(entry: Mapping[str, Any], tracked: Collection[str]) -> Mapping[str, Any]:
+    """Remove the lookback from a tracked stream's cursor: its plan says where to begin."""
+    if is_on_demand(entry) or entry["name"] not in tracked or "incremental_sync" not in entry:
+        return entry
+    cursor = {**entry["incremental_sync"], "lookback_window": "P0D"}
+    return {**entry, "incremental_sync": cursor}
+
+
 def lookup_streams(manifest: Mapping[str, Any], tracked: Collection[str]) -> list[dict[str, Any]]:
-    """Return the definitions of the streams beside.
+    """Return the definitions of the lookup streams.
 
     `manifest` has its references resolved, with its definitions; `tracked` are the names of the
-    streams that are tracked.
+    tracked streams.
     """
     definitions = manifest["definitions"]
     users, entries = definitions["users_stream"], definitions["time_entries_stream"]
-    # The same name and the same request as the stream itself: the CDK's cache knows the answer.
+    # The same name and the same request as the stream itself: the CDK's cache knows the result.
     roles = {**users, "retriever": {**users["retriever"], "partition_router": REQUESTED_SLICES}}
     found = [
-        # Other records do not mind the transformations of time entries.
+        # Other records are not affected by the transformations of time entries.
         _one_record(entries, BY_ID, definitions),
         _some_entries(entries, ENTRIES_BY_ID, definitions),
         roles,
         *_read_as_listed(definitions, tracked),
-        *_read_again(manifest["streams"], tracked),
+        *_rereads(manifest["streams"], tracked),
     ]
     if "tasks" in tracked:
-        # The one stream that has two definitions, one for each plan.
-        found.append(_again(definitions["tasks_stream"], filtered=True))
+        # The one stream that has two definitions.
+        found.append(_reread(definitions["tasks_stream"], filtered=True))
     return [on_demand(each) for each in found]
 
 
@@ -81,14 +151,12 @@ def _read_as_listed(
         if not profile.compares_single_reads:
             continue
         stream = definitions[f"{name}_stream"]
-        if profile.single_read is not SingleRead.OTHER:
+        if profile.by_id is not None and profile.by_id.shape is not SingleRead.OTHER:
             yield _one_record(stream, f"{name} {BY_ID}", definitions)
         if profile.kind is Kind.MEMBERSHIP:
             yield _some_entries(stream, f"{name} {ENTRIES_BY_ID}", definitions)
-        if name == "users":
-            yield _users_of_any_status(stream)
-        if name == "expenses":
-            yield _expenses_of_a_user(stream)
+        if name in _SECOND_LISTS:
+            yield _SECOND_LISTS[name](stream)
 
 
 def _one_record(
@@ -133,7 +201,7 @@ def _users_of_any_status(users: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _expenses_of_a_user(expenses: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the list of expenses that is asked for one user."""
+    """Return the list of the expenses of one user."""
     retriever = expenses["retriever"]
     requester = {
         **retriever["requester"],
@@ -144,6 +212,13 @@ def _expenses_of_a_user(expenses: Mapping[str, Any]) -> dict[str, Any]:
         "name": f"expenses {SECOND_LIST}",
         "retriever": {**retriever, "requester": requester, "partition_router": REQUESTED_SLICES},
     }
+
+
+# Lists that show the rows of existing records which the stream's own list lacks.
+_SECOND_LISTS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "users": _users_of_any_status,
+    "expenses": _expenses_of_a_user,
+}
 
 
 def _transformed_as(stream: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -168,23 +243,23 @@ def _retriever(requester: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read_again(
+def _rereads(
     streams: Sequence[Mapping[str, Any]], tracked: Collection[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield a second stream for each of which single records cannot be asked for."""
+    """Yield a second stream for each stream that needs more than single records."""
     for stream in streams:
         profile = PROFILES.get(stream.get("name", ""), TrackingProfile())
         needed = profile.deletions and (
             profile.by_id is None or profile.kind is Kind.WINDOWED_SNAPSHOT
         )
         if needed and stream.get("name") in tracked:
-            yield _again(stream, filtered=profile.by_id is None)
+            yield _reread(stream, filtered=profile.by_id is None)
 
 
-def _again(stream: Mapping[str, Any], *, filtered: bool) -> dict[str, Any]:
+def _reread(stream: Mapping[str, Any], *, filtered: bool) -> dict[str, Any]:
     retriever = dict(stream["retriever"])
     if not filtered:
-        # What is looked for by its key may have moved before the start date.
+        # A record that is looked for by its key may have moved to before the start date.
         selector = retriever["record_selector"]
         retriever["record_selector"] = {
             name: part for name, part in selector.items() if name != "record_filter"
@@ -202,7 +277,7 @@ def _again(stream: Mapping[str, Any], *, filtered: bool) -> dict[str, Any]:
 
 
 def _parameters_of(routers: Any) -> dict[str, str]:
-    """Return the request parameters that partition routers add by themselves."""
+    """Return the request parameters that partition routers add."""
     found: dict[str, str] = {}
     for router in routers if isinstance(routers, list) else [routers]:
         option = router.get("request_option") if router else None
@@ -212,12 +287,12 @@ def _parameters_of(routers: Any) -> dict[str, str]:
 
 
 class Lookups:
-    """Asks Clockify beside the listings; worker threads share it.
+    """Makes the lookups; worker threads share it.
 
-    What failed once is not asked again in this sync: it has been retried for minutes.
+    A kind of request that failed is not repeated in this sync: it has been retried for minutes.
 
     Args:
-        streams: the streams beside, by name.
+        streams: the lookup streams, by name.
         adaptations: the forms of requests that the server refuses.
     """
 
@@ -229,52 +304,51 @@ class Lookups:
 
     def row(self, path: str) -> tuple[dict[str, Any] | None, LookupResult]:
         """Return the record at a path below the API, in one request."""
-        rows, answer = self._read(BY_ID, {"path": path})
-        return (rows[0] if rows else None), answer
+        rows, result = self._read(BY_ID, {"path": path})
+        return (rows[0] if rows else None), result
 
     def record(
         self, stream: str, path: str, partition: Mapping[str, Any]
     ) -> tuple[dict[str, Any] | None, LookupResult]:
         """Return the same with the columns that the stream adds, where its list has such rows."""
         name = self._own(stream, BY_ID)
-        rows, answer = self._read(name, {**partition, "path": path})
-        return (rows[0] if rows else None), answer
+        rows, result = self._read(name, {**partition, "path": path})
+        return (rows[0] if rows else None), result
 
     def entries(
         self, stream: str, workspace_id: str, ids: Sequence[str]
     ) -> dict[str, dict[str, Any]] | None:
-        """Return time entries by id, in one request; None if one of them is gone or it failed."""
+        """Return time entries by id, in one request; None if one does not exist or it failed."""
         name = self._own(stream, ENTRIES_BY_ID)
-        rows, answer = self._read(name, {"workspace_id": workspace_id, "ids": list(ids)})
-        return {str(row.get("id")): row for row in rows} if answer is LookupResult.FOUND else None
+        rows, result = self._read(name, {"workspace_id": workspace_id, "ids": list(ids)})
+        return {str(row.get("id")): row for row in rows} if result is LookupResult.FOUND else None
 
     def second_list(
         self, stream: str, partition: Mapping[str, Any], user_id: str
     ) -> list[dict[str, Any]] | None:
-        """Return the rows of another list in the shape of the stream's own, or None.
+        """Return the rows of another list in the shape of the stream's own; None if that failed.
 
-        Of users it is the one of any status, of expenses the one of a user.
+        For users it is the list of all statuses, for expenses the list of one user.
         """
-        asked = {**partition, "user_id": user_id}
-        rows, answer = self._read(f"{stream} {SECOND_LIST}", asked)
-        return rows if answer is LookupResult.FOUND else None
+        rows, result = self._read(f"{stream} {SECOND_LIST}", {**partition, "user_id": user_id})
+        return rows if result is LookupResult.FOUND else None
 
     def _own(self, stream: str, name: str) -> str:
-        """Return the stream beside that has a stream's own transformations, if there is one."""
+        """Return the lookup stream with a stream's own transformations, if there is one."""
         own = f"{stream} {name}"
         return own if own in self._streams else name
 
-    def again(
+    def reread(
         self, stream: str, partition: Mapping[str, Any], window: Mapping[str, Any]
     ) -> list[dict[str, Any]] | None:
-        """Return the records of a partition, read once more; None if that failed or was refused."""
-        rows, answer = self.partition(stream, partition, window)
-        return rows if answer is LookupResult.FOUND else None
+        """Return the records of a partition, read again; None if that failed or was refused."""
+        rows, result = self.partition(stream, partition, window)
+        return rows if result is LookupResult.FOUND else None
 
     def partition(
         self, stream: str, partition: Mapping[str, Any], window: Mapping[str, Any]
     ) -> tuple[list[dict[str, Any]], LookupResult]:
-        """Return the same, and what Clockify says of the partition."""
+        """Return the same, and the result for the partition."""
         return self._read(f"{stream} {REREAD}", partition, window)
 
     def users(self, workspace_id: str) -> tuple[list[dict[str, Any]], LookupResult]:
@@ -288,12 +362,12 @@ class Lookups:
         with self._lock:
             if kind in self._broken:
                 return [], LookupResult.FAILED
-        asked = StreamSlice(partition=partition, cursor_slice=window or {})
+        requested = StreamSlice(partition=partition, cursor_slice=window or {})
         rows: list[dict[str, Any]] = []
         outer = current_notes()
         on_wait = outer.on_wait if outer else None
         with (
-            requesting([asked]),
+            requesting([requested]),
             recording_requests(on_wait=on_wait, adaptations=self._adaptations) as notes,
         ):
             try:
@@ -309,13 +383,13 @@ class Lookups:
                 )
                 return [], LookupResult.FAILED
         if notes.refusals:
-            gone = all(refusal.vanished for refusal in notes.refusals)
-            return [], LookupResult.NOT_FOUND if gone else LookupResult.REFUSED
+            vanished = all(refusal.vanished for refusal in notes.refusals)
+            return [], LookupResult.NOT_FOUND if vanished else LookupResult.REFUSED
         return rows, LookupResult.FAILED if notes.short else LookupResult.FOUND
 
 
 def _kind_of(name: str, partition: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what questions have in common of which one failed: all but the record's id."""
+    """Return what requests have in common if one of them failed: all but the record's id."""
     path = str(partition.get("path", ""))
     first, _, rest = path.removeprefix("workspaces/").partition("/")
     return name, str(partition.get("workspace_id", first)), _ID.sub("*", rest)

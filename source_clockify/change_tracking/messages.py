@@ -1,10 +1,8 @@
-"""The columns that tracking adds to a record, and tombstones."""
+"""The columns that change tracking adds to a record, and tombstones."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
-
-from airbyte_cdk.models import AirbyteStream, SyncMode
 
 from source_clockify.change_tracking.profiles import StreamSpec
 from source_clockify.change_tracking.rows import Row, parts_of
@@ -60,30 +58,17 @@ class Stamp:
 
 
 def tombstone(
-    tracking: StreamSpec, partition: Mapping[str, str], key: str, row: Row, stamp: Stamp
+    spec: StreamSpec, partition: Mapping[str, str], key: str, row: Row, stamp: Stamp
 ) -> dict[str, Any]:
-    """Return the message that says that a record is gone."""
+    """Return the message for a deleted record."""
     parts = parts_of(key)
-    columns = tracking.id_columns(partition)
+    columns = spec.id_columns(partition)
     found: dict[str, Any] = {
-        **tracking.columns_of(partition),
+        **spec.columns_of(partition),
         **dict(zip(columns, parts, strict=False)),
     }
-    if tracking.date_column is not None:
-        found[tracking.date_column] = parts[-1]
-    elif tracking.profile.start == "start" and row.start is not None:
+    if spec.date_column is not None:
+        found[spec.date_column] = parts[-1]
+    elif spec.profile.start == "start" and row.start is not None:
         found["start"] = format_second(row.start)
     return {**found, **stamp.columns(), DELETED_AT: format_version(stamp.updated_at)}
-
-
-def with_columns(stream: AirbyteStream) -> AirbyteStream:
-    """Return the description of a stream that is tracked: incremental, with the three columns."""
-    schema = stream.json_schema
-    return replace(
-        stream,
-        json_schema={**schema, "properties": {**schema.get("properties", {}), **COLUMNS}},
-        supported_sync_modes=[SyncMode.full_refresh, SyncMode.incremental],
-        source_defined_cursor=True,
-        default_cursor_field=[UPDATED_AT],
-        is_resumable=True,
-    )

@@ -1,7 +1,12 @@
-"""From when on a tracked stream is read, and which of its records a complete read must bring."""
+"""Plans of reads: from when on a partition is read, and what that means for its records.
+
+The window that is requested and the bound against which missing records are judged are one value of
+one frozen object, `ReadPlan`, so that they cannot differ.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
@@ -9,21 +14,24 @@ from source_clockify.change_tracking.rows import Row, Rows, is_due
 from source_clockify.change_tracking.state import PartitionState
 from source_clockify.timestamps import DAY, EARLIEST, format_second, second_of
 
-# A feed is read from so long before its last event: what Clockify lists late.
-FEED_OVERLAP = 2 * DAY
+# An event log is read from so long before its last event: Clockify lists some events late.
+EVENT_OVERLAP = 2 * DAY
 
-# A clock that is behind the last read by more than this was wrong then.
+# No event log reaches further back than a year.
+LONGEST_EVENT_LOG = 366 * DAY
+
+# A clock that is further behind the last read was wrong then.
 CLOCK_TOLERANCE = 60 * 60
 
 
 @dataclass(frozen=True)
 class SyncBounds:
-    """What the configuration says of windows, and now; seconds since 1970.
+    """The configured limits of all windows, in seconds, and the clock, in seconds since 1970.
 
     Attributes:
         now: when this sync began.
         lookback: how far back it looks again, in seconds.
-        start_date: nothing that began before is read; None for all.
+        start_date: records that began earlier are not read; None: all are.
     """
 
     now: int
@@ -32,7 +40,7 @@ class SyncBounds:
 
 
 def sync_bounds(config: Mapping[str, Any], now: int) -> SyncBounds:
-    """Return what the configuration says of windows."""
+    """Return the limits that a configuration sets."""
     return SyncBounds(
         now=now,
         lookback=(config.get("lookback_days") or 30) * DAY,
@@ -51,149 +59,175 @@ def round_down(moment: int, granularity: Granularity) -> int:
     return day - (day + 3 * DAY) % (7 * DAY)
 
 
-def earliest_start(tracking: StreamSpec, bounds: SyncBounds) -> int | None:
-    """Return the earliest start that a read from the beginning history_start, None for all."""
-    if tracking.profile.kind is Kind.UPDATED_AT or bounds.start_date is None:
-        return None
-    # Reports are asked for whole days; where rows have a time, it is compared with the start date.
-    is_exact = tracking.profile.start == "start"
-    return (
-        bounds.start_date
-        if is_exact
-        else round_down(bounds.start_date, tracking.profile.granularity)
-    )
+def cursor_text(spec: StreamSpec, moment: int) -> str:
+    """Return a moment as the cursor of the manifest holds it, never before all history."""
+    text = format_second(max(moment, EARLIEST))
+    return text if spec.profile.granularity is Granularity.SECOND else text[:10]
 
 
-def read_at(known: PartitionState | None, bounds: SyncBounds) -> int:
-    """Return when a read that begins now began; a clock that is behind does not turn it back."""
-    if known is None or known.read_at - bounds.now > CLOCK_TOLERANCE:
-        return bounds.now
-    return max(known.read_at, bounds.now)
+class UnknownRecord(Enum):
+    """What a record is that the saved state does not hold.
 
+    NEW: it was created, or became visible, since the last read.
+    BACKFILLED: it belongs to a stretch that is read for the first time, so it is sent once.
+    FORGOTTEN: it was sent long ago and has left the state.
+    """
 
-def lookback_from(tracking: StreamSpec, known: PartitionState, bounds: SyncBounds) -> int:
-    """Return from when on a later sync looks again, whatever is still to send."""
-    last = known.read_at
-    if last - bounds.now > CLOCK_TOLERANCE:
-        last = bounds.now
-    return round_down(last - bounds.lookback, tracking.profile.granularity)
-
-
-def forgotten_before(tracking: StreamSpec, known: PartitionState, bounds: SyncBounds) -> int:
-    """Return the start before which a record that the state does not know was sent long ago."""
-    if tracking.profile.kind is Kind.EVENT_LOG:
-        return retention_start(tracking, known.rows(), known.read_at, bounds)
-    return lookback_from(tracking, known, bounds)
+    NEW = "new"
+    BACKFILLED = "backfilled"
+    FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True)
-class Unknown:
-    """What a record is that the state does not know.
+class ReadPlan:
+    """How one partition is read in this sync; made once, before its first request.
+
+    All times are seconds since 1970.
 
     Attributes:
-        is_new: whether the partition is read for the first time.
-        is_baseline: whether the stream is, so that nothing of it is sent again.
-        history_start: the earliest start that was ever read, None for all history.
-        since: the start before which what was read is no longer in the state.
-        retained_since: the start before which the last sync dropped it.
+        spec: the stream.
+        known: the saved state of the partition; None before its first complete read.
+        is_snapshot: the stream has not been read completely yet, so a new partition is part of its
+            snapshot.
+        began: when this read counts as begun; never before the last one.
+        since: the start of the window that is requested; None: from the beginning. A record that
+            starts earlier is not missing when it does not come.
+        history_start: the earliest start that any read covered, this one included; None: all.
+        forgotten_before: records that start earlier have left the state.
+        retained_since: records that start earlier leave the state after this read. Of an event log
+            this holds while it is read, see `retained_since_with`.
+        lookback: how far back the configuration looks, in seconds.
     """
 
-    is_new: bool
-    is_baseline: bool
-    history_start: int | None = None
-    since: int = 0
-    retained_since: int | None = None
+    spec: StreamSpec
+    known: PartitionState | None
+    is_snapshot: bool
+    began: int
+    since: int | None
+    history_start: int | None
+    forgotten_before: int
+    retained_since: int
+    lookback: int
 
-    def is_sent_once(self, start: int | None) -> bool:
-        """Tell whether it is part of a baseline, or of a stretch that is read once."""
-        if self.is_new:
-            return self.is_baseline
+    def classify_unknown(self, start: int | None) -> UnknownRecord:
+        """Classify a record that is not in the saved state, by its start."""
+        known = self.known
+        if known is None:
+            return UnknownRecord.BACKFILLED if self.is_snapshot else UnknownRecord.NEW
         if start is None:
-            return False
-        return (self.history_start is not None and start < self.history_start) or (
-            self.retained_since is not None and start < self.retained_since
+            return UnknownRecord.NEW
+        if known.history_start is not None and start < known.history_start:
+            return UnknownRecord.BACKFILLED
+        if start < self.forgotten_before:
+            return UnknownRecord.FORGOTTEN
+        return UnknownRecord.BACKFILLED if start < known.retained_since else UnknownRecord.NEW
+
+    def expects(self, row: Row, until: int | None) -> bool:
+        """Return whether a complete read up to `until` must bring a record; None: no end."""
+        if row.start is None:
+            return True
+        return (self.since is None or row.start >= self.since) and (
+            until is None or row.start <= until
         )
 
-    def was_sent(self, start: int | None) -> bool:
-        """Tell whether it was sent long ago, and has left the state since."""
-        if self.is_new or start is None or start >= self.since:
-            return False
-        return self.history_start is None or start >= self.history_start
+    def retained_since_with(self, rows: Rows) -> int:
+        """Return `retained_since` as it is after these rows were read."""
+        if self.spec.profile.kind is Kind.EVENT_LOG:
+            return _overlap_start(rows, self.began, self.lookback)
+        return self.retained_since
+
+    def looks_further_back(self) -> bool:
+        """Return whether it looks at starts that the last read did not, after a longer lookback."""
+        return (
+            self.known is not None
+            and self.spec.profile.start is not None
+            and self.forgotten_before < self.known.retained_since - CLOCK_TOLERANCE
+        )
 
 
-def unknown_of(
-    tracking: StreamSpec, known: PartitionState | None, bounds: SyncBounds, *, is_baseline: bool
-) -> Unknown:
-    """Return what a record of a partition is that the state does not know."""
-    if known is None:
-        return Unknown(True, is_baseline)
-    since = forgotten_before(tracking, known, bounds)
-    return Unknown(False, is_baseline, known.history_start, since, known.retained_since)
+def plan_read(
+    spec: StreamSpec, bounds: SyncBounds, known: PartitionState | None, *, is_snapshot: bool
+) -> ReadPlan:
+    """Return the plan for one partition."""
+    granularity = spec.profile.granularity
+    is_event_log = spec.profile.kind is Kind.EVENT_LOG
+    earliest = _earliest_start(spec, bounds)
+    began = bounds.now
+    since = earliest if spec.profile.start is not None else None
+    history_start, forgotten_before = earliest, 0
+    if known is not None:
+        history_start = _earlier(earliest, known.history_start)
+        last_read = known.read_at
+        if known.read_at - bounds.now > CLOCK_TOLERANCE:
+            last_read = bounds.now
+        else:
+            began = max(known.read_at, bounds.now)
+        forgotten_before = (
+            _overlap_start(known.rows(), known.read_at, bounds.lookback)
+            if is_event_log
+            else round_down(last_read - bounds.lookback, granularity)
+        )
+        if spec.profile.start is not None:
+            since = _window_start(spec, bounds, known, earliest, forgotten_before)
+    retained_since = (
+        began - LONGEST_EVENT_LOG
+        if is_event_log
+        else round_down(began - bounds.lookback, granularity)
+    )
+    return ReadPlan(
+        spec=spec,
+        known=known,
+        is_snapshot=is_snapshot,
+        began=began,
+        since=since,
+        history_start=history_start,
+        forgotten_before=forgotten_before,
+        retained_since=retained_since,
+        lookback=bounds.lookback,
+    )
 
 
-def retention_start(tracking: StreamSpec, rows: Rows, began: int, bounds: SyncBounds) -> int:
-    """Return from which start on the records of a partition stay in the state."""
-    if tracking.profile.kind is Kind.EVENT_LOG:
-        starts = [row.start for row in rows.values() if row.start is not None]
-        return min(max(starts) - FEED_OVERLAP, began) if starts else began - bounds.lookback
-    return round_down(began - bounds.lookback, tracking.profile.granularity)
+def _earliest_start(spec: StreamSpec, bounds: SyncBounds) -> int | None:
+    """Return the start from which a read from the beginning holds everything; None: all."""
+    if spec.profile.kind is Kind.UPDATED_AT or bounds.start_date is None:
+        return None
+    # Reports are requested for whole days; where rows have a time, it is compared as it is.
+    is_exact = spec.profile.start == "start"
+    return (
+        bounds.start_date if is_exact else round_down(bounds.start_date, spec.profile.granularity)
+    )
 
 
-def window_start(tracking: StreamSpec, known: PartitionState, bounds: SyncBounds) -> int | None:
-    """Return from when on a partition that is known is read; None for the beginning."""
-    earliest = earliest_start(tracking, bounds)
+def _earlier(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else min(one, other)
+
+
+def _overlap_start(rows: Rows, began: int, lookback: int) -> int:
+    """Return from when on an event log with these rows is read again."""
+    starts = [row.start for row in rows.values() if row.start is not None]
+    return min(max(starts) - EVENT_OVERLAP, began) if starts else began - lookback
+
+
+def _window_start(
+    spec: StreamSpec,
+    bounds: SyncBounds,
+    known: PartitionState,
+    earliest: int | None,
+    forgotten_before: int,
+) -> int | None:
+    """Return the start of the window in which a known partition is read; None: the beginning."""
     if known.history_start is not None and (earliest is None or earliest < known.history_start):
         return earliest
-    start = forgotten_before(tracking, known, bounds)
-    if tracking.profile.by_id is None:
-        # What cannot be read by id is read by the window until it was sent.
-        wanted = [
+    start = forgotten_before
+    if spec.profile.by_id is None:
+        # A record that cannot be read by id is read by the window until it was resent.
+        unsettled = [
             row.start
             for row in known.rows().values()
             if row.start is not None
             and not row.deleted
             and (row.missing or is_due(row.pending, bounds.now))
         ]
-        start = min([start, *wanted])
-    start = round_down(start, tracking.profile.granularity)
+        start = min([start, *unsettled])
+    start = round_down(start, spec.profile.granularity)
     return start if earliest is None else max(start, earliest)
-
-
-def cursor_text(tracking: StreamSpec, moment: int) -> str:
-    """Return a moment as the cursor of the manifest holds it, never before all history."""
-    text = format_second(max(moment, EARLIEST))
-    return text if tracking.profile.granularity is Granularity.SECOND else text[:10]
-
-
-@dataclass(frozen=True)
-class Window:
-    """What a complete read of a partition must bring.
-
-    Attributes:
-        start: from when on it was read, None for the beginning.
-        end: until when, None for no end.
-    """
-
-    start: int | None
-    end: int | None
-
-    def holds(self, row: Row) -> bool:
-        """Tell whether a record lies in the window; one without a start always does."""
-        if row.start is None:
-            return True
-        return (self.start is None or row.start >= self.start) and (
-            self.end is None or row.start <= self.end
-        )
-
-
-def window_of(
-    tracking: StreamSpec, start: int | None, last_slice_end: int | None, bounds: SyncBounds
-) -> Window:
-    """Return the window of a partition that was read from `start`."""
-    profile = tracking.profile
-    if profile.start is None:
-        return Window(None, None)
-    earliest = earliest_start(tracking, bounds)
-    if earliest is not None:
-        start = earliest if start is None else max(start, earliest)
-    return Window(start, last_slice_end if profile.has_end else None)

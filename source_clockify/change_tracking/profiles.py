@@ -1,8 +1,8 @@
-"""What change tracking has to know of each stream.
+"""The properties of each stream that decide how its changes are found.
 
-Key and columns come from the manifest; the rest is one row of `PROFILES` for a stream. A stream
-without a row is a listing, or with a cursor in the manifest a feed, and is never wrong as such:
-only what it costs to prove a deletion differs.
+Key and columns come from the manifest, the rest from one row of `PROFILES`. A stream without a row
+is a listing, or an event log if the manifest gives it a cursor. That is never wrong: only the cost
+of proving a deletion differs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,20 +14,21 @@ from typing import Any
 class Kind(Enum):
     """How a stream shows changes.
 
-    SNAPSHOT: it is read whole; what is no longer listed may be gone.
-    WINDOWED_SNAPSHOT: it is read from a point in time on; so for what lies after that.
-    AGGREGATE: as WINDOW, but its rows are sums that come and go with what they sum up.
-    MEMBERSHIP: a list that records enter and leave while they go on living elsewhere.
-    UPDATED_AT: its records bear the time of their last change; deletions do not show.
+    SNAPSHOT: it is read whole; a record that is no longer listed may be deleted.
+    WINDOWED_SNAPSHOT: it is read from a point in time on; the same holds for records after that.
+    AGGREGATE: as WINDOWED_SNAPSHOT, but its rows are totals that appear and vanish with the records
+        that they add up.
+    MEMBERSHIP: a list that records enter and leave, while they exist elsewhere.
+    UPDATED_AT: its records have the time of their last change; deletions do not show.
     EVENT_LOG: its records are events that never change.
     """
 
     SNAPSHOT = "snapshot"
-    WINDOWED_SNAPSHOT = "windowed snapshot"
+    WINDOWED_SNAPSHOT = "windowed_snapshot"
     AGGREGATE = "aggregate"
     MEMBERSHIP = "membership"
-    UPDATED_AT = "updated at"
-    EVENT_LOG = "event log"
+    UPDATED_AT = "updated_at"
+    EVENT_LOG = "event_log"
 
 
 class Granularity(Enum):
@@ -41,9 +42,9 @@ class Granularity(Enum):
 class SingleRead(Enum):
     """How a record that is read by id compares with a row of its list.
 
-    ROW: it is one.
-    WIDER: it has the columns of one, and more.
-    OTHER: it lacks columns of one; another list may show the row.
+    ROW: it is a row.
+    WIDER: it has the columns of a row, and more.
+    OTHER: it lacks columns of a row; another list may show the row.
     """
 
     ROW = "row"
@@ -52,20 +53,35 @@ class SingleRead(Enum):
 
 
 @dataclass(frozen=True)
+class ById:
+    """How Clockify reads one record by its id, or proves that it does not exist.
+
+    Attributes:
+        path: below the workspace; takes the names of the partition and `{id}`.
+        shape: what the answer is, compared with a row of the list.
+        is_batched: many ids can be requested at once, see `Lookups.entries`.
+        has_id: the answer names the id that was requested.
+    """
+
+    path: str
+    shape: SingleRead = SingleRead.ROW
+    is_batched: bool = False
+    has_id: bool = True
+
+
+@dataclass(frozen=True)
 class TrackingProfile:
-    """What one stream needs beside its key.
+    """The properties of one stream that decide how its changes are found.
 
     Attributes:
         kind: how it shows changes.
         start: the column that its window compares.
         granularity: to what the start of its window is rounded down.
         has_end: whether its requests name the end of their window.
-        by_id: below the workspace, the path at which Clockify reads one record by id, or proves
-            that it is gone (400 with code 501). Takes the names of the partition and `{id}`.
-        single_read: what it reads there, for a listing and a membership.
-        parent: below the workspace, the path of the parent with which its records go.
+        by_id: how one record is read by id; a 400 with code 501 proves that it does not exist.
+        parent: below the workspace, the path of the parent with which its records are deleted.
         volatile: columns whose change alone is no change of the record.
-        volatile_while_running: the same, while the record's timer runs; dotted for nested ones.
+        volatile_while_running: likewise while the record's timer runs; dotted for nested columns.
         deletions: whether it has tombstones at all.
     """
 
@@ -73,8 +89,7 @@ class TrackingProfile:
     start: str | None = None
     granularity: Granularity = Granularity.SECOND
     has_end: bool = True
-    by_id: str | None = None
-    single_read: SingleRead = SingleRead.ROW
+    by_id: ById | None = None
     parent: str | None = None
     volatile: frozenset[str] = frozenset()
     volatile_while_running: tuple[str, ...] = ()
@@ -85,44 +100,49 @@ class TrackingProfile:
         """Whether a record that its list lacks is compared as it is read by id."""
         return self.kind in (Kind.SNAPSHOT, Kind.MEMBERSHIP) and self.by_id is not None
 
+    @property
+    def has_timers(self) -> bool:
+        """Whether a row is retained as long as its timer runs."""
+        return self.kind is Kind.WINDOWED_SNAPSHOT
 
-_TIME_ENTRY = "time-entries/{id}"
+
+_TIME_ENTRY = ById("time-entries/{id}", is_batched=True)
+_ENTRY_OF_REPORT = ById("time-entries/{id}", SingleRead.OTHER, is_batched=True)
 
 PROFILES: Mapping[str, TrackingProfile] = {
     # A workspace that is no longer visible is not deleted.
     "workspaces": TrackingProfile(deletions=False),
     "users": TrackingProfile(
-        by_id="member-profile/{id}",
-        single_read=SingleRead.OTHER,
+        by_id=ById("member-profile/{id}", SingleRead.OTHER, has_id=False),
         volatile=frozenset({"activeWorkspace", "profilePicture"}),
     ),
     "member_profiles": TrackingProfile(
-        by_id="member-profile/{user_id}", parent="member-profile/{user_id}"
+        by_id=ById("member-profile/{user_id}", has_id=False), parent="member-profile/{user_id}"
     ),
-    "clients": TrackingProfile(by_id="clients/{id}"),
-    "projects": TrackingProfile(by_id="projects/{id}", volatile=frozenset({"duration"})),
+    "clients": TrackingProfile(by_id=ById("clients/{id}")),
+    "projects": TrackingProfile(by_id=ById("projects/{id}"), volatile=frozenset({"duration"})),
     "tasks": TrackingProfile(
-        by_id="projects/{project_id}/tasks/{id}",
+        by_id=ById("projects/{project_id}/tasks/{id}"),
         parent="projects/{project_id}",
         volatile=frozenset({"duration"}),
     ),
-    "tags": TrackingProfile(by_id="tags/{id}"),
+    "tags": TrackingProfile(by_id=ById("tags/{id}")),
     "project_custom_fields": TrackingProfile(parent="projects/{project_id}"),
     "time_entries": TrackingProfile(
         Kind.WINDOWED_SNAPSHOT, start="start", has_end=False, by_id=_TIME_ENTRY
     ),
     "time_entries_in_progress": TrackingProfile(Kind.MEMBERSHIP, by_id=_TIME_ENTRY),
-    "expenses": TrackingProfile(by_id="expenses/{id}", single_read=SingleRead.OTHER),
-    "invoices": TrackingProfile(by_id="invoices/{id}", single_read=SingleRead.WIDER),
+    "expenses": TrackingProfile(by_id=ById("expenses/{id}", SingleRead.OTHER)),
+    "invoices": TrackingProfile(by_id=ById("invoices/{id}", SingleRead.WIDER)),
     "invoice_details": TrackingProfile(
-        by_id="invoices/{invoice_id}", parent="invoices/{invoice_id}"
+        by_id=ById("invoices/{invoice_id}"), parent="invoices/{invoice_id}"
     ),
     "invoice_payments": TrackingProfile(parent="invoices/{invoice_id}"),
-    "time_off_policies": TrackingProfile(by_id="time-off/policies/{id}"),
+    "time_off_policies": TrackingProfile(by_id=ById("time-off/policies/{id}")),
     "time_off_requests": TrackingProfile(),
     "time_off_balances": TrackingProfile(parent="time-off/policies/{policy_id}"),
     "scheduling_assignments": TrackingProfile(Kind.WINDOWED_SNAPSHOT, start="periodStart"),
-    # Sums of a window that moves with the day, so rows change and come and go without an edit.
+    # Totals of a window that moves with the day, so rows change, appear and vanish without an edit.
     "scheduling_user_totals": TrackingProfile(volatile=frozenset({"userImage"})),
     "scheduling_project_totals": TrackingProfile(),
     "approval_requests": TrackingProfile(
@@ -137,7 +157,7 @@ PROFILES: Mapping[str, TrackingProfile] = {
         Kind.WINDOWED_SNAPSHOT,
         start="start",
         granularity=Granularity.DAY,
-        by_id=_TIME_ENTRY,
+        by_id=_ENTRY_OF_REPORT,
         volatile_while_running=(
             "timeInterval.duration",
             "amount",
@@ -152,11 +172,14 @@ PROFILES: Mapping[str, TrackingProfile] = {
     ),
     "attendance_report": TrackingProfile(Kind.AGGREGATE, start="date", granularity=Granularity.DAY),
     "expense_report": TrackingProfile(
-        Kind.WINDOWED_SNAPSHOT, start="date", granularity=Granularity.DAY, by_id="expenses/{id}"
+        Kind.WINDOWED_SNAPSHOT,
+        start="date",
+        granularity=Granularity.DAY,
+        by_id=ById("expenses/{id}", SingleRead.OTHER),
     ),
 }
 
-# How a partition calls what its records call otherwise.
+# The field of a partition that holds a column.
 _PARTITION_FIELDS = {
     "workspaceId": "workspace_id",
     "userId": "user_id",
@@ -169,13 +192,13 @@ _PARTITION_FIELDS = {
 
 @dataclass(frozen=True)
 class StreamSpec:
-    """What has to be known of one stream.
+    """One tracked stream.
 
     Attributes:
         name: of the stream.
         profile: its row of `PROFILES`.
         primary_key: its columns.
-        added: the columns that the manifest adds to what Clockify sends.
+        added: the columns that the manifest adds to Clockify's record.
     """
 
     name: str
@@ -185,11 +208,11 @@ class StreamSpec:
 
     @property
     def date_column(self) -> str | None:
-        """The column of the key that is also what the window compares."""
+        """The column of the key that is also the one that the window compares."""
         return self.profile.start if self.profile.start in self.primary_key else None
 
     def columns_of(self, partition: Mapping[str, str]) -> dict[str, str]:
-        """Return the columns that the partition tells, by name."""
+        """Return the columns that the partition implies, by name."""
         return {
             column: partition[field]
             for column, field in _PARTITION_FIELDS.items()
@@ -197,28 +220,24 @@ class StreamSpec:
         }
 
     def id_columns(self, partition: Mapping[str, str]) -> list[str]:
-        """Return the columns of the key that neither partition nor window tell."""
-        told = {*self.columns_of(partition), self.date_column}
-        return [column for column in self.primary_key if column not in told]
+        """Return the columns of the key that neither partition nor window implies."""
+        implied = {*self.columns_of(partition), self.date_column}
+        return [column for column in self.primary_key if column not in implied]
 
     def may_move(self, partition: Mapping[str, str]) -> bool:
-        """Tell whether a record may be found in another partition of its workspace."""
-        told = {*self.columns_of(partition)} - {"workspaceId"}
-        return len(partition) > 1 and not told.intersection(self.primary_key)
+        """Return whether a record may move to another partition of its workspace."""
+        implied = {*self.columns_of(partition)} - {"workspaceId"}
+        return len(partition) > 1 and not implied.intersection(self.primary_key)
 
 
 def stream_spec(stream: Mapping[str, Any]) -> StreamSpec:
-    """Return what has to be known of a stream of the manifest whose references are resolved."""
+    """Return the specification of a stream of the manifest whose references are resolved."""
     name = stream["name"]
     cursor = (stream.get("incremental_sync") or {}).get("cursor_field")
-    unnamed = (
-        TrackingProfile(Kind.EVENT_LOG, start=cursor, deletions=False)
-        if cursor
-        else TrackingProfile()
-    )
+    default = TrackingProfile(Kind.EVENT_LOG, start=cursor, deletions=False)
     return StreamSpec(
         name=name,
-        profile=PROFILES.get(name, unnamed),
+        profile=PROFILES.get(name, default if cursor else TrackingProfile()),
         primary_key=tuple(_columns(stream["primary_key"])),
         added=frozenset(_added_columns(stream.get("transformations") or ())),
     )

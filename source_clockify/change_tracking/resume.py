@@ -1,8 +1,8 @@
-"""The state that the streams of the manifest start from."""
+"""The saved state of a connection: what change tracking and the manifest's cursors go on from."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -15,22 +15,37 @@ from airbyte_cdk.models import (
     SyncMode,
 )
 
-from source_clockify.change_tracking.plan import SyncBounds, cursor_text, window_start
+from source_clockify.change_tracking.partitions import Partition, partition_of
+from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_text, plan_read
 from source_clockify.change_tracking.profiles import Kind, StreamSpec
 from source_clockify.change_tracking.state import StreamState, decode, is_tracked
-from source_clockify.change_tracking.stream import partition_of
 
 logger = logging.getLogger("airbyte")
+
+
+@dataclass(frozen=True)
+class SavedStream:
+    """What change tracking knows of one stream.
+
+    Attributes:
+        spec: the stream.
+        state: its state after the last sync.
+        plans: how its known partitions are read in this sync.
+    """
+
+    spec: StreamSpec
+    state: StreamState
+    plans: Mapping[Partition, ReadPlan]
 
 
 def usable_state(
     state: list[AirbyteStateMessage] | None, catalog: ConfiguredAirbyteCatalog | None
 ) -> list[AirbyteStateMessage]:
-    """Return what the streams may continue from.
+    """Return the states that the streams may continue from.
 
-    A full refresh takes no notice of a state. In an incremental sync a partition that the state
-    does not know (a new user, a workspace that was not visible) has no cursor: the CDK would start
-    it where the others are, and all that is older would be lost.
+    A full refresh ignores its state. In an incremental sync a partition that the state does not
+    hold (a new user, a workspace that was not visible) has no cursor: the CDK would start it at the
+    common one, and everything older would be lost.
     """
     refreshed = {
         configured.stream.name
@@ -44,25 +59,30 @@ def usable_state(
     ]
 
 
-def tracked_states(
-    state: list[AirbyteStateMessage], specs: Mapping[str, StreamSpec], *, warn: bool
-) -> dict[str, StreamState]:
+def saved_streams(
+    state: list[AirbyteStateMessage],
+    specs: Mapping[str, StreamSpec],
+    bounds: SyncBounds,
+    *,
+    warn: bool,
+) -> dict[str, SavedStream]:
     """Return what change tracking knows, by stream.
 
-    A state of the manifest alone knows nothing of single records: with `warn` the log says that the
-    stream is read from the beginning.
+    A state of the manifest alone holds no single records: with `warn` the log says that the stream
+    is read from the beginning.
 
     Raises:
         AirbyteTracedException: config_error, for a damaged state or one of another version.
     """
-    found: dict[str, StreamState] = {}
+    found: dict[str, SavedStream] = {}
     for message in state:
         name, blob = _content(message)
         if name not in specs or not blob:
             continue
         if is_tracked(blob):
-            dated = specs[name].date_column is not None
-            found[name] = decode(name, blob, dated=dated)
+            spec = specs[name]
+            saved = decode(name, blob, dated=spec.date_column is not None)
+            found[name] = SavedStream(spec, saved, _plans(spec, saved, bounds))
         elif warn and ("states" in blob or "state" in blob):
             logger.warning(
                 "%s: its state comes from a sync without change tracking, so the stream is read "
@@ -72,37 +92,64 @@ def tracked_states(
     return found
 
 
-def states_of_the_manifest(
-    state: list[AirbyteStateMessage],
-    tracked: Mapping[str, StreamState],
-    specs: Mapping[str, StreamSpec],
-    cursor_fields: Mapping[str, str],
-    bounds: SyncBounds,
-    *,
-    tracking_on: bool,
-) -> list[AirbyteStateMessage]:
-    """Return states from which the manifest's cursors read what they should.
+def _plans(spec: StreamSpec, state: StreamState, bounds: SyncBounds) -> dict[Partition, ReadPlan]:
+    return {
+        ids: plan_read(spec, bounds, partition, is_snapshot=not state.is_done)
+        for ids, partition in state.partitions.items()
+    }
 
-    A tracked stream chooses its windows itself. Without change tracking, the manifest goes on from
-    the last read and takes its lookback off.
+
+def states_of_tracked_streams(
+    saved: Iterable[SavedStream], cursor_fields: Mapping[str, str]
+) -> list[AirbyteStateMessage]:
+    """Return states with which the manifest's cursors request the windows of the plans."""
+    return [
+        _state_of_cursor(each, cursor_fields, {ids: plan.since for ids, plan in each.plans.items()})
+        for each in saved
+        if _has_window(each, cursor_fields)
+    ]
+
+
+def states_without_tracking(
+    state: list[AirbyteStateMessage],
+    saved: Mapping[str, SavedStream],
+    cursor_fields: Mapping[str, str],
+) -> list[AirbyteStateMessage]:
+    """Return states for a sync without change tracking.
+
+    The manifest's cursors go on from the last read, and subtract their own lookback.
     """
-    found = (
-        [] if tracking_on else [message for message in state if _content(message)[0] not in tracked]
-    )
-    for name, known in tracked.items():
-        tracking = specs[name]
-        if name not in cursor_fields or tracking.profile.kind is Kind.SNAPSHOT:
-            continue
-        states: list[Mapping[str, Any]] = []
-        for ids, partition in known.partitions.items():
-            start = window_start(tracking, partition, bounds) if tracking_on else partition.read_at
-            if start is not None:
-                cursor = {cursor_fields[name]: cursor_text(tracking, start)}
-                states.append({"partition": partition_of(known.fields, ids), "cursor": cursor})
-        blob = AirbyteStateBlob({"use_global_cursor": False, "states": states})
-        stream = AirbyteStreamState(StreamDescriptor(name=name), stream_state=blob)
-        found.append(AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream))
-    return found
+    untracked = [message for message in state if _content(message)[0] not in saved]
+    return untracked + [
+        _state_of_cursor(
+            each,
+            cursor_fields,
+            {ids: partition.read_at for ids, partition in each.state.partitions.items()},
+        )
+        for each in saved.values()
+        if _has_window(each, cursor_fields)
+    ]
+
+
+def _has_window(saved: SavedStream, cursor_fields: Mapping[str, str]) -> bool:
+    return saved.spec.name in cursor_fields and saved.spec.profile.kind is not Kind.SNAPSHOT
+
+
+def _state_of_cursor(
+    saved: SavedStream, cursor_fields: Mapping[str, str], starts: Mapping[Partition, int | None]
+) -> AirbyteStateMessage:
+    name = saved.spec.name
+    states = [
+        {
+            "partition": partition_of(saved.state.fields, ids),
+            "cursor": {cursor_fields[name]: cursor_text(saved.spec, start)},
+        }
+        for ids, start in starts.items()
+        if start is not None
+    ]
+    blob = AirbyteStateBlob({"use_global_cursor": False, "states": states})
+    stream = AirbyteStreamState(StreamDescriptor(name=name), stream_state=blob)
+    return AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream)
 
 
 def _content(message: AirbyteStateMessage) -> tuple[str, Mapping[str, Any]]:
@@ -117,5 +164,5 @@ def _without_common_cursor(message: AirbyteStateMessage) -> AirbyteStateMessage:
     # With too many partitions the CDK keeps nothing but the common cursor.
     if message.stream is None or held.get("use_global_cursor") or "states" not in held:
         return message
-    retained_since = AirbyteStateBlob({key: value for key, value in held.items() if key != "state"})
-    return replace(message, stream=replace(message.stream, stream_state=retained_since))
+    own_cursors = AirbyteStateBlob({key: value for key, value in held.items() if key != "state"})
+    return replace(message, stream=replace(message.stream, stream_state=own_cursors))

@@ -15,6 +15,7 @@ from typing import Any
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.rows import Rows, pack, unpack
 
 VERSION = 1
@@ -54,11 +55,13 @@ class PartitionState:
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise unusable_state("a stream", "is damaged") from error
 
+    @property
+    def has_pending(self) -> bool:
+        """Whether a change or tombstone is to be resent."""
+        return "pending" in self.packed
+
     def with_rows(self, rows: Rows) -> "PartitionState":
         return replace(self, packed=pack(rows, dated=self.dated))
-
-
-Partition = tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,32 @@ class Answer:
         return [row for row in body if isinstance(row, dict)] if isinstance(body, list) else []
 
 
+@dataclass(frozen=True)
+class Request:
+    """A request to send.
+
+    Attributes:
+        method, path: the path begins at the base URL.
+        host: the name of the base URL in the configuration.
+        params: of the query.
+        body: sent as JSON.
+        what: words that tell the request from others of its path.
+    """
+
+    method: str
+    path: str
+    host: str = "api"
+    params: Params | None = None
+    body: Any = None
+    what: str = ""
+
+    def answered(self, response: requests.Response, body: Any) -> Answer:
+        """Return the answer to this request, with a decoded body."""
+        return Answer(
+            self.method, self.path, self.what, response.status_code, response.headers, body
+        )
+
+
 @dataclass
 class Client:
     """Sends reads to the configured hosts, with the key and without following redirects.
@@ -149,23 +175,22 @@ class Client:
         self._session = requests.Session()
         self._session.auth = ClockifyAuthenticator(config=self.config, parameters={})
 
-    def get(self, path: str, params: Params | None = None, *, what: str = "", **how: Any) -> Answer:
-        return self.send("GET", path, params=params, what=what, **how)
-
-    def post(self, path: str, body: Any, *, what: str = "", **how: Any) -> Answer:
-        return self.send("POST", path, body=body, what=what, **how)
-
-    def send(
+    def get(
         self,
-        method: str,
         path: str,
-        *,
-        host: str = "api",
         params: Params | None = None,
-        body: Any = None,
+        *,
         what: str = "",
+        host: str = "api",
         retry_limited: bool = True,
     ) -> Answer:
+        request = Request("GET", path, params=params, what=what, host=host)
+        return self.send(request, retry_limited=retry_limited)
+
+    def post(self, path: str, body: Any, *, what: str = "", host: str = "api") -> Answer:
+        return self.send(Request("POST", path, body=body, what=what, host=host))
+
+    def send(self, request: Request, *, retry_limited: bool = True) -> Answer:
         """Send one request.
 
         Raises:
@@ -173,8 +198,9 @@ class Client:
             NotAsked: where the budget is used up or the host is not configured.
             NoAnswer: where nothing of Clockify's came back.
         """
-        if not is_read(method, path):
-            raise WritingRequest(f"{method} {path} is not on the list of reads")
+        host = request.host
+        if not is_read(request.method, request.path):
+            raise WritingRequest(f"{request.method} {request.path} is not on the list of reads")
         base = str((self.config.get("hosts") or {}).get(host) or "")
         if not base.startswith(("https://", "http://")):
             raise NotAsked(f"no URL of the {_HOST_NAMES[host]} host is configured")
@@ -182,7 +208,7 @@ class Client:
             raise NoAnswer(f"the {_HOST_NAMES[host]} host did not answer before")
         waits = list(_LIMIT_WAITS_SECONDS) if retry_limited else []
         while True:
-            answer = self._send_once(method, base, host, path, params, body, what)
+            answer = self._send_once(request, base)
             if answer.status != 429:
                 return answer
             self.limited = self.limited or answer
@@ -193,26 +219,18 @@ class Client:
                 raise NotAsked("the request limit of the workspace is reached (HTTP 429)")
             time.sleep(waits.pop(0))
 
-    def _send_once(
-        self,
-        method: str,
-        base: str,
-        host: str,
-        path: str,
-        params: Params | None,
-        body: Any,
-        what: str,
-    ) -> Answer:
+    def _send_once(self, request: Request, base: str) -> Answer:
         if self.sent >= self.budget:
             raise NotAsked("budget")
         self.sent += 1
         self.progress(self.sent)
+        host = request.host
         try:
             response = self._session.request(
-                method,
-                base + path,
-                params=params,
-                json=body,
+                request.method,
+                base + request.path,
+                params=request.params,
+                json=request.body,
                 timeout=(min(self.timeout, 30.0), self.timeout),
                 allow_redirects=False,
             )
@@ -225,7 +243,7 @@ class Client:
         except ValueError as error:
             raise self._no_answer(host, "its URL is not valid") from error
         if response.status_code == 429:
-            return Answer(method, path, what, 429, response.headers, _lenient(response.content))
+            return request.answered(response, _lenient(response.content))
         problem = body_problem(response) if response.content.strip() else ""
         if response.status_code >= 500 or problem:
             raise self._no_answer(host, _describe(response))
@@ -233,7 +251,7 @@ class Client:
         if response.status_code >= 400 and found is not None and not is_error(found):
             raise self._no_answer(host, f"HTTP {response.status_code}, but not Clockify's JSON")
         self._failures[host] = 0
-        answer = Answer(method, path, what, response.status_code, response.headers, found)
+        answer = request.answered(response, found)
         self.asked.append(answer)
         return answer
 
@@ -291,7 +309,7 @@ class Client:
         client = Client(other, budget=1, timeout=self.timeout)
         self.sent += 1
         self.progress(self.sent)
-        answer = client.send("GET", "/user", host="other", what="other host")
+        answer = client.send(Request("GET", "/user", host="other", what="other host"))
         self.asked.append(answer)
         return answer
 

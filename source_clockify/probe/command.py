@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from jsonschema import Draft7Validator  # type: ignore[import-untyped]
+from jsonschema import Draft7Validator
 
 from source_clockify.probe import report
 from source_clockify.probe.account import Account

@@ -1,5 +1,6 @@
 """Lines about entity changes, the audit log and webhook logs."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -57,11 +58,11 @@ _SECOND = timedelta(seconds=1)
 
 
 def change_types(account: Account) -> Finding:
-    every = _changes(account, "created", (*OFFICIAL_CHANGE_TYPES, *NEWER_CHANGE_TYPES))
+    every = _Changes("created", (*OFFICIAL_CHANGE_TYPES, *NEWER_CHANGE_TYPES)).send(account)
     if accepted(every):
         return judge(True, "200", every)
-    answers = [every, _changes(account, "created", OFFICIAL_CHANGE_TYPES)]
-    answers += [_changes(account, "created", (kind,)) for kind in NEWER_CHANGE_TYPES]
+    answers = [every, _Changes("created", OFFICIAL_CHANGE_TYPES).send(account)]
+    answers += [_Changes("created", (kind,)).send(account) for kind in NEWER_CHANGE_TYPES]
     text = f"17 types: {status_of(every)}; the 8 documented ones: {status_of(answers[1])}; refused"
     refused = [
         kind for kind, answer in zip(NEWER_CHANGE_TYPES, answers[2:], strict=True) if not answer.ok
@@ -70,14 +71,14 @@ def change_types(account: Account) -> Finding:
 
 
 def change_window(account: Account) -> Finding:
-    return judge_accepted(_changes(account, "created", days=31, what="31 days"))
+    return judge_accepted(_Changes("created", days=31, what="31 days").send(account))
 
 
 def change_retention(account: Account) -> Finding:
-    year = _changes(account, "deleted", days=1, before=363, what="364 days ago")
+    year = _Changes("deleted", days=1, before=363, what="364 days ago").send(account)
     if not accepted(year):
         return judge(False, _shown(year), year)
-    more = _changes(account, "deleted", days=1, before=399, what="400 days ago")
+    more = _Changes("deleted", days=1, before=399, what="400 days ago").send(account)
     text = f"364 days ago: {_shown(year)}; 400 days ago: {_shown(more)}"
     return judge(True, text, year, more)
 
@@ -89,7 +90,7 @@ def change_page(account: Account) -> Finding:
 def changes_updated(account: Account) -> Finding:
     answer = _large_changes(account)
     if answer.status == 400:
-        answer = _changes(account, "updated")
+        answer = _Changes("updated").send(account)
     if accepted(answer) and not answer.rows():
         raise Untestable("no entity was updated in 29 days, or the feed never shows one")
     return judge(answer.ok, _shown(answer), answer)
@@ -97,7 +98,7 @@ def changes_updated(account: Account) -> Finding:
 
 def _large_changes(account: Account) -> Answer:
     return account.remember(
-        "changes", lambda: _changes(account, "updated", limit=1000, what="limit 1000")
+        "changes", lambda: _Changes("updated", limit=1000, what="limit 1000").send(account)
     )
 
 
@@ -105,20 +106,33 @@ def _shown(answer: Answer) -> str:
     return status_of(answer) + (f", {len(answer.rows())} rows" if answer.ok else "")
 
 
-def _changes(
-    account: Account,
-    kind: str,
-    types: tuple[str, ...] = OFFICIAL_CHANGE_TYPES,
-    *,
-    days: int = 29,
-    before: int = 0,
-    limit: int = 50,
-    what: str = "",
-) -> Answer:
-    params = [("type", name) for name in types]
-    params += [("start", account.moment(-days - before)), ("end", account.moment(-before))]
-    params += [("page", "0"), ("limit", str(limit))]
-    return account.get(f"/entities/{kind}", params, what=what or f"{len(types)} types")
+@dataclass(frozen=True)
+class _Changes:
+    """A request for entity changes.
+
+    Attributes:
+        kind: created, updated or deleted.
+        types: of entities.
+        days: length of the window.
+        before: days from the end of the window to now.
+        limit: rows of a page.
+        what: words that tell it from others, the number of types by default.
+    """
+
+    kind: str
+    types: tuple[str, ...] = OFFICIAL_CHANGE_TYPES
+    days: int = 29
+    before: int = 0
+    limit: int = 50
+    what: str = ""
+
+    def send(self, account: Account) -> Answer:
+        params = [("type", name) for name in self.types]
+        params.append(("start", account.moment(-self.days - self.before)))
+        params.append(("end", account.moment(-self.before)))
+        params += [("page", "0"), ("limit", str(self.limit))]
+        what = self.what or f"{len(self.types)} types"
+        return account.get(f"/entities/{self.kind}", params, what=what)
 
 
 # The audit log
@@ -126,13 +140,13 @@ def _changes(
 
 def audit_without_authors(account: Account) -> Finding:
     need(_everybody(account))
-    answer = _audit(account, None, what="without authors")
+    answer = _Audit(None, what="without authors").send(account)
     text = f"{status_of(answer)}" + (f", {len(_events(answer))} events" if answer.ok else "")
     return judge(not accepted(answer), text, answer)
 
 
 def audit_system(account: Account) -> Finding:
-    named = _audit(account, _SYSTEM, what="SYSTEM named")
+    named = _Audit(_SYSTEM, what="SYSTEM named").send(account)
     if not accepted(named):
         return judge(False, f"SYSTEM named: {status_of(named)}", named)
     events = _events(named)
@@ -140,7 +154,7 @@ def audit_system(account: Account) -> Finding:
         raise Untestable("no event by SYSTEM in 30 days, or the log never shows one")
     moment = parse_time(str(events[0].get("timestamp")))
     window = (second_text(moment - _SECOND), second_text(moment + _SECOND))
-    other = need(_audit(account, _EVERYBODY, window=window, what="at an event of SYSTEM"))
+    other = need(_Audit(_EVERYBODY, window=window, what="at an event of SYSTEM").send(account))
     found = any(_without_author(event) == _without_author(events[0]) for event in _events(other))
     text = "an event of SYSTEM comes also where nobody is named" if found else "only where named"
     return judge(not found, text, named, other)
@@ -161,7 +175,7 @@ def audit_first_page(account: Account) -> Finding:
         raise Untestable("fewer than two events in 30 days")
     second = _second_event(account)
     if not second.ok:
-        second = need(_audit(account, _EVERYBODY, size=1, page=1, what="page 1 of one event"))
+        second = need(_Audit(_EVERYBODY, size=1, page=1, what="page 1 of one event").send(account))
     found = _events(second)
     if not found:
         return judge(False, "page 1 is empty", second)
@@ -175,9 +189,9 @@ def _second_event(account: Account) -> Answer:
     window = (account.moment(-31), account.moment(0))
     return account.remember(
         "second event",
-        lambda: _audit(
-            account, _EVERYBODY, window=window, size=1, page=1, what="31 days, page 1 of one event"
-        ),
+        lambda: _Audit(
+            _EVERYBODY, window=window, size=1, page=1, what="31 days, page 1 of one event"
+        ).send(account),
     )
 
 
@@ -192,26 +206,36 @@ def audit_envelope(account: Account) -> Finding:
 
 def _everybody(account: Account) -> Answer:
     return account.remember(
-        "audit log", lambda: _audit(account, _EVERYBODY, what="nobody left out")
+        "audit log", lambda: _Audit(_EVERYBODY, what="nobody left out").send(account)
     )
 
 
-def _audit(
-    account: Account,
-    authors: Row | None,
-    *,
-    window: tuple[str, str] | None = None,
-    page: int = 0,
-    size: int = 50,
-    what: str,
-) -> Answer:
-    account.require("AUDIT_LOG")
-    start, end = window or (account.moment(-30), account.moment(0))
-    body: Row = {"start": start, "end": end, "page": page, "page-size": size}
-    body["actions"] = list(_ACTIONS)
-    if authors is not None:
-        body["authors"] = authors
-    return account.post("/audit-log", body, host="audit_log", what=what)
+@dataclass(frozen=True)
+class _Audit:
+    """A request for the audit log.
+
+    Attributes:
+        authors: the filter, None for none.
+        what: words that tell it from others.
+        window: start and end, the last 30 days by default.
+        page: the first is 0.
+        size: rows of a page.
+    """
+
+    authors: Row | None
+    what: str
+    window: tuple[str, str] | None = None
+    page: int = 0
+    size: int = 50
+
+    def send(self, account: Account) -> Answer:
+        account.require("AUDIT_LOG")
+        start, end = self.window or (account.moment(-30), account.moment(0))
+        body: Row = {"start": start, "end": end, "page": self.page, "page-size": self.size}
+        body["actions"] = list(_ACTIONS)
+        if self.authors is not None:
+            body["authors"] = self.authors
+        return account.post("/audit-log", body, host="audit_log", what=self.what)
 
 
 def _events(answer: Answer) -> list[Row]:

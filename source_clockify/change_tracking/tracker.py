@@ -1,0 +1,392 @@
+"""The tracker of one stream: what its partitions held before this sync, and what they hold now.
+
+The adapter in stream.py reports slices and their records; deletions.py resolves missing records at
+the end. Worker threads share a tracker: everything that they change is changed under its lock.
+"""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from source_clockify.change_tracking.access import AccessFingerprints
+from source_clockify.change_tracking.checkpoint import StateWriter
+from source_clockify.change_tracking.diff import (
+    CompleteRead,
+    EmittedKeys,
+    PartitionDiff,
+    SliceDiff,
+    Versions,
+    diff_partition,
+    partial_diff,
+)
+from source_clockify.change_tracking.fingerprint import fingerprinter
+from source_clockify.change_tracking.lookups import LookupBudget, Lookups
+from source_clockify.change_tracking.messages import Stamp
+from source_clockify.change_tracking.partitions import Partition, partition_names
+from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_text, plan_read
+from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
+from source_clockify.change_tracking.rows import Row, Rows, hashed_key, key_of
+from source_clockify.change_tracking.state import StreamState
+from source_clockify.timestamps import second_of
+
+logger = logging.getLogger("airbyte")
+
+
+@dataclass(frozen=True)
+class Sync:
+    """Everything that the trackers of one sync share.
+
+    Attributes:
+        bounds: the limits of all windows, and the clock.
+        began: when the sync began, in milliseconds since 1970.
+        resend: the number of later syncs in which a change is resent.
+        lookups: requests in addition to the listings.
+        access: the key owner's permissions in each workspace.
+        lookup_budget: the number of lookups that are left.
+    """
+
+    bounds: SyncBounds
+    began: int
+    resend: int
+    lookups: Lookups
+    access: AccessFingerprints
+    lookup_budget: LookupBudget
+
+
+@dataclass(frozen=True)
+class TrackedRead:
+    """What the tracker of one stream starts from.
+
+    Attributes:
+        spec: the stream.
+        state: the saved state; None before the first sync.
+        plans: the plans of all partitions in the state.
+        workspaces: those that the key sees and whose plan has the stream, as far as that is known.
+        columns: the columns of the stream's schema.
+    """
+
+    spec: StreamSpec
+    state: StreamState | None
+    plans: Mapping[Partition, ReadPlan]
+    workspaces: frozenset[str]
+    columns: frozenset[str]
+
+
+@dataclass
+class PartitionRead:
+    """One partition in this sync.
+
+    Attributes:
+        ids: the partition.
+        names: its ids by the names of their fields.
+        partition: as the manifest's templates see it.
+        plan: how it is read.
+        rows: the rows of its saved state; None while they are not needed.
+        windows: the windows of its slices.
+        open: the number of slices that have not ended.
+        generated: whether all its slices are known.
+        complete: whether nothing failed so far.
+        seen: the rows of the records that came.
+        diff: the result, once all slices have ended.
+    """
+
+    ids: Partition
+    names: Mapping[str, str]
+    partition: Mapping[str, Any]
+    plan: ReadPlan
+    rows: Rows | None = None
+    windows: list[Mapping[str, Any]] = field(default_factory=list)
+    open: int = 0
+    generated: bool = False
+    complete: bool = True
+    seen: Rows = field(default_factory=dict)
+    diff: PartitionDiff | None = None
+
+
+class StreamTracker:
+    """Compares a stream with its saved state.
+
+    Attributes:
+        spec: the stream.
+        sync: everything that the trackers of one sync share.
+        writer: holds the new state.
+        versions: the versions of what this sync sends.
+        columns: the columns of the stream's schema.
+        reads: the partitions of this sync.
+        parents_failed: whether the list of partitions is incomplete.
+    """
+
+    def __init__(self, read: TrackedRead, sync: Sync, writer: StateWriter) -> None:
+        self.spec = read.spec
+        self.sync = sync
+        self.writer = writer
+        self.versions = Versions(writer.version, sync.resend, sync.bounds.now)
+        self.columns = read.columns
+        self.reads: dict[Partition, PartitionRead] = {}
+        self.parents_failed = False
+        profile = read.spec.profile
+        self.fingerprint = fingerprinter(
+            read.spec.added | profile.volatile, profile.volatile_while_running
+        )
+        self._plans = dict(read.plans)
+        # An interrupted snapshot goes on with the partitions that are not done.
+        self._is_snapshot = read.state is None or not read.state.is_done
+        self._workspaces = read.workspaces
+        self._refused_workspaces: frozenset[str] = frozenset()
+        self._emitted = EmittedKeys()
+        self._lock = threading.Lock()
+        self._failed = False
+        self._open = 1
+        self._known_rows: dict[str, Row] | None = None
+        self._counts: Counter[str] = Counter()
+        self._listed_columns: set[str] = set()
+        self._warned: set[str] = set()
+        self._lookback_is_announced = False
+
+    # Slices ------------------------------------------------------------------------------------
+
+    def open_slice(self, partition: Mapping[str, Any], window: Mapping[str, Any]) -> PartitionRead:
+        """Add a slice; return the partition that it belongs to."""
+        names = partition_names(partition)
+        ids = tuple(names.values())
+        read = self.reads.get(ids)
+        if read is None:
+            self.writer.name_fields(tuple(names))
+            plan = self._plan_of(ids)
+            self._announce_longer_lookback(plan)
+            read = PartitionRead(ids, names, partition, plan)
+        with self._lock:
+            self.reads[ids] = read
+            read.windows.append(window)
+            read.open += 1
+            self._open += 1
+        return read
+
+    def _plan_of(self, ids: Partition) -> ReadPlan:
+        plan = self._plans.get(ids)
+        if plan is None:
+            plan = plan_read(self.spec, self.sync.bounds, None, is_snapshot=self._is_snapshot)
+        return plan
+
+    def _announce_longer_lookback(self, plan: ReadPlan) -> None:
+        if self._lookback_is_announced or not plan.looks_further_back():
+            return
+        self._lookback_is_announced = True
+        logger.info(
+            "%s: Lookback Days (lookback_days) reaches further back than in the last sync. "
+            "What began from %s on is sent once more.",
+            self.spec.name,
+            cursor_text(self.spec, plan.forgotten_before),
+        )
+
+    def close_partition(self, read: PartitionRead, *, complete: bool = True) -> None:
+        """Note that no further slice of a partition follows; complete: none is lacking."""
+        with self._lock:
+            read.generated = True
+            read.complete = read.complete and complete
+            ended = read.open == 0
+        if ended:
+            self._finish(read)
+
+    def end_generation(self, refused_workspaces: frozenset[str], *, failed: bool) -> None:
+        """Note that all partitions are known, except those whose parents failed or were refused."""
+        self._refused_workspaces = refused_workspaces
+        self.parents_failed = failed
+        if failed:
+            self._failed = True
+
+    def compare(self, read: PartitionRead) -> SliceDiff:
+        """Return the comparison of the records of one slice."""
+        may_move = self.spec.may_move(read.names)
+        is_event = self.spec.profile.kind is Kind.EVENT_LOG
+        return SliceDiff(
+            plan=read.plan,
+            versions=self.versions,
+            key=self.key_function(read.names),
+            fingerprint=(lambda record: 1) if is_event else self.fingerprint,
+            known=self._rows_of(read),
+            elsewhere=self._elsewhere if self._plans and may_move else None,
+            claim=self.claim_function(read.names),
+            columns=set() if self.spec.profile.compares_single_reads else None,
+        )
+
+    def _rows_of(self, read: PartitionRead) -> Rows:
+        """Return the saved rows of a partition, unpacked when they are first needed."""
+        with self._lock:
+            if read.rows is None:
+                read.rows = read.plan.known.rows() if read.plan.known else {}
+            return read.rows
+
+    def _elsewhere(self, key: str) -> Row | None:
+        """Return the saved row of a record in any partition."""
+        with self._lock:
+            if self._known_rows is None:
+                self._known_rows = {}
+                for plan in self._plans.values():
+                    if plan.known is not None:
+                        self._known_rows.update(plan.known.rows())
+            return self._known_rows.get(key)
+
+    def end_slice(
+        self, read: PartitionRead, diff: SliceDiff, *, failed: bool, refused: bool
+    ) -> bool:
+        """Add the result of a slice; return True if it was the last open part of the stream."""
+        with self._lock:
+            self._counts.update(diff.counts)
+            self._listed_columns.update(diff.columns or ())
+            self._failed = self._failed or failed
+            read.seen.update(diff.seen)
+            read.complete = read.complete and not failed and not refused
+            read.open -= 1
+            finished = read.generated and read.open == 0
+        if finished:
+            self._finish(read)
+        return self.end_part()
+
+    def end_part(self) -> bool:
+        """Note that a slice or the generation has ended; return True if nothing is open."""
+        with self._lock:
+            self._open -= 1
+            return self._open == 0
+
+    def _finish(self, read: PartitionRead) -> None:
+        found = self._diff_of(read)
+        with self._lock:
+            read.diff = found
+            read.seen, read.rows = {}, None
+        if found.state is not None:
+            self.writer.put(read.ids, found.state)
+        if found.hidden and self.is_first_warning(read.ids[0]):
+            logger.warning(
+                "%s: records of workspace %s are no longer visible, and the key owner or their "
+                "roles have changed since the last sync. The records are not treated as deleted.",
+                self.spec.name,
+                read.ids[0],
+            )
+        self.writer.checkpoint()
+
+    def _diff_of(self, read: PartitionRead) -> PartitionDiff:
+        rows = self._rows_of(read)
+        until = self._last_second(read)
+        access = self._access(read, rows, until) if read.complete else None
+        if access is None:
+            return partial_diff(read.plan.known, rows, read.seen)
+        complete = CompleteRead(read.seen, until, access)
+        return diff_partition(read.plan, self.versions, rows, complete)
+
+    def _last_second(self, read: PartitionRead) -> int | None:
+        """Return the last second of a partition's windows; None if one has no end."""
+        profile = self.spec.profile
+        seconds = [second_of(window.get("end_time")) for window in read.windows]
+        if profile.start is None or not profile.has_end or not seconds or None in seconds:
+            return None
+        # A window of days ends with the day before the one that it names.
+        whole_days = profile.granularity is not Granularity.SECOND
+        return max(second for second in seconds if second is not None) - (1 if whole_days else 0)
+
+    def _access(self, read: PartitionRead, rows: Rows, until: int | None) -> str | None:
+        """Return the access fingerprint of a read; None if it decides something and is unknown."""
+        plan = read.plan
+        before = plan.known.access if plan.known else ""
+        if not self.spec.profile.deletions:
+            return before
+        lacks = any(
+            key not in read.seen
+            and not row.deleted
+            and (row.missing or row.hidden or plan.expects(row, until))
+            for key, row in rows.items()
+        )
+        if not lacks and not read.seen.keys() - rows.keys():
+            return self.sync.access.known(read.ids[0]) or before
+        access = self.sync.access.of(read.ids[0])
+        # New records are retained whatever the permissions are.
+        return access if access is not None or lacks else ""
+
+    # What deletions.py and the adapter need -----------------------------------------------------
+
+    def key_function(self, names: Mapping[str, str]) -> Callable[[Mapping[str, Any]], str | None]:
+        """Return a function from a record of a partition to its key in the state.
+
+        The key is None for a record that lacks a column of it.
+        """
+        is_event = self.spec.profile.kind is Kind.EVENT_LOG
+        columns = self.spec.id_columns(names)
+        if self.spec.date_column is not None:
+            columns.append(self.spec.date_column)
+        if is_event:
+            columns = list(self.spec.primary_key)
+
+        def key(record: Mapping[str, Any]) -> str | None:
+            parts = [record.get(column) for column in columns]
+            if None in parts:
+                return None
+            texts = [str(part) for part in parts]
+            return hashed_key(texts) if is_event else key_of(texts)
+
+        def only_key(record: Mapping[str, Any]) -> str | None:
+            part = record.get(columns[0])
+            return None if part is None else str(part)
+
+        return only_key if len(columns) == 1 and not is_event else key
+
+    def claim_function(self, names: Mapping[str, str]) -> Callable[[str, int], int | None]:
+        """Return `EmittedKeys.claim` for the records of a partition."""
+        scope = () if self.spec.may_move(names) else tuple(names.values())
+
+        def claim(key: str, fingerprint: int) -> int | None:
+            return self._emitted.claim(scope, key, fingerprint)
+
+        return claim
+
+    def stamp(self, version: int) -> Stamp:
+        """Return the columns of a message with this version."""
+        return Stamp(version, self.writer.baseline_at)
+
+    def listed_columns(self) -> frozenset[str]:
+        """Return the columns that rows of the list have."""
+        with self._lock:
+            return frozenset(self._listed_columns)
+
+    def is_readable(self, workspace_id: str) -> bool:
+        """Return whether the partitions of a workspace were listed in this sync."""
+        return (
+            not self.parents_failed
+            and workspace_id in self._workspaces
+            and workspace_id not in self._refused_workspaces
+        )
+
+    def is_first_warning(self, workspace_id: str) -> bool:
+        """Return whether changed permissions in a workspace have not been warned of yet."""
+        with self._lock:
+            if workspace_id in self._warned:
+                return False
+            self._warned.add(workspace_id)
+            return True
+
+    def count(self, counts: Mapping[str, int]) -> None:
+        """Add to the numbers of messages: `sent`, `resent` and `deleted`."""
+        with self._lock:
+            self._counts.update(counts)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a request of the stream failed, so that its snapshot is not complete."""
+        return self._failed
+
+    def log_counts(self) -> None:
+        logger.info(
+            "%s: %s new or changed, %s deleted, %s resent.",
+            self.spec.name,
+            self._counts["sent"],
+            self._counts["deleted"],
+            self._counts["resent"],
+        )
+        if self._counts["without key"]:
+            logger.warning(
+                "%s: %s records lack a column of their primary key. They are sent in every sync.",
+                self.spec.name,
+                self._counts["without key"],
+            )
