@@ -24,6 +24,7 @@ from source_clockify.audit_log import SystemEvents
 from source_clockify.authenticator import is_addon
 from source_clockify.cdk_patches import StreamsSource, patch_cdk
 from source_clockify.change_tracking.access import AccessFingerprints
+from source_clockify.change_tracking.budget import DEFAULT_LIMIT_MB, MEGABYTE, StateBudget
 from source_clockify.change_tracking.lookups import LookupBudget, Lookups
 from source_clockify.change_tracking.plan import sync_bounds
 from source_clockify.change_tracking.profiles import stream_spec
@@ -31,6 +32,7 @@ from source_clockify.change_tracking.resume import (
     saved_streams,
     states_of_tracked_streams,
     states_without_tracking,
+    stored_sizes,
     usable_state,
 )
 from source_clockify.change_tracking.stream import StampedStream, TrackedStream
@@ -106,6 +108,7 @@ class SourceClockify(StreamsSource):
             for name, stream in self._definitions.items()
             if name in incremental
         }
+        self._stored_sizes = stored_sizes(state)
         known = usable_state(state, catalog)
         self._saved = saved_streams(known, specs, self._bounds, warn=tracking_on)
         self._specs = specs if tracking_on else {}
@@ -213,18 +216,24 @@ class SourceClockify(StreamsSource):
         self._report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
         built.context.history.know(workspaces)
         skipped = self._skip_missing_features(selected, workspaces)
-        streams = self._with_change_tracking(built, workspaces, skipped)
+        budget = StateBudget(
+            (self.settings.get("state_limit_mb") or DEFAULT_LIMIT_MB) * MEGABYTE,
+            self._stored_sizes,
+            self.settings.get("lookback_days") or 30,
+        )
+        streams = self._with_change_tracking(built, workspaces, skipped, budget)
         if self._sync_log is None:
-            yield from self._read(built, streams, catalog)
+            yield from self._read(built, streams, catalog, budget)
             return
         for stream in streams:
             if stream.name in selected:
                 definition = self._definitions[stream.name]
                 self._sync_log.add(stream.name, stream_log(stream, definition, self._began))
         yield from self._sync_log.follow(
-            self._read(built, streams, without_sync_log(catalog)),
+            self._read(built, streams, without_sync_log(catalog), budget),
             self.take_queued,
             lambda name: [*self._report.sentences(name), *self._lost_workspaces.get(name, ())],
+            budget,
         )
 
     def _read(
@@ -232,6 +241,7 @@ class SourceClockify(StreamsSource):
         built: "_Streams",
         streams: Sequence[AbstractStream],
         catalog: ConfiguredAirbyteCatalog,
+        budget: StateBudget,
     ) -> Iterator[AirbyteMessage]:
         """Read streams, and log at their end what is left out."""
         try:
@@ -240,6 +250,7 @@ class SourceClockify(StreamsSource):
             for gap in built.context.system_events.gaps():
                 self._report.add_gap("audit_log", gap)
             self._report.log()
+            budget.warn_of_limit(int(self._now))
 
     def _skip_missing_features(
         self, selected: Collection[str], workspaces: Sequence[Mapping[str, Any]]
@@ -261,6 +272,7 @@ class SourceClockify(StreamsSource):
         built: "_Streams",
         workspaces: Sequence[Mapping[str, Any]],
         skipped: Collection[tuple[str, str]],
+        budget: StateBudget,
     ) -> list[AbstractStream]:
         """Return the streams with tracking around those that are incremental."""
         if not self._tracks_changes:
@@ -268,7 +280,7 @@ class SourceClockify(StreamsSource):
         visible = self.settings.get("workspace_ids") or [row["id"] for row in workspaces]
         if workspaces and not self.settings.get("workspace_ids"):
             self._warn_of_lost_workspaces(visible)
-        sync = self._sync(built)
+        sync = self._sync(built, budget)
         found: list[AbstractStream] = []
         for stream in built.streams:
             spec = self._specs.get(stream.name)
@@ -288,7 +300,7 @@ class SourceClockify(StreamsSource):
             found.append(TrackedStream(stream, read, sync, self.emit))
         return found
 
-    def _sync(self, built: "_Streams") -> Sync:
+    def _sync(self, built: "_Streams", budget: StateBudget) -> Sync:
         lookups = Lookups(built.on_demand, built.context.adaptations)
         is_free = self.settings.get("plan") == "free"
         resend = self.settings.get("resend_changes")
@@ -299,15 +311,18 @@ class SourceClockify(StreamsSource):
             lookups=lookups,
             access=AccessFingerprints(lookups),
             lookup_budget=LookupBudget(FREE_SINGLE_READS if is_free else SINGLE_READS),
+            state_budget=budget,
         )
 
     def _warn_of_lost_workspaces(self, visible: Collection[str]) -> None:
         lost: set[str] = set()
         for name, saved in self._saved.items():
-            ids_of = [
-                dict(zip(saved.state.fields, ids, strict=True)) for ids in saved.state.partitions
-            ]
-            gone = {ids.get("workspace_id") or "" for ids in ids_of} - {"", *visible}
+            fields = saved.state.partition_fields
+            known = {
+                dict(zip(fields, ids, strict=True)).get("workspace_id") or ""
+                for ids in saved.state.partitions
+            }
+            gone = known - {"", *visible}
             self._lost_workspaces[name] = [NO_LONGER_VISIBLE % each for each in sorted(gone)]
             lost |= gone
         for workspace_id in sorted(lost):

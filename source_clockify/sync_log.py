@@ -36,6 +36,7 @@ from airbyte_cdk.sources.utils.record_helper import stream_data_to_airbyte_messa
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
 
 from source_clockify.bodies import large_body_seen
+from source_clockify.change_tracking.budget import StateBudget, size_of
 from source_clockify.change_tracking.live import (
     KeyCounter,
     Live,
@@ -51,7 +52,7 @@ from source_clockify.change_tracking.messages import (
 )
 from source_clockify.change_tracking.profiles import stream_spec
 from source_clockify.change_tracking.rows import RETRY_SECONDS
-from source_clockify.change_tracking.state import unusable_state
+from source_clockify.change_tracking.state import CONNECTOR, VERSION, checksum, unusable_state
 from source_clockify.change_tracking.stream import TrackedStream
 
 logger = logging.getLogger("airbyte")
@@ -61,9 +62,6 @@ SYNC_LOG = "sync_log"
 # Pub/Sub refuses messages over 10 MB. A message is the record's JSON in an envelope.
 LARGEST_MESSAGE_BYTES = 9_500_000
 _ENVELOPE_BYTES = 200
-
-_STATE_VERSION = 1
-_MARK = "clockify_sync_log"
 
 _TEXT = {"type": ["null", "string"]}
 _MOMENT = {key: COLUMNS[UPDATED_AT][key] for key in ("type", "format", "airbyte_type")}
@@ -227,42 +225,52 @@ class SyncLogState:
 
 
 def encode_state(state: SyncLogState) -> dict[str, Any]:
-    """Return the blob of a state: `{"clockify_sync_log": 1, "previous", "pending", "checksum"}`.
+    """Return the blob of a state.
 
-    `pending` is compressed: receipts differ in little.
+    `{"connector": "source-clockify", "state_version": 2, "stream": "sync_log", "previous": {"tags":
+    "2026-11-24T09:00:00.000Z"}, "pending": 38, "content": "...", "checksum": "..."}`; `content` are
+    the pending receipts, compressed: they differ in little.
     """
     receipts = [[each.data, each.times, each.sent_at] for each in state.pending]
     packed = zlib.compress(json.dumps(receipts, separators=(",", ":")).encode(), 9)
     content = {
-        _MARK: _STATE_VERSION,
+        "connector": CONNECTOR,
+        "state_version": VERSION,
+        "stream": SYNC_LOG,
         "previous": dict(state.previous),
-        "pending": base64.b64encode(packed).decode(),
+        "pending": len(receipts),
+        "content": base64.b64encode(packed).decode(),
     }
-    return {**content, "checksum": _checksum(content)}
+    return {**content, "checksum": checksum(content)}
 
 
 def decode_state(blob: Mapping[str, Any]) -> SyncLogState:
-    """Return the state of a blob; an empty one, and that of a full refresh, tell nothing.
+    """Return the state of a blob; an empty one, and that of a full refresh, hold nothing.
 
     Raises:
         AirbyteTracedException: config_error, for a damaged blob or one of another version.
     """
     if all(name.startswith("__ab_") for name in blob):
         return SyncLogState()
-    if _MARK in blob and blob[_MARK] != _STATE_VERSION:
+    if blob.get("state_version") != VERSION:
         raise unusable_state(SYNC_LOG, "comes from another version of the connector")
-    content = {name: value for name, value in blob.items() if name != "checksum"}
     try:
-        if _MARK not in blob or blob["checksum"] != _checksum(content):
-            raise ValueError("checksum")
-        receipts = json.loads(zlib.decompress(base64.b64decode(blob["pending"], validate=True)))
-        pending = [
-            PendingReceipt(dict(data), int(times), int(sent_at))
-            for data, times, sent_at in receipts
-        ]
-        return SyncLogState(dict(blob["previous"]), pending)
-    except (KeyError, TypeError, ValueError, IndexError, zlib.error) as error:
+        return _decode(blob)
+    except (KeyError, TypeError, ValueError, RecursionError, MemoryError, zlib.error) as error:
         raise unusable_state(SYNC_LOG, "is damaged") from error
+
+
+def _decode(blob: Mapping[str, Any]) -> SyncLogState:
+    content = {name: value for name, value in blob.items() if name != "checksum"}
+    if blob["stream"] != SYNC_LOG or blob["checksum"] != checksum(content):
+        raise ValueError("checksum")
+    receipts = json.loads(zlib.decompress(base64.b64decode(blob["content"], validate=True)))
+    if len(receipts) != blob["pending"] or not isinstance(blob["previous"], dict):
+        raise ValueError("not the values of a state")
+    pending = [
+        PendingReceipt(dict(data), int(times), int(sent_at)) for data, times, sent_at in receipts
+    ]
+    return SyncLogState(blob["previous"], pending)
 
 
 def _state_in(states: Iterable[AirbyteStateMessage]) -> SyncLogState:
@@ -271,11 +279,6 @@ def _state_in(states: Iterable[AirbyteStateMessage]) -> SyncLogState:
         if stream and stream.stream_state and stream.stream_descriptor.name == SYNC_LOG:
             return decode_state(vars(stream.stream_state))
     return SyncLogState()
-
-
-def _checksum(content: Mapping[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return f"{zlib.crc32(text.encode()):08x}"
 
 
 # Receipts ---------------------------------------------------------------------------------------
@@ -402,6 +405,7 @@ class SyncLog:
         messages: Iterable[AirbyteMessage],
         queued: Callable[[], Iterable[AirbyteMessage]],
         skipped: Callable[[str], Iterable[str]],
+        budget: StateBudget,
     ) -> Iterator[AirbyteMessage]:
         """Yield the messages of all streams, then the receipts, then raise what was raised.
 
@@ -409,7 +413,10 @@ class SyncLog:
             messages: of the other streams.
             queued: returns those that still wait when the streams have ended.
             skipped: returns what was left out of a stream, in sentences.
+            budget: what the states of all streams may take.
         """
+        if self._is_incremental:
+            budget.open(SYNC_LOG, can_shrink=False)
         failure: Exception | None = None
         try:
             for message in messages:
@@ -420,7 +427,7 @@ class SyncLog:
         yield from queued()
         for name, log in self._streams.items():
             log.skipped = [*skipped(name)]
-        yield from self._messages()
+        yield from self._messages(budget)
         if failure is not None:
             raise failure
 
@@ -458,7 +465,7 @@ class SyncLog:
             log.ended_at = _now()
             log.is_complete = status.status is AirbyteStreamStatus.COMPLETE
 
-    def _messages(self) -> Iterator[AirbyteMessage]:
+    def _messages(self, budget: StateBudget) -> Iterator[AirbyteMessage]:
         """Yield the stream: its statuses, the receipts and the state. The others have ended."""
         stream = StreamDescriptor(name=SYNC_LOG)
         yield status_message(stream, AirbyteStreamStatus.STARTED)
@@ -471,7 +478,11 @@ class SyncLog:
             yield status_message(stream, AirbyteStreamStatus.RUNNING)
         for data in [*resent, *receipts]:
             yield stream_data_to_airbyte_message(SYNC_LOG, data)
-        yield _state_message(self._new_state(receipts, waiting))
+        if not self._is_incremental:
+            # As the CDK says it of a stream in full refresh.
+            yield _state_message({"__ab_no_cursor_state_message": True})
+        else:
+            yield from self._state_messages(receipts, waiting, budget)
         yield status_message(stream, AirbyteStreamStatus.COMPLETE)
 
     def _resent(self) -> tuple[list[Mapping[str, Any]], list[PendingReceipt]]:
@@ -490,16 +501,35 @@ class SyncLog:
                 waiting.append(PendingReceipt(pending.data, pending.times - 1, now))
         return resent, waiting
 
-    def _new_state(
-        self, receipts: Sequence[Mapping[str, Any]], waiting: Sequence[PendingReceipt]
-    ) -> Mapping[str, Any]:
-        if not self._is_incremental:
-            # As the CDK says it of a stream in full refresh.
-            return {"__ab_no_cursor_state_message": True}
+    def _state_messages(
+        self,
+        receipts: Sequence[Mapping[str, Any]],
+        waiting: Sequence[PendingReceipt],
+        budget: StateBudget,
+    ) -> Iterator[AirbyteMessage]:
+        """Yield the state, with as many of the newest receipts to resend as there is room for."""
         now = self._began // 1000
         new = [PendingReceipt(data, self._resend, now) for data in receipts if self._resend]
+        pending = [*waiting, *new]
         previous = {data["stream"]: data[UPDATED_AT] for data in receipts}
-        return encode_state(SyncLogState({**self._state.previous, **previous}, [*waiting, *new]))
+        previous = {**self._state.previous, **previous}
+        blob = encode_state(SyncLogState(previous, pending))
+        fits = budget.grant(SYNC_LOG, size_of(SYNC_LOG, blob))
+        if not fits:
+            logger.warning(
+                "%s: the states of the other streams leave too little room for its receipts. Some "
+                "of them are not resent.",
+                SYNC_LOG,
+            )
+        while not fits and pending:
+            pending = pending[(len(pending) + 1) // 2 :]
+            blob = encode_state(SyncLogState(previous, pending))
+            fits = budget.grant(SYNC_LOG, size_of(SYNC_LOG, blob))
+        if fits:
+            budget.wait_for_turn(SYNC_LOG, size_of(SYNC_LOG, blob))
+            yield _state_message(blob)
+            budget.sent(SYNC_LOG)
+        budget.end(SYNC_LOG)
 
 
 def message_size(data: Mapping[str, Any]) -> int:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +12,16 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify import SourceClockify, bodies
-from source_clockify.sync_log import PendingReceipt, SyncLogState, decode_state, encode_state
+from source_clockify.change_tracking.budget import StateBudget, size_of
+from source_clockify.change_tracking.state import checksum
+from source_clockify.sync_log import (
+    PendingReceipt,
+    StreamLog,
+    SyncLog,
+    SyncLogState,
+    decode_state,
+    encode_state,
+)
 from unit_tests.clockify import (
     OTHER_WORKSPACE,
     USER,
@@ -562,12 +570,14 @@ def test_a_state_of_nothing_tells_nothing(blob: dict[str, Any]) -> None:
     "change",
     [
         {"previous": {}},
-        {"pending": "x"},
-        {"pending": ""},
+        {"pending": 2},
         {"checksum": None},
         {"more": 1},
-        {"clockify_sync_log": 2},
-        {"clockify_sync_log": None},
+        {"content": "x"},
+        {"content": ""},
+        {"stream": "tags"},
+        {"state_version": 1},
+        {"state_version": None},
     ],
     ids=str,
 )
@@ -591,20 +601,20 @@ def test_a_state_that_was_changed_asks_for_a_refresh(
 @pytest.mark.parametrize(
     "content",
     [
-        {"previous": 7, "pending": encode_state(EXAMPLE)["pending"]},
-        {"previous": {}, "pending": 7},
-        {"previous": {}, "pending": "bm8gemxpYg=="},
-        {"pending": encode_state(EXAMPLE)["pending"]},
-        {},
+        {"previous": 7},
+        {"pending": 2},
+        {"content": 7},
+        {"content": "bm8gemxpYg=="},
+        {"stream": "tags"},
     ],
     ids=str,
 )
 def test_a_state_that_makes_no_sense_is_damaged_whatever_its_checksum(
     content: dict[str, Any],
 ) -> None:
-    blob = {"clockify_sync_log": 1, **content}
-    text = json.dumps(blob, sort_keys=True, separators=(",", ":"))
-    blob["checksum"] = f"{zlib.crc32(text.encode()):08x}"
+    blob = {**encode_state(EXAMPLE), **content}
+    del blob["checksum"]
+    blob["checksum"] = checksum(blob)
 
     with pytest.raises(AirbyteTracedException, match="is damaged"):
         decode_state(blob)
@@ -719,3 +729,21 @@ def test_a_user_of_two_partitions_is_live_once(clockify: Clockify, connect: Conn
     found = receipt(connection.sync(), "time_entries")
 
     assert (found["sent"], found["live"]) == (1, 1)
+
+
+def test_a_state_without_room_resends_fewer_receipts(caplog: pytest.LogCaptureFixture) -> None:
+    budget, names = StateBudget(1800), [f"stream_{n}" for n in range(40)]
+    log = SyncLog(SyncLogState(), 1_795_000_000_000, 1)
+    for n, name in enumerate(names):
+        version = 1_795_000_000_000 + n
+        log.add(name, StreamLog(version, version, ["id"], SyncMode.incremental, lambda sent: None))
+
+    told = list(log.follow([], lambda: [], lambda name: [], budget))
+
+    (state,) = (message.state for message in told if message.state is not None)
+    blob = vars(state.stream.stream_state)
+    assert size_of("sync_log", blob) <= 1800
+    saved = decode_state(blob)
+    assert [*saved.previous] == names
+    assert [each.data["stream"] for each in saved.pending] == names[-len(saved.pending) :]
+    assert "leave too little room for its receipts" in caplog.text

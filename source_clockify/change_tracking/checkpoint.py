@@ -3,7 +3,9 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from airbyte_cdk.models import (
     AirbyteMessage,
@@ -15,8 +17,12 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.models import Type as MessageType
 
+from source_clockify.change_tracking.budget import MEGABYTE, StateBudget, size_of
+from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.partitions import Partition
+from source_clockify.change_tracking.rows import days_of
 from source_clockify.change_tracking.state import PartitionState, StreamState, encode
+from source_clockify.timestamps import DAY
 
 logger = logging.getLogger("airbyte")
 
@@ -25,17 +31,31 @@ CHECKPOINT_SECONDS = 60
 # ... and no more often than this for each megabyte of it.
 CHECKPOINT_SECONDS_PER_MEGABYTE = 10
 
-_LARGE_STATE = 16 * 1024 * 1024
+# A state is made to fit in this many steps; the last one forgets all that can be forgotten.
+_STEPS = 5
+# How much of its room a state that forgets something aims at.
+_AIM = 0.98
+
+
+@dataclass(frozen=True)
+class _Made:
+    message: AirbyteMessage
+    size: int
+    is_limited: bool
 
 
 class StateWriter:
     """The state of a stream in the making. Worker threads share it: all is done under its locks.
+
+    `prepare_final` MUST be called in a worker after the last change, and before `send`.
 
     Args:
         name: of the stream.
         state: what the last sync knew, None before the first.
         version: of this sync, in milliseconds since 1970.
         emit: sends a message to where the records go, after those that were sent before.
+        budget: what the states of all streams may take.
+        can_shrink: whether the stream may forget its oldest days.
     """
 
     def __init__(
@@ -44,25 +64,30 @@ class StateWriter:
         state: StreamState | None,
         version: int,
         emit: Callable[[AirbyteMessage], None],
+        budget: StateBudget | None = None,
+        *,
+        can_shrink: bool = False,
     ) -> None:
         self._name = name
-        self._version = version
+        self.version = version
         self._emit = emit
+        self._budget = StateBudget() if budget is None else budget
+        self._can_shrink = can_shrink
         self._lock = threading.Lock()
         # A state must not be overtaken by an older one.
         self._emitting = threading.Lock()
         self._partitions = dict(state.partitions) if state else {}
-        self._fields = state.fields if state else ()
-        self._is_done = state is not None and state.is_done
+        self._fields = state.partition_fields if state else ()
+        self._snapshot_is_complete = state is not None and state.snapshot_is_complete
         self._is_dirty = False
         self._last_sent = time.monotonic()
         self._size = 0
+        self._prepared: _Made | None = None
+        self._does_not_fit = False
         self.baseline_at = state.baseline_at if state else version
-
-    @property
-    def version(self) -> int:
-        """The version of this sync, in milliseconds since 1970."""
-        return self._version
+        self._budget.open(
+            name, can_shrink=can_shrink, limited_since=_limited_since(self._partitions.values())
+        )
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -76,7 +101,7 @@ class StateWriter:
     def baseline_is_done(self) -> None:
         """Take note that the first read of the stream came to its end."""
         with self._lock:
-            self._is_done = True
+            self._snapshot_is_complete = True
 
     def partitions(self) -> dict[Partition, PartitionState]:
         with self._lock:
@@ -94,38 +119,153 @@ class StateWriter:
     def state(self) -> StreamState:
         with self._lock:
             return StreamState(
-                self._version,
+                self.version,
                 self.baseline_at,
-                self._is_done,
+                self._snapshot_is_complete,
                 self._fields,
                 dict(self._partitions),
             )
 
     def checkpoint(self) -> None:
-        """Send the state if there is something new in it, and if it is time."""
-        wait = max(CHECKPOINT_SECONDS, CHECKPOINT_SECONDS_PER_MEGABYTE * self._size / 1_000_000)
+        """Send the state if there is something new in it, if it is time, and if it fits."""
+        wait = max(CHECKPOINT_SECONDS, CHECKPOINT_SECONDS_PER_MEGABYTE * self._size / MEGABYTE)
         with self._lock:
             due = self._is_dirty and time.monotonic() - self._last_sent >= wait
-        if due:
-            self.send()
+        if not due:
+            return
+        with self._emitting:
+            if self._prepared is not None or self._does_not_fit:
+                return
+            with self._lock:
+                # One that is left out is tried again after the same time.
+                self._last_sent = time.monotonic()
+            made = self._make(self._known_state())
+            if not self._budget.grant(self._name, made.size):
+                return
+            if self._budget.takes_turn(self._name, made.size):
+                self._leave(made)
+            else:
+                self._budget.withdraw(self._name)
+
+    def prepare_final(self) -> None:
+        """Make the last state of the stream, so that `send` only sends it; may wait for its turn.
+
+        Raises:
+            AirbyteTracedException: config_error, if it does not fit. No state of the stream is sent
+                then, and the platform keeps the one it has.
+        """
+        with self._emitting:
+            if self._prepared is None and not self._does_not_fit:
+                self._prepare()
+            if self._does_not_fit:
+                raise self._budget.refusal(self._name, self._size)
 
     def send(self) -> None:
-        """Send the state; what it tells of was sent before."""
+        """Send the last state; never raises, and sends nothing if the state does not fit."""
         with self._emitting:
-            blob = encode(self.state())
-            with self._lock:
-                self._size = sum(len(part.get("rows", "")) + 100 for part in blob["partitions"])
-                self._is_dirty = False
-                self._last_sent = time.monotonic()
-            if self._size > _LARGE_STATE:
-                logger.warning(
-                    "%s: its state has %s MB. Shorten Lookback Days (lookback_days).",
-                    self._name,
-                    self._size // 1_000_000,
-                )
-            stream = AirbyteStreamState(
-                stream_descriptor=StreamDescriptor(name=self._name),
-                stream_state=AirbyteStateBlob(blob),
-            )
-            state = AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream)
-            self._emit(AirbyteMessage(type=MessageType.STATE, state=state))
+            if self._prepared is None and not self._does_not_fit:
+                self._prepare()
+                if self._does_not_fit:
+                    logger.error(str(self._budget.refusal(self._name, self._size).message))
+            made, self._prepared = self._prepared, None
+            if made is not None:
+                self._leave(made)
+            self._budget.end(self._name)
+
+    def _prepare(self) -> None:
+        made = self._fitting()
+        self._does_not_fit = made is None
+        if made is None:
+            self._budget.end(self._name)
+        else:
+            self._budget.wait_for_turn(self._name, made.size)
+        self._prepared = made
+
+    def _fitting(self) -> _Made | None:
+        """Return the state with its place in the budget, None if it does not fit however short."""
+        for step in range(_STEPS):
+            state = self._known_state()
+            made = self._make(state)
+            self._size = made.size
+            if self._budget.grant(self._name, made.size):
+                return made
+            moment = self._moment_to_forget(state, made.size, all_of_it=step >= _STEPS - 2)
+            if moment is None:
+                return None
+            self._budget.forget_before(moment)
+        return None
+
+    def _moment_to_forget(self, state: StreamState, size: int, *, all_of_it: bool) -> int | None:
+        """Return the moment before which to forget so that a state fits; None: nothing is left."""
+        today = self.version // 1000 // DAY
+        days: Counter[int] = Counter()
+        for known in state.partitions.values():
+            days.update(days_of(known.packed))
+        # What starts from today on is never forgotten: it would be lost before it was ever sent.
+        droppable = sorted((day, count) for day, count in days.items() if day < today)
+        if not self._can_shrink or not droppable:
+            return None
+        excess = 1 - _AIM * max(0, self._budget.room(self._name)) / size
+        to_drop = excess * state.record_count
+        if not all_of_it:
+            for day, count in droppable:
+                to_drop -= count
+                if to_drop <= 0:
+                    return (day + 1) * DAY
+        return (droppable[-1][0] + 1) * DAY
+
+    def _known_state(self) -> StreamState:
+        moment = self._budget.forgotten_before
+        state = self.state()
+        return state.forget_before(moment) if self._can_shrink and moment is not None else state
+
+    def _make(self, state: StreamState) -> _Made:
+        with self._lock:
+            self._is_dirty = False
+        blob = encode(self._name, state)
+        stream = AirbyteStreamState(
+            stream_descriptor=StreamDescriptor(name=self._name),
+            stream_state=AirbyteStateBlob(blob),
+        )
+        message = AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream)
+        return _Made(
+            AirbyteMessage(type=MessageType.STATE, state=message),
+            size_of(self._name, blob),
+            _limited_since(state.partitions.values()) is not None,
+        )
+
+    def _leave(self, made: _Made) -> None:
+        self._size = made.size
+        with self._lock:
+            self._last_sent = time.monotonic()
+        self._emit(made.message)
+        self._budget.sent(self._name, is_limited=made.is_limited)
+
+
+def _limited_since(partitions: Iterable[PartitionState]) -> int | None:
+    """Return the latest moment before which records were forgotten that a lookback still covers."""
+    return max(
+        (
+            known.limited_since
+            for known in partitions
+            if known.limited_since is not None and known.limited_since > known.retained_since
+        ),
+        default=None,
+    )
+
+
+def describe_start(stream: str, state: StreamState | None, size: int) -> str:
+    """Return the sentence with which a stream says what it goes on from.
+
+    Args:
+        size: the bytes of its state.
+    """
+    if state is None:
+        return f"{stream}: there is no state. A snapshot begins: every record is sent."
+    known = (
+        f"the state of {format_version(state.updated_at)} ({size / MEGABYTE:.3f} MB, "
+        f"{len(state.partitions)} partitions, {state.record_count} records)"
+    )
+    if not state.snapshot_is_complete:
+        return f"{stream}: the interrupted snapshot goes on from {known}."
+    return f"{stream}: changes are found against {known}."

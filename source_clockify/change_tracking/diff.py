@@ -293,6 +293,7 @@ def diff_partition(
         retained_since=retained_since,
         access=read.access,
         former_access=_former_access(plan, access, hidden),
+        limited_since=plan.known.limited_since if plan.known else None,
         dated=plan.spec.date_column is not None,
     )
     return PartitionDiff(

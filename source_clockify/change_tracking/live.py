@@ -70,7 +70,13 @@ def live_records(tracker: StreamTracker) -> Live | None:
 
 def _window_start(tracker: StreamTracker, partitions: Iterable[PartitionState]) -> int:
     """Return the start from which the state holds the records of every partition."""
-    retained = [state.retained_since for state in partitions]
-    # A later start date leaves out what is still retained.
-    since = [read.plan.since for read in tracker.reads.values() if read.plan.since is not None]
-    return max([*retained, *since], default=tracker.sync.bounds.now)
+    starts = [tracker.sync.bounds.now - tracker.sync.bounds.lookback]
+    for state in partitions:
+        starts += [state.retained_since, state.limited_since or state.retained_since]
+    for plan in (read.plan for read in tracker.reads.values()):
+        if plan.known is not None:
+            starts.append(plan.forgotten_before)
+        if plan.since is not None:
+            # After a later start date: what begins before it is not read, but still retained.
+            starts.append(plan.since)
+    return max(starts)

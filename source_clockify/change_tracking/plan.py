@@ -167,6 +167,8 @@ def plan_read(
             if is_event_log
             else round_down(last_read - bounds.lookback, granularity)
         )
+        # As if the lookback were shorter.
+        forgotten_before = max(forgotten_before, known.limited_since or forgotten_before)
         if spec.profile.start is not None:
             since = _window_start(spec, bounds, known, earliest, forgotten_before)
     retained_since = (

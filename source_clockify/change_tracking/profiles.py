@@ -96,6 +96,11 @@ class TrackingProfile:
     deletions: bool = True
 
     @property
+    def can_forget_days(self) -> bool:
+        """Whether its state can do without its oldest days, as if the lookback were shorter."""
+        return self.kind in (Kind.WINDOWED_SNAPSHOT, Kind.AGGREGATE, Kind.UPDATED_AT)
+
+    @property
     def compares_single_reads(self) -> bool:
         """Whether a record that its list lacks is compared as it is read by id."""
         return self.kind in (Kind.SNAPSHOT, Kind.MEMBERSHIP) and self.by_id is not None

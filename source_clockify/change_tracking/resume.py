@@ -15,6 +15,7 @@ from airbyte_cdk.models import (
     SyncMode,
 )
 
+from source_clockify.change_tracking.budget import size_of
 from source_clockify.change_tracking.partitions import Partition, partition_of
 from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_text, plan_read
 from source_clockify.change_tracking.profiles import Kind, StreamSpec
@@ -94,7 +95,7 @@ def saved_streams(
 
 def _plans(spec: StreamSpec, state: StreamState, bounds: SyncBounds) -> dict[Partition, ReadPlan]:
     return {
-        ids: plan_read(spec, bounds, partition, is_snapshot=not state.is_done)
+        ids: plan_read(spec, bounds, partition, is_snapshot=not state.snapshot_is_complete)
         for ids, partition in state.partitions.items()
     }
 
@@ -141,7 +142,7 @@ def _state_of_cursor(
     name = saved.spec.name
     states = [
         {
-            "partition": partition_of(saved.state.fields, ids),
+            "partition": partition_of(saved.state.partition_fields, ids),
             "cursor": {cursor_fields[name]: cursor_text(saved.spec, start)},
         }
         for ids, start in starts.items()
@@ -150,6 +151,12 @@ def _state_of_cursor(
     blob = AirbyteStateBlob({"use_global_cursor": False, "states": states})
     stream = AirbyteStreamState(StreamDescriptor(name=name), stream_state=blob)
     return AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream)
+
+
+def stored_sizes(state: list[AirbyteStateMessage] | None) -> dict[str, int]:
+    """Return the bytes that the state of each stream takes, whatever reads it."""
+    found = (_content(message) for message in state or [])
+    return {name: size_of(name, blob) for name, blob in found if name}
 
 
 def _content(message: AirbyteStateMessage) -> tuple[str, Mapping[str, Any]]:

@@ -1,28 +1,34 @@
-"""What the state knows of the records of one partition, packed.
+"""The records of one partition as the state holds them, packed.
 
-A packed row: the ids that the partition does not tell (12 bytes each), fingerprint (8 bytes), start
-(4 bytes: seconds since 1970), and 2 bytes: four flags and the number of what is still to send. What
-does not fit (an id that is not 24 hexadecimal digits, a start before 1970) is kept as JSON beside.
+A packed row has 12 bytes for each id of its key, 4 for the start (seconds since 1970), 6 for the
+fingerprint, and 2 for five flags and the number of what is still to be sent. Rows that do not fit
+(an id that is not 24 hexadecimal digits, a start outside of 1970 to 2106) are kept as they are.
 """
 
-import re
-import struct
-from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from struct import Struct
+from struct import error as StructError
 
-from source_clockify.timestamps import format_second
+from source_clockify.timestamps import DAY, format_second
 
 _SEPARATOR = "\x1f"
-_NO_START = 0xFFFFFFFF
-_ID = re.compile("[0-9a-f]{24}")
-_TAIL = struct.Struct(">QIH")
+ID_BYTES = 12
+# Start, fingerprint (16 and 32 bits), flags.
+_TAIL = Struct(">IHIH")
+TAIL_BYTES = _TAIL.size
+_ID_DIGITS = 2 * ID_BYTES
+_LATEST_START = 0xFFFFFFFF
+FINGERPRINT_BITS = 48
 
-_MISSING, _RUNNING, _DELETED, _HIDDEN = 0x8000, 0x4000, 0x2000, 0x1000
-# The most things to send that one partition tells apart.
-_MOST_PENDING = 0x0FFF
+MISSING, RUNNING, DELETED, HIDDEN, NO_START = 0x8000, 0x4000, 0x2000, 0x1000, 0x0800
+# The highest number of a pending message; a partition with more of them keeps their rows as odd.
+MOST_PENDING = 0x07FF
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class Row:
     """What is known of one record.
 
     Attributes:
-        fingerprint: of its content; 0 if that is not known, so that it counts as changed.
+        fingerprint: of its content, 48 bits; 0 if unknown, so that the record counts as changed.
         start: what the window compares, in seconds since 1970; None if it has none.
         pending: what is to be sent again.
         missing: a complete read did not bring it, and it is not proven gone.
@@ -97,106 +103,198 @@ def parts_of(key: str) -> list[str]:
     return key.split(_SEPARATOR) if key else []
 
 
-def pack(rows: Rows, *, dated: bool = False) -> dict[str, Any]:
-    """Return rows as JSON: `rows` (base64), `odd` (what does not fit) and `pending`.
+def day_of(start: int) -> str:
+    """Return the UTC day of a moment: `2026-11-24`."""
+    return _day(start // DAY)
+
+
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    return format_second(days * DAY).split("T")[0]
+
+
+# Key, fingerprint, start, flags and number of a row that does not fit.
+OddRow = tuple[str, int, int | None, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PackedRows:
+    """The rows of a partition. Equal rows are packed equally, whatever their order was.
+
+    Attributes:
+        id_count: the number of ids in each packed key.
+        content: the packed rows, by key.
+        odd: the rows that do not fit, by key.
+        pending: what is still to be sent; a row's number counts from 1.
+    """
+
+    id_count: int = 0
+    content: bytes = b""
+    odd: tuple[OddRow, ...] = ()
+    pending: tuple[Pending, ...] = ()
+
+    @property
+    def row_bytes(self) -> int:
+        return ID_BYTES * self.id_count + TAIL_BYTES
+
+    @property
+    def packed_count(self) -> int:
+        return len(self.content) // self.row_bytes
+
+    def __len__(self) -> int:
+        return self.packed_count + len(self.odd)
+
+
+def pack(rows: Rows, *, dated: bool = False) -> PackedRows:
+    """Return rows packed.
 
     With `dated` the last part of each key is the day of the row's start, which is left out.
     """
     numbers: dict[Pending, int] = {}
     packed: list[bytes] = []
-    odd: list[list[Any]] = []
+    odd: list[OddRow] = []
+    width = -1
     for key in sorted(rows):
         row = rows[key]
         number = 0
         if row.pending is not None:
             number = numbers.setdefault(row.pending, len(numbers) + 1)
         flags = (
-            (_MISSING if row.missing else 0)
-            | (_RUNNING if row.running else 0)
-            | (_DELETED if row.deleted else 0)
-            | (_HIDDEN if row.hidden else 0)
+            (MISSING if row.missing else 0)
+            | (RUNNING if row.running else 0)
+            | (DELETED if row.deleted else 0)
+            | (HIDDEN if row.hidden else 0)
+            | (NO_START if row.start is None else 0)
         )
         ids = _packed_ids(key, row.start, dated)
-        same_size = not packed or len(packed[0]) == len(ids or b"") + _TAIL.size
-        if ids is None or number > _MOST_PENDING or not same_size:
-            # Not every reader of JSON keeps a number of 64 bits.
-            odd.append([key, f"{row.fingerprint:016x}", row.start, flags, number])
+        if ids is not None and width < 0:
+            width = len(ids)
+        if ids is None or len(ids) != width or number > MOST_PENDING:
+            odd.append((key, row.fingerprint, row.start, flags, number))
+            continue
+        # A row without a start takes the time of its id, from which it does not differ then.
+        start = int.from_bytes(ids[:4], "big") if row.start is None else row.start
+        fingerprint = row.fingerprint
+        try:
+            tail = _TAIL.pack(start, fingerprint >> 32, fingerprint & 0xFFFFFFFF, flags | number)
+        except StructError:
+            odd.append((key, fingerprint, row.start, flags, number))
         else:
-            start = _NO_START if row.start is None else row.start
-            packed.append(ids + _TAIL.pack(row.fingerprint, start, flags | number))
-    found: dict[str, Any] = {}
-    if packed:
-        found["rows"] = b64encode(b"".join(packed)).decode()
-        found["size"] = len(packed[0])
-    if odd:
-        found["odd"] = odd
-    if numbers:
-        found["pending"] = [[each.updated_at, each.times, each.sent_at] for each in numbers]
-    return found
+            packed.append(ids + tail)
+    return PackedRows(
+        width // ID_BYTES if packed else 0, b"".join(packed), tuple(odd), tuple(numbers)
+    )
 
 
 def _packed_ids(key: str, start: int | None, dated: bool) -> bytes | None:
     """Return the ids of a key in bytes, None if they do not fit."""
-    if start is not None and not 0 <= start < _NO_START:
+    if dated:
+        rest, separator, day = key.rpartition(_SEPARATOR)
+        if start is None or day != day_of(start) or (separator and not rest):
+            return None
+        key = rest
+    return id_bytes((key,) if len(key) == _ID_DIGITS else parts_of(key))
+
+
+def id_bytes(ids: Sequence[str]) -> bytes | None:
+    """Return ids of 24 lower case hexadecimal digits in 12 bytes each, None if one is not."""
+    if any(len(identifier) != _ID_DIGITS for identifier in ids):
         return None
-    ids = parts_of(key)
-    if dated and (start is None or not ids or ids.pop() != day_of(start)):
+    text = "".join(ids)
+    try:
+        packed = bytes.fromhex(text)
+    except ValueError:
         return None
-    if not all(_ID.fullmatch(identifier) for identifier in ids):
-        return None
-    return bytes.fromhex("".join(ids))
+    # Upper case and blanks would come back as something else.
+    return packed if packed.hex() == text else None
 
 
-def day_of(start: int) -> str:
-    """Return the UTC day of a moment: `2026-11-24`."""
-    return format_second(start).split("T")[0]
-
-
-def unpack(packed: Mapping[str, Any], *, dated: bool = False) -> Rows:
-    """Return the rows that `pack` packed.
-
-    Raises:
-        ValueError, KeyError, TypeError, IndexError: for what it did not.
-    """
-    pending = [None, *(Pending(*each) for each in packed.get("pending") or ())]
+def unpack(packed: PackedRows, *, dated: bool = False) -> Rows:
+    """Return packed rows by key."""
+    pending = (None, *packed.pending)
+    width = ID_BYTES * packed.id_count
     rows: Rows = {}
-    for ids, fingerprint, start, flags in _packed_rows(packed):
+    for ids, start, high, low, flags in Struct(f">{width}sIHIH").iter_unpack(packed.content):
+        key = ids.hex()
+        if width > ID_BYTES:
+            key = _SEPARATOR.join(
+                key[place : place + _ID_DIGITS] for place in range(0, len(key), _ID_DIGITS)
+            )
         if dated:
-            ids.append(day_of(start or 0))
-        rows[key_of(ids)] = _row(fingerprint, start, flags, pending[flags & _MOST_PENDING])
-    for key, hexadecimal, start, flags, number in packed.get("odd") or ():
-        rows[key] = _row(int(hexadecimal, 16), start, flags, pending[number])
+            key = f"{key}{_SEPARATOR}{day_of(start)}" if key else day_of(start)
+        rows[key] = (
+            _row(high << 32 | low, start, flags, pending[flags & MOST_PENDING])
+            if flags
+            else Row(high << 32 | low, start)
+        )
+    for key, fingerprint, odd_start, flags, number in packed.odd:
+        rows[key] = _row(fingerprint, odd_start, flags, pending[number])
     return rows
 
 
 def _row(fingerprint: int, start: int | None, flags: int, pending: Pending | None) -> Row:
-    if not flags and pending is None:
-        return Row(fingerprint, start)
     return Row(
         fingerprint,
-        start,
+        None if flags & NO_START else start,
         pending,
-        missing=bool(flags & _MISSING),
-        running=bool(flags & _RUNNING),
-        deleted=bool(flags & _DELETED),
-        hidden=bool(flags & _HIDDEN),
+        missing=bool(flags & MISSING),
+        running=bool(flags & RUNNING),
+        deleted=bool(flags & DELETED),
+        hidden=bool(flags & HIDDEN),
     )
 
 
-def _packed_rows(packed: Mapping[str, Any]) -> Iterator[tuple[list[str], int, int | None, int]]:
-    if "rows" not in packed:
-        return
-    content = b64decode(packed["rows"], validate=True)
-    size = packed["size"]
-    id_bytes = size - _TAIL.size
-    if id_bytes < 0 or id_bytes % 12 or len(content) % size:
-        raise ValueError("rows of another size")
-    for place in range(0, len(content), size):
-        text = content[place : place + id_bytes].hex()
-        fingerprint, start, flags = _TAIL.unpack_from(content, place + id_bytes)
-        yield (
-            [text[at : at + 24] for at in range(0, len(text), 24)],
-            fingerprint,
-            None if start == _NO_START else start,
-            flags,
+# What forgets ------------------------------------------------------------------------------------
+
+
+def forget_before(packed: PackedRows, moment: int) -> PackedRows:
+    """Return the rows without those that start before a moment.
+
+    Rows without a start, running ones, missing ones and those with something to send are retained.
+    """
+    size = packed.row_bytes
+    content = packed.content
+    forgotten = [place for place, start in _forgettable(packed) if start < moment]
+    if forgotten:
+        lacking = set(forgotten)
+        content = b"".join(
+            content[place * size : place * size + size]
+            for place in range(len(content) // size)
+            if place not in lacking
         )
+    odd = tuple(
+        row
+        for row in packed.odd
+        if row[2] is None or row[2] >= moment or row[3] & ~HIDDEN or row[4]
+    )
+    if not forgotten and len(odd) == len(packed.odd):
+        return packed
+    return replace(packed, content=content, odd=odd)
+
+
+def days_of(packed: PackedRows) -> Counter[int]:
+    """Return the number of rows that `forget_before` can drop, by day since 1970."""
+    return Counter(start // DAY for _, start in _forgettable(packed))
+
+
+def _forgettable(packed: PackedRows) -> Iterator[tuple[int, int]]:
+    """Yield place and start of the packed rows that may be forgotten."""
+    size = packed.row_bytes
+    starts = column(packed.content, size, ID_BYTES * packed.id_count, 4)
+    flags = column(packed.content, size, size - 2, 2)
+    for place, (start, flag) in enumerate(zip(starts, flags, strict=True)):
+        if not flag & ~HIDDEN:
+            yield place, start
+
+
+def column(content: bytes, size: int, offset: int, width: int) -> "array[int]":
+    """Return a big-endian number of up to 8 bytes of each row of `size` bytes."""
+    item = 4 if width <= 4 else 8
+    numbers = array("I" if item == 4 else "Q")
+    little = bytearray(len(content) // size * item)
+    for place in range(width):
+        little[width - 1 - place :: item] = content[offset + place :: size]
+    numbers.frombytes(bytes(little))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers

@@ -1,25 +1,52 @@
 """The state of a tracked stream: what it consists of, and how it is a message.
 
-A blob of version 1:
-`{"clockify": 1, "checksum": ..., "updated_at": ms, "baseline_at": ms, "is_done": true,
-"fields": [...], "partitions": [{"of": [...], "read_at": s, "history_start": s, "retained_since": s,
-"access": ..., "former_access": ..., "rows": ..., "size": ..., "odd": [...], "pending": [...]}]}`
+A state of version 2:
+`{"connector": "source-clockify", "state_version": 2, "stream": "time_entries",
+"updated_at": "2026-11-24T09:00:00.000Z", "baseline_at": "2026-11-01T09:00:00.000Z",
+"snapshot_is_complete": true, "partition_fields": ["workspace_id", "user_id"], "partitions": 12,
+"records": 3456, "content": "...", "checksum": "..."}`. columns.py tells what `content` is.
 """
 
 import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_clockify.change_tracking.columns import read_document, write_document
+from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.partitions import Partition
-from source_clockify.change_tracking.rows import Rows, pack, unpack
+from source_clockify.change_tracking.rows import (
+    PackedRows,
+    Rows,
+    forget_before,
+    pack,
+    unpack,
+)
+from source_clockify.timestamps import DAY, second_of
 
-VERSION = 1
-_MARK = "clockify"
+CONNECTOR = "source-clockify"
+VERSION = 2
+# Version 1 had the first of them.
+_MARKS = frozenset({"clockify", "connector", "state_version", "checksum"})
+_LARGEST_TIME = 2**53
+
+# What reading a document that nobody wrote can raise.
+_DAMAGES = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +59,8 @@ class PartitionState:
         history_start: the earliest start that was ever read; None for all history.
         access: with whose rights it was read, see access.py.
         former_access: with whose rights its hidden records were seen.
+        limited_since: records that start earlier were forgotten so that the state fits its limit;
+            None if there are none.
         packed: its records, see rows.py.
         dated: whether a day belongs to their keys.
     """
@@ -41,27 +70,31 @@ class PartitionState:
     history_start: int | None = None
     access: str = ""
     former_access: str = ""
-    packed: Mapping[str, Any] = field(default_factory=dict)
+    limited_since: int | None = None
+    packed: PackedRows = field(default_factory=PackedRows)
     dated: bool = False
-
-    def rows(self) -> Rows:
-        """Return its records by key.
-
-        Raises:
-            AirbyteTracedException: config_error, if they are damaged.
-        """
-        try:
-            return unpack(self.packed, dated=self.dated)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise unusable_state("a stream", "is damaged") from error
 
     @property
     def has_pending(self) -> bool:
-        """Whether a change or tombstone is to be resent."""
-        return "pending" in self.packed
+        """Whether something is still to be sent."""
+        return bool(self.packed.pending)
+
+    def rows(self) -> Rows:
+        """Return its records by key."""
+        return unpack(self.packed, dated=self.dated)
 
     def with_rows(self, rows: Rows) -> "PartitionState":
         return replace(self, packed=pack(rows, dated=self.dated))
+
+    def forget_before(self, moment: int) -> "PartitionState":
+        """Return it without the records that start before the UTC day of a moment.
+
+        Running, missing and deleted records are retained, and those with something to send.
+        """
+        day = moment - moment % DAY
+        if day <= self.retained_since or (self.limited_since or day - 1) >= day:
+            return self
+        return replace(self, limited_since=day, packed=forget_before(self.packed, day))
 
 
 @dataclass(frozen=True)
@@ -71,94 +104,154 @@ class StreamState:
     Attributes:
         updated_at: the last version, in milliseconds since 1970.
         baseline_at: the version of the first sync, likewise.
-        is_done: whether the first read of the stream came to its end.
-        fields: the names of a partition's ids, such as `("workspace_id", "user_id")`.
+        snapshot_is_complete: whether the first read of the stream came to its end.
+        partition_fields: the names of a partition's ids, such as `("workspace_id", "user_id")`.
         partitions: by the ids.
     """
 
     updated_at: int
     baseline_at: int
-    is_done: bool = True
-    fields: tuple[str, ...] = ()
+    snapshot_is_complete: bool = True
+    partition_fields: tuple[str, ...] = ()
     partitions: Mapping[Partition, PartitionState] = field(default_factory=dict)
+
+    @property
+    def record_count(self) -> int:
+        return sum(len(known.packed) for known in self.partitions.values())
+
+    def forget_before(self, moment: int) -> "StreamState":
+        partitions = {ids: known.forget_before(moment) for ids, known in self.partitions.items()}
+        return replace(self, partitions=partitions)
 
 
 def is_tracked(blob: Mapping[str, Any]) -> bool:
     """Tell whether a state is one of change tracking."""
-    return _MARK in blob
+    return not _MARKS.isdisjoint(blob)
 
 
-def encode(state: StreamState) -> dict[str, Any]:
-    """Return the blob of a state."""
-    content = {
-        _MARK: VERSION,
-        "updated_at": state.updated_at,
-        "baseline_at": state.baseline_at,
-        "is_done": state.is_done,
-        "fields": list(state.fields),
-        "partitions": [
-            _partition_blob(partition, state.partitions[partition])
-            for partition in sorted(state.partitions)
-        ],
-    }
-    return {**content, "checksum": _checksum(content)}
-
-
-def _partition_blob(partition: Partition, known: PartitionState) -> dict[str, Any]:
-    blob: dict[str, Any] = {
-        "of": list(partition),
-        "read_at": known.read_at,
-        "retained_since": known.retained_since,
-    }
-    if known.history_start is not None:
-        blob["history_start"] = known.history_start
-    for name in ("access", "former_access"):
-        if getattr(known, name):
-            blob[name] = getattr(known, name)
-    return {**blob, **known.packed}
-
-
-def decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState:
-    """Return the state of a blob.
+def encode(stream: str, state: StreamState) -> dict[str, Any]:
+    """Return the blob of a stream's state.
 
     Raises:
-        AirbyteTracedException: config_error, for a blob of a newer version or a damaged one.
+        ValueError: for a partition that has not one id for each of the fields.
     """
-    if blob.get(_MARK) != VERSION:
-        raise unusable_state(stream, "comes from another version of the connector")
-    content = {name: value for name, value in blob.items() if name != "checksum"}
-    try:
-        if blob["checksum"] != _checksum(content):
-            raise ValueError("checksum")
-        partitions = {
-            tuple(part["of"]): _partition_state(part, dated) for part in blob["partitions"]
-        }
-        return StreamState(
-            blob["updated_at"],
-            blob["baseline_at"],
-            blob["is_done"],
-            tuple(blob["fields"]),
+    width = len(state.partition_fields)
+    if any(len(ids) != width for ids in state.partitions):
+        raise ValueError(f"{stream}: partitions of other fields than {state.partition_fields}")
+    partitions = sorted(state.partitions)
+    states = [state.partitions[ids] for ids in partitions]
+    content = {
+        "connector": CONNECTOR,
+        "state_version": VERSION,
+        "stream": stream,
+        "updated_at": format_version(state.updated_at),
+        "baseline_at": format_version(state.baseline_at),
+        "snapshot_is_complete": state.snapshot_is_complete,
+        "partition_fields": list(state.partition_fields),
+        "partitions": len(partitions),
+        "records": state.record_count,
+        "content": write_document(
             partitions,
-        )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise unusable_state(stream, "is damaged") from error
+            (_properties(known) for known in states),
+            [known.packed for known in states],
+        ),
+    }
+    return {**content, "checksum": checksum(content)}
 
 
-def _partition_state(part: Mapping[str, Any], dated: bool) -> PartitionState:
-    return PartitionState(
-        read_at=part["read_at"],
-        retained_since=part["retained_since"],
-        history_start=part.get("history_start"),
-        access=part.get("access", ""),
-        former_access=part.get("former_access", ""),
-        packed={name: part[name] for name in ("rows", "size", "odd", "pending") if name in part},
-        dated=dated,
+def _properties(known: PartitionState) -> tuple[Any, ...]:
+    return (
+        known.read_at,
+        known.retained_since,
+        known.history_start,
+        known.access,
+        known.former_access,
+        known.limited_since,
     )
 
 
-def _checksum(content: Mapping[str, Any]) -> str:
+def decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState:
+    """Return the state of a blob. All of it is checked, so that no later use of it can fail.
+
+    Raises:
+        AirbyteTracedException: config_error, for a blob of another version, stream or connector,
+            or a damaged one.
+    """
+    if blob.get("connector", CONNECTOR) != CONNECTOR:
+        raise unusable_state(stream, "comes from another connector")
+    if blob.get("state_version") != VERSION or type(blob["state_version"]) is not int:
+        raise unusable_state(stream, "comes from another version of the connector")
+    if isinstance(blob.get("stream"), str) and blob["stream"] != stream:
+        raise unusable_state(stream, f"is that of another stream ({blob['stream'][:50]})")
+    try:
+        return _decode(stream, blob, dated=dated)
+    except _DAMAGES as error:
+        raise unusable_state(stream, "is damaged") from error
+
+
+def _decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState:
+    content = {name: value for name, value in blob.items() if name != "checksum"}
+    if blob["stream"] != stream or blob["checksum"] != checksum(content):
+        raise ValueError("checksum")
+    fields = blob["partition_fields"]
+    if type(fields) is not list or not all(type(name) is str for name in fields):
+        raise ValueError("partition_fields")
+    if type(blob["snapshot_is_complete"]) is not bool or type(blob["content"]) is not str:
+        raise ValueError("not the values of a state")
+    entries = read_document(len(fields), blob["content"])
+    state = StreamState(
+        _version(blob["updated_at"]),
+        _version(blob["baseline_at"]),
+        blob["snapshot_is_complete"],
+        tuple(fields),
+        {ids: _partition_state(known, packed, dated) for ids, known, packed in entries},
+    )
+    counts = len(entries), len(state.partitions), state.record_count
+    if counts != (blob["partitions"], blob["partitions"], blob["records"]):
+        raise ValueError("other numbers of partitions or records")
+    return state
+
+
+def _version(text: Any) -> int:
+    second = second_of(text)
+    if second is None or abs(second) > _LARGEST_TIME // 1000:
+        raise ValueError("no version")
+    version = second * 1000 + int(text[-4:-1])
+    if format_version(version) != text:
+        raise ValueError("no version")
+    return version
+
+
+def _partition_state(known: tuple[Any, ...], packed: PackedRows, dated: bool) -> PartitionState:
+    read_at, retained_since, history_start, access, former_access, limited_since = known
+    return PartitionState(
+        _time(read_at),
+        _time(retained_since),
+        None if history_start is None else _time(history_start),
+        _text(access),
+        _text(former_access),
+        None if limited_since is None else _time(limited_since),
+        packed,
+        dated,
+    )
+
+
+def _time(value: Any) -> int:
+    if type(value) is not int or abs(value) > _LARGEST_TIME:
+        raise ValueError("no time")
+    return value
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise ValueError("no text")
+    return value
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """Return the checksum of a state's other values."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return f"{zlib.crc32(text.encode()):08x}"
+    return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def unusable_state(stream: str, problem: str) -> AirbyteTracedException:

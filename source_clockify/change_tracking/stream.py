@@ -4,6 +4,7 @@ In an incremental sync `TrackedStream` reports every slice to a `StreamTracker` 
 returns. In full refresh `StampedStream` adds the columns and nothing else.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any, cast
@@ -14,7 +15,7 @@ from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition as CdkPartition
 from airbyte_cdk.sources.types import Record, StreamSlice
 
-from source_clockify.change_tracking.checkpoint import StateWriter
+from source_clockify.change_tracking.checkpoint import StateWriter, describe_start
 from source_clockify.change_tracking.deletions import resolve_missing
 from source_clockify.change_tracking.messages import COLUMNS, UPDATED_AT, Stamp
 from source_clockify.change_tracking.partitions import partition_of
@@ -32,6 +33,8 @@ from source_clockify.streams import (
     WrappedPartition,
     WrappedStream,
 )
+
+logger = logging.getLogger("airbyte")
 
 
 def with_columns(stream: AirbyteStream) -> AirbyteStream:
@@ -96,13 +99,24 @@ class TrackedStream(WrappedStream):
         self._stream = inner
         state = read.state
         version = max(sync.began, state.updated_at + 1 if state else 0)
-        self._writer = StateWriter(inner.name, state, version, emit)
+        self._budget = sync.state_budget
+        self._state = state
+        self._writer = StateWriter(
+            inner.name,
+            state,
+            version,
+            emit,
+            sync.state_budget,
+            can_shrink=read.spec.profile.can_forget_days,
+        )
         self._tracker = StreamTracker(read, sync, self._writer)
-        self._cursor = TrackedCursor(self._writer)
+        self._cursor = TrackedCursor(self.name, self._writer)
         inner.on_wait = self._writer.checkpoint
 
     def generate_partitions(self) -> Iterable[CdkPartition]:
         tracker = self._tracker
+        size = self._budget.stored_size(self.name)
+        logger.info(describe_start(self.name, self._state, size))
         failure: Exception | None = None
         current: PartitionRead | None = None
         try:
@@ -137,6 +151,7 @@ class TrackedStream(WrappedStream):
                         stream_name=self.name,
                         associated_slice=StreamSlice(partition=partition, cursor_slice={}),
                     )
+            writer.prepare_final()
         finally:
             tracker.log_counts()
 
@@ -211,12 +226,13 @@ class ClosingPartition(CdkPartition):
 class TrackedCursor(Cursor):
     """Replaces the cursor of the manifest: the state is the tracker's."""
 
-    def __init__(self, writer: StateWriter) -> None:
+    def __init__(self, stream_name: str, writer: StateWriter) -> None:
+        self._stream_name = stream_name
         self._writer = writer
 
     @property
     def state(self) -> MutableMapping[str, Any]:
-        return encode(self._writer.state())
+        return encode(self._stream_name, self._writer.state())
 
     def observe(self, record: Record) -> None: ...
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from source_clockify.change_tracking.access import AccessFingerprints
+from source_clockify.change_tracking.budget import StateBudget
 from source_clockify.change_tracking.checkpoint import StateWriter
 from source_clockify.change_tracking.diff import (
     CompleteRead,
@@ -46,6 +47,7 @@ class Sync:
         lookups: requests in addition to the listings.
         access: the key owner's permissions in each workspace.
         lookup_budget: the number of lookups that are left.
+        state_budget: the size that the states of all streams may take.
     """
 
     bounds: SyncBounds
@@ -54,6 +56,7 @@ class Sync:
     lookups: Lookups
     access: AccessFingerprints
     lookup_budget: LookupBudget
+    state_budget: StateBudget
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ class StreamTracker:
         )
         self._plans = dict(read.plans)
         # An interrupted snapshot goes on with the partitions that are not done.
-        self._is_snapshot = read.state is None or not read.state.is_done
+        self._is_snapshot = read.state is None or not read.state.snapshot_is_complete
         self._workspaces = read.workspaces
         self._refused_workspaces: frozenset[str] = frozenset()
         self._emitted = EmittedKeys()

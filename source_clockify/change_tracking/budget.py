@@ -1,0 +1,283 @@
+"""The room that the states of a sync share, and the pace at which they leave.
+
+Airbyte stores the latest state of every stream in one document. It refuses one of more than
+10,485,760 bytes, and the sync is green nevertheless. So the last states of all streams, those of
+this sync or else those that it began with, take no more than `state_limit_mb` at any moment. A
+stream sends no state after it has ended, so what it takes is decided when its last state is made.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_clockify.timestamps import DAY, format_second
+
+logger = logging.getLogger("airbyte")
+
+# A decimal megabyte, so that a limit of 10 is still below the 10,485,760 bytes of Airbyte.
+MEGABYTE = 1_000_000
+DEFAULT_LIMIT_MB = 9
+
+# The platform saves every 10 seconds, in one request, all states that arrived since.
+PACE_SECONDS = 12
+PACE_BYTES = 8 * MEGABYTE
+# A state that was granted its turn leaves within this time.
+_TURN_SECONDS = 60
+_ANNOUNCED_SECONDS = 3
+
+# What Airbyte puts around the state of a stream: names, types, braces.
+_ENVELOPE_BYTES = 250
+# The least that is left for the first state of a listing that has not ended: a hundredth.
+_FIRST_STATES = 100
+
+
+def clock() -> float:
+    """Return the seconds by which the pace is measured."""
+    return time.monotonic()
+
+
+def pause(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def size_of(name: str, blob: Mapping[str, Any]) -> int:
+    """Return the bytes that the state of a stream takes in Airbyte's document."""
+    try:
+        return len(json.dumps(blob, separators=(",", ":"))) + len(name) + _ENVELOPE_BYTES
+    except RecursionError:
+        # No state of this connector; what reads it refuses it.
+        return _ENVELOPE_BYTES
+
+
+@dataclass
+class _Stream:
+    """The states of one stream.
+
+    Attributes:
+        stored: the size of the state that the platform has; None if it has none.
+        leaving: the size of one that was granted its place and has not left yet.
+        needed: the size of one that did not fit.
+        can_shrink: whether the stream may forget its oldest days.
+        is_open: whether a state of it is still to come in this sync.
+    """
+
+    stored: int | None = None
+    leaving: int = 0
+    needed: int = 0
+    can_shrink: bool = False
+    is_open: bool = False
+
+    @property
+    def taken(self) -> int:
+        return max(self.stored or 0, self.leaving)
+
+    @property
+    def awaits_first_state(self) -> bool:
+        return self.is_open and self.stored is None and not self.leaving
+
+
+class StateBudget:
+    """What the states of one sync may take. Worker threads share it.
+
+    Args:
+        limit: in bytes.
+        stored: the sizes of the states that the sync began with, by stream, whatever reads them.
+        lookback_days: for the warning.
+    """
+
+    def __init__(
+        self,
+        limit: int = DEFAULT_LIMIT_MB * MEGABYTE,
+        stored: Mapping[str, int] | None = None,
+        lookback_days: int = 30,
+    ) -> None:
+        self.limit = limit
+        self._lookback_days = lookback_days
+        self._lock = threading.Lock()
+        self._streams = {name: _Stream(size) for name, size in (stored or {}).items()}
+        self._forgotten_before: int | None = None
+        self._is_limited = False
+        self._half_is_said = False
+        self._turns: dict[str, tuple[float, int]] = {}
+        self._sent: list[tuple[float, int]] = []
+
+    def open(self, name: str, *, can_shrink: bool, limited_since: int | None = None) -> None:
+        """Register a stream whose state will be sent in this sync.
+
+        Args:
+            limited_since: the moment before which the last sync forgot its records.
+        """
+        with self._lock:
+            stream = self._streams.setdefault(name, _Stream())
+            stream.can_shrink, stream.is_open = can_shrink, True
+        if limited_since is not None and can_shrink:
+            self.forget_before(limited_since)
+
+    def stored_size(self, name: str) -> int:
+        """Return the bytes of the state that a stream began with, or sent last."""
+        with self._lock:
+            return self._streams.get(name, _Stream()).stored or 0
+
+    # Room ---------------------------------------------------------------------------------------
+
+    def room(self, name: str) -> int:
+        """Return the bytes that the next state of a stream may take."""
+        with self._lock:
+            return self._room(name)
+
+    def _room(self, name: str) -> int:
+        others = [stream for other, stream in self._streams.items() if other != name]
+        if not self._streams[name].can_shrink:
+            # What can shrink gives way to what cannot.
+            return self.limit - sum(stream.taken for stream in others)
+        windowed = [stream for stream in others if stream.can_shrink]
+        left = self.limit
+        for stream in others:
+            if not stream.can_shrink:
+                left -= max(
+                    stream.taken,
+                    stream.needed if stream.needed <= self.limit else 0,
+                    self.limit // _FIRST_STATES if stream.awaits_first_state else 0,
+                )
+        share = max(left, 0) // (len(windowed) + 1)
+        return left - sum(
+            share if stream.awaits_first_state else stream.taken for stream in windowed
+        )
+
+    def grant(self, name: str, size: int) -> bool:
+        """Return whether a state may leave, and keep its place until it has."""
+        with self._lock:
+            stream = self._streams[name]
+            if size > self._room(name):
+                stream.needed = size
+                return False
+            stream.leaving, stream.needed = size, 0
+            return True
+
+    def withdraw(self, name: str) -> None:
+        """Give back the place of a state that will not leave."""
+        with self._lock:
+            self._streams[name].leaving = 0
+            self._turns.pop(name, None)
+
+    def sent(self, name: str, *, is_limited: bool = False) -> None:
+        """Take note that the state with a place has left."""
+        with self._lock:
+            stream = self._streams[name]
+            stream.stored, stream.leaving = stream.leaving, 0
+            self._turns.pop(name, None)
+            self._sent.append((clock(), stream.stored))
+            self._is_limited = self._is_limited or is_limited
+            total = sum(stream.taken for stream in self._streams.values())
+            says_half = 2 * total >= self.limit and not self._half_is_said
+            self._half_is_said = self._half_is_said or says_half
+        if says_half:
+            logger.info(
+                "The states of all streams take %.1f MB; State Limit (state_limit_mb) is %.1f MB.",
+                total / MEGABYTE,
+                self.limit / MEGABYTE,
+            )
+
+    def end(self, name: str) -> None:
+        """Take note that no further state of a stream comes in this sync."""
+        with self._lock:
+            self._streams[name].is_open = False
+
+    # Forgetting ---------------------------------------------------------------------------------
+
+    @property
+    def forgotten_before(self) -> int | None:
+        """The moment before which all windowed streams forget their records; None: nothing is."""
+        with self._lock:
+            return self._forgotten_before
+
+    def forget_before(self, moment: int) -> None:
+        """Let all windowed streams forget what starts before a moment, from their next state on."""
+        with self._lock:
+            self._forgotten_before = max(moment, self._forgotten_before or moment)
+
+    def warn_of_limit(self, now: int) -> None:
+        """Warn once, at the end of the sync, if records were forgotten."""
+        with self._lock:
+            moment = self._forgotten_before if self._is_limited else None
+        if moment is None:
+            return
+        logger.warning(
+            "The states of all streams would take more than State Limit (state_limit_mb), %.1f MB, "
+            "so only %s of the %s days of Lookback Days (lookback_days) are tracked: changes to "
+            "what began before %s are not found. To track more, select fewer streams or split the "
+            "workspaces between several connections (workspace_ids); to accept it, shorten "
+            "Lookback Days. Raise State Limit only where the platform's own limit was raised or "
+            "there is no platform.",
+            self.limit / MEGABYTE,
+            max(0, (now - moment) // DAY),
+            self._lookback_days,
+            format_second(moment)[:10],
+        )
+
+    def refusal(self, name: str, size: int) -> AirbyteTracedException:
+        """Return the error of a stream whose state does not fit."""
+        return AirbyteTracedException(
+            message=(
+                f"The state of {name} takes {size / MEGABYTE:.2f} MB, and the states of the other "
+                f"streams leave {max(0, self.room(name)) / MEGABYTE:.2f} MB of State Limit "
+                f"(state_limit_mb), {self.limit / MEGABYTE:.1f} MB. Without it the next sync "
+                "could not find what changed, so the stream fails. Select fewer streams, split the "
+                "workspaces between several connections (workspace_ids), or shorten Lookback Days "
+                "(lookback_days). Raise State Limit only where the platform's own limit was raised "
+                "or there is no platform."
+            ),
+            internal_message=f"The state of {name} has {size} bytes.",
+            failure_type=FailureType.config_error,
+        )
+
+    # Pace ---------------------------------------------------------------------------------------
+
+    def takes_turn(self, name: str, size: int) -> bool:
+        """Return whether a state may leave now; if so, the pace counts it."""
+        with self._lock:
+            if self._seconds_to_wait(name, size) > 0:
+                return False
+            self._turns[name] = (clock(), size)
+            return True
+
+    def wait_for_turn(self, name: str, size: int) -> None:
+        """Wait until a state may leave."""
+        is_announced = False
+        while not self.takes_turn(name, size):
+            with self._lock:
+                seconds = self._seconds_to_wait(name, size)
+            if seconds > _ANNOUNCED_SECONDS and not is_announced:
+                is_announced = True
+                logger.info(
+                    "%s: its state of %.1f MB waits %.0f seconds, so that the platform saves it in "
+                    "another request than those before it.",
+                    name,
+                    size / MEGABYTE,
+                    seconds,
+                )
+            pause(min(max(seconds, 0.1), 1.0))
+
+    def _seconds_to_wait(self, name: str, size: int) -> float:
+        now = clock()
+        self._sent = [(at, sent) for at, sent in self._sent if now - at < PACE_SECONDS]
+        ends = [(at + PACE_SECONDS, sent) for at, sent in self._sent]
+        ends += [
+            (at + _TURN_SECONDS, leaving)
+            for other, (at, leaving) in self._turns.items()
+            if other != name and now - at < _TURN_SECONDS
+        ]
+        total = size + sum(leaving for _, leaving in ends)
+        last = now
+        for end, leaving in sorted(ends):
+            if total <= PACE_BYTES:
+                break
+            last, total = end, total - leaving
+        return last - now
