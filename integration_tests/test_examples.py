@@ -44,6 +44,7 @@ from integration_tests.sandbox.client import JSON, Sandbox, start
 
 SYNC = EXAMPLES / "shell" / "sync.sh"
 STREAMS = ("users", "projects", "tasks", "time_entries")
+SELECTED = (*STREAMS, "sync_log")
 NOW = datetime.now(timezone.utc).replace(second=0, microsecond=0)
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -185,6 +186,7 @@ class Pipeline:
         rows: what Clockify listed at each of them.
         changed: the ids of what was changed in between, by stream.
         subscriber: how the subscriber ended.
+        report: how its report ended.
         database: what it wrote.
         left: the messages that it did not acknowledge.
         folder: what the pipeline keeps.
@@ -195,6 +197,7 @@ class Pipeline:
     rows: list[dict[str, list[JSON]]]
     changed: dict[str, set[str]]
     subscriber: subprocess.CompletedProcess[str]
+    report: subprocess.CompletedProcess[str]
     database: Path
     left: set[bytes]
     folder: Path
@@ -234,8 +237,8 @@ def pipeline(place: Place) -> Pipeline:
     (all_streams, installed, some_streams, *_) = commands("Shell pipeline")
     before, _, selected = some_streams.replace("\\\n", " ").partition(" some-sync ")
     assert f"{before} clockify-sync" == all_streams.replace(" destination", " other-destination")
-    assert tuple(selected.split()) == STREAMS
-    (_, pull, *_) = commands("Subscriber")
+    assert tuple(selected.split()) == SELECTED
+    (_, pull, report) = commands("Subscriber")
     subscription = f"projects/{PROJECT}/subscriptions/clockify-subscriber"
     with SubscriberClient(transport=transport(SubscriberClient, place.topic.address)) as client:
         client.create_subscription(name=subscription, topic=place.topic.path)
@@ -253,12 +256,13 @@ def pipeline(place: Place) -> Pipeline:
     sync(f"{installed} {selected}")
     place.publish(poison())
     ended = place.run(pull.replace("my-project", PROJECT) + " --once --wait 0.2")
+    told = place.run(report)
     held = place.server.pubsub.subscriptions[subscription]
     assert held.waiting == []
     left = {bytes(message.data) for message in held.delivered.values()}
     folder = place.folder / "clockify-sync"
     return Pipeline(
-        syncs, arrived, rows, changed, ended, place.folder / "clockify.db", left, folder
+        syncs, arrived, rows, changed, ended, told, place.folder / "clockify.db", left, folder
     )
 
 
@@ -280,7 +284,9 @@ def test_a_first_sync_sends_everything(pipeline: Pipeline) -> None:
 def test_the_next_sync_sends_what_changed(pipeline: Pipeline) -> None:
     second, sent = pipeline.syncs[1], pipeline.arrived[1]
     assert second.returncode == 0, second.stderr
-    assert len(sent) == sum(map(len, pipeline.changed.values()))
+    receipts = [record for record in sent if record["stream"] == "sync_log"]
+    assert len(sent) - len(receipts) == sum(map(len, pipeline.changed.values()))
+    assert {record["data"]["stream"] for record in receipts} == {*STREAMS}
     for stream, changed in pipeline.changed.items():
         assert ids(record["data"] for record in sent if record["stream"] == stream) == changed
     assert f"{len(sent)} records were sent." in second.stderr
@@ -289,7 +295,7 @@ def test_the_next_sync_sends_what_changed(pipeline: Pipeline) -> None:
 
 def test_the_catalog_is_incremental_and_append(pipeline: Pipeline) -> None:
     made = json.loads((pipeline.folder / "catalog.json").read_text())
-    assert {each["stream"]["name"] for each in made["streams"]} == {*STREAMS}
+    assert {each["stream"]["name"] for each in made["streams"]} == {*SELECTED}
     for each in made["streams"]:
         assert each["sync_mode"] == "incremental"
         assert each["destination_sync_mode"] == "append"
@@ -399,7 +405,7 @@ def test_the_command_with_some_streams_reads_these(kept: Kept, place: Place) -> 
     ended = place.run(some_streams, **images)
     assert ended.returncode == 0, ended.stderr
     made = json.loads((place.folder / "some-sync" / "catalog.json").read_text())
-    assert {each["stream"]["name"] for each in made["streams"]} == {*STREAMS}
+    assert {each["stream"]["name"] for each in made["streams"]} == {*SELECTED}
 
 
 def test_a_configuration_that_the_source_prints_is_not_kept(kept: Kept) -> None:
@@ -585,6 +591,11 @@ def test_the_subscriber_holds_what_clockify_lists(pipeline: Pipeline) -> None:
     with sqlite3.connect(pipeline.database) as database:
         assert_lists(database, pipeline.rows[1])
     database.close()
+
+
+def test_the_report_says_nothing_if_everything_has_arrived(pipeline: Pipeline) -> None:
+    ended = pipeline.report
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 def test_what_is_no_record_is_told_and_not_acknowledged(pipeline: Pipeline) -> None:
@@ -858,6 +869,9 @@ def test_the_keys_in_the_view_are_those_of_the_catalog(warehouse: Warehouse) -> 
         each["name"]: [column for (column,) in each["source_defined_primary_key"]]
         for each in discovered()
     }
+    # Receipts are told apart by their version.
+    (_, version_column) = keys.pop("sync_log")
+    assert version_column == "_ab_cdc_updated_at"
     columns = sorted({column for key in keys.values() for column in key})
     version = "2026-11-24T09:00:00.000Z"
     versions = {"_ab_cdc_baseline_at": version, "_ab_cdc_updated_at": version}
