@@ -316,7 +316,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert f"Above {_LARGE_STATE // 1024**2} MB" in text
     (bytes_a_record,) = re.findall(r"about (\d+) bytes for each", text)
     assert f"about {bytes_a_record} bytes for each" in CHANGE_TRACKING
-    handler = manifest()["definitions"]["base_error_handler"]["max_retries"]
+    handler = manifest()["definitions"]["error_handler"]["max_retries"]
     (retries,) = re.findall(r"or (\d+) }}", handler)
     assert f"{SERVER_RETRIES} times within about two minutes" in text
     assert 60 < sum(2**number for number in range(SERVER_RETRIES)) < 180

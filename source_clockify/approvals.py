@@ -1,4 +1,4 @@
-"""Approval requests of every state, whatever Clockify lists where no state is requested.
+"""Pages approval requests of every state, whatever Clockify lists without a requested state.
 
 `status` of `GET /workspaces/{id}/approval-requests` takes PENDING, APPROVED and WITHDRAWN_APPROVAL;
 rejected requests and withdrawn submissions come, if at all, only without it. No document says which
@@ -88,7 +88,7 @@ def _first_page_after(token: StateToken, listed: Iterable[str]) -> StateToken | 
 
 
 def _precedes_window(rows: Iterable[Mapping[str, Any]], window: StreamSlice | None) -> bool:
-    """Tell whether one of these changed before the window; none does if it is all history."""
+    """Return whether a row changed before the window; false for a window of all history."""
     begin = second_of(str(window["start_time"])) if window else None
     if begin is None or begin <= EARLIEST:
         return False

@@ -1,4 +1,4 @@
-"""The key goes to the configured hosts and nowhere else.
+"""Sends the key to the configured hosts and nowhere else.
 
 The manifest's `SelectiveAuthenticator` sends the same header, but `requests` would carry a header
 that is not `Authorization` along a redirect to another host. The CDK calls the authenticator before
@@ -28,7 +28,7 @@ _sending = threading.local()
 
 @dataclass
 class ClockifyAuthenticator(DeclarativeAuthenticator):
-    """Sends `X-Api-Key` or `X-Addon-Token`, exactly one, and has no redirect followed."""
+    """Sends exactly one of `X-Api-Key` and `X-Addon-Token`, and prevents redirects."""
 
     config: Config
     parameters: InitVar[Mapping[str, Any]]
@@ -46,7 +46,7 @@ class ClockifyAuthenticator(DeclarativeAuthenticator):
         return request
 
     def hide_key(self, response: requests.Response, **_: Any) -> requests.Response:
-        """Take the key out of a body: Clockify's messages may repeat the key that they refuse."""
+        """Mask the key in a body: Clockify's messages may repeat a refused key."""
         key = self.token.encode()
         if key and key in response.content:
             replace_content(response, response.content.replace(key, b"****"))
@@ -62,7 +62,7 @@ class ClockifyAuthenticator(DeclarativeAuthenticator):
 
 
 def _adapt(request: requests.PreparedRequest) -> None:
-    """Send a request in the form that its server is known to answer, and note what that lacks."""
+    """Send a request in the form that its server answers, and note the data missing from it."""
     notes = current_notes()
     if notes is None or notes.adaptations is None:
         return
@@ -81,7 +81,7 @@ def request_being_sent() -> requests.PreparedRequest | None:
 
 
 def credentials_header(config: Config) -> dict[str, str]:
-    """Return the one header that `credentials` asks for; empty without credentials."""
+    """Return the header that carries the credentials; empty without credentials."""
     credentials = config.get("credentials") or {}
     if is_addon(config):
         return {"X-Addon-Token": credentials["addon_token"]}
@@ -91,12 +91,12 @@ def credentials_header(config: Config) -> dict[str, str]:
 
 
 def is_addon(config: Config) -> bool:
-    """Tell whether the account is read with an add-on token."""
+    """Return whether the credentials are an add-on token."""
     return (config.get("credentials") or {}).get("auth_type") == "addon_token"
 
 
 def drop_redirect(response: requests.Response, **_: Any) -> requests.Response:
-    """Take the target out of a redirect, so that `requests` does not follow it."""
+    """Move the target of a redirect to another header, so that `requests` does not follow it."""
     if "location" in response.headers:
         response.headers[REDIRECT_TARGET] = response.headers.pop("location")
     return response
@@ -106,7 +106,7 @@ _AUTH_TOKEN = re.compile(rb'("authToken"\s*:\s*)"[^"]*"')
 
 
 def hide_webhook_tokens(response: requests.Response, **_: Any) -> requests.Response:
-    """Take the secrets that sign webhooks out of a body: the CDK logs bodies when it debugs."""
+    """Mask the secrets that sign webhooks: the CDK logs bodies at level DEBUG."""
     if response.url.partition("?")[0].endswith("/webhooks"):
         replace_content(response, _AUTH_TOKEN.sub(rb'\1"****"', response.content))
     return response

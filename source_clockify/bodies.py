@@ -1,4 +1,4 @@
-"""Bodies of responses: a size limit, strict JSON, and text that Clockify should not have sent.
+"""Reads bodies of responses: limits their size, decodes strictly, replaces invalid text.
 
 The response hooks run before the CDK's request cache keeps a response with status 200. A retry of a
 listing that arrived cut off would otherwise be answered from the cache with the same body.
@@ -93,7 +93,7 @@ def refuse_broken_body(response: requests.Response, **_: Any) -> requests.Respon
 
 
 def is_error_despite_success(body: Any) -> bool:
-    """Tell whether the body of a status 200 is an error after all; it then names a code."""
+    """Recognize an error that came with status 200; it names a code."""
     return is_error(body) and ("code" in body or "message" not in body)
 
 
@@ -113,13 +113,13 @@ def decoded_body(response: requests.Response) -> Any:
 
 
 def body_problem(response: requests.Response) -> str:
-    """Return why the body could not be decoded, such as "is empty"; empty if it was."""
+    """Return the reason why decoding failed, such as "is empty"; empty if it succeeded."""
     decoded_body(response)
     return str(getattr(response, _PROBLEM, ""))
 
 
 def is_too_large(response: requests.Response) -> bool:
-    """Tell whether `limit_body` refused the response."""
+    """Recognize a response that `limit_body` refused."""
     return "larger than" in body_problem(response)
 
 
@@ -136,7 +136,7 @@ def decode(content: bytes) -> Any:
 
 
 def _decode(content: bytes) -> tuple[Any, bool]:
-    """Return the decoded JSON, and whether any parser would have decoded it so."""
+    """Return the decoded JSON, and whether every JSON parser would return the same."""
     is_plain = not content.startswith(_BYTE_ORDER_MARK)
     content = content.removeprefix(_BYTE_ORDER_MARK)
     if not content.strip():
@@ -159,7 +159,7 @@ def _decode(content: bytes) -> tuple[Any, bool]:
 
 
 def levels_of(content: bytes) -> int:
-    """Return how deep the brackets of a JSON text are nested, at most `MOST_LEVELS` + 1.
+    """Measure the nesting of the brackets in a JSON text, at most `MOST_LEVELS` + 1.
 
     Below the limit it is an estimate, since brackets within strings count too.
     """
@@ -210,7 +210,7 @@ def empty_body(response: requests.Response) -> None:
 
 
 def is_error(body: Any) -> bool:
-    """Tell whether a decoded body is an error of Clockify's own.
+    """Recognize an error of Clockify's own by its decoded body.
 
     Clockify writes `{"message": text, "code": integer}`, where `code` may be absent; its audit log
     `{"timestamp", "status", "error", "path"}` (sections 2.2 and 8.1 of the API reference). Proxies
@@ -225,7 +225,7 @@ def is_error(body: Any) -> bool:
 
 
 def error_text(body: Any) -> str:
-    """Return what an error of Clockify's own says, empty if it says nothing."""
+    """Return the message of an error of Clockify's own, empty without one."""
     if not isinstance(body, dict):
         return ""
     return str(body.get("message") or body.get("error") or "")

@@ -1,9 +1,9 @@
 """Classification of Clockify's responses.
 
-The filters of the manifest decide what is refused, retried or fatal. This handler adds what they
-cannot do: tell Clockify's own refusals from those of proxies, judge a body without building objects
-for a template, resend a refused request in another form, stop retrying a server that stays broken,
-follow no redirect, and note refusals (see request_notes.py).
+The filters of the manifest classify refusals, temporary and fatal errors. Beyond them, this handler
+distinguishes Clockify's own refusals from those of proxies, validates a body without building
+objects for a template, resends a refused request in another form, limits the retries of a broken
+server, refuses redirects, and records refusals (see request_notes.py).
 """
 
 import re
@@ -57,7 +57,7 @@ _RATE_LIMITED = 429
 
 @dataclass
 class ClockifyErrorHandler(DefaultErrorHandler):
-    """Decides what to do with a response.
+    """Classifies responses and failed requests.
 
     The requester's parameter `answer` names the kind of a good answer, see `find_body_problem`.
     Parameters of the stream are the key of an envelope (`envelope`), the feature of the plan
@@ -119,7 +119,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
     def _of_rate_limit(self, resolution: ErrorResolution) -> ErrorResolution:
         if self._is_check:
             return _failure(str(resolution.error_message), FailureType.transient_error)
-        _let_out_what_is_due()
+        _checkpoint_before_wait()
         return resolution
 
     def _of_body(self, response: requests.Response) -> ErrorResolution:
@@ -160,7 +160,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         resolution = super().interpret_response(response)
         lacks_scope = "does not have permission" in error_text(decoded_body(response))
         if status == 401 and self._is_account_request(response) and not lacks_scope:
-            # Whoever may not ask for his own account has no valid key.
+            # A key that may not read its own account is not valid.
             return replace(
                 resolution,
                 response_action=ResponseAction.FAIL,
@@ -171,7 +171,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         return resolution
 
     def _is_of_missing_feature(self, response: requests.Response) -> bool:
-        """Tell whether the workspace's plan explains a refusal without a body."""
+        """Check the features of the workspace for the reason of a refusal without a body."""
         if response.status_code not in (402, 403) or not self._feature:
             return False
         features = workspace_features(self.config, workspace_of(response.request))
@@ -217,7 +217,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
 
 
 def find_body_problem(body: Any, kind: str, envelope: str = "") -> str:
-    """Return what a decoded body lacks of what an endpoint of this kind answers, else "".
+    """Validate a decoded body; return the problem, or "" for a valid one.
 
     The text completes the sentence "Clockify's answer ...". Kinds: `list` (a JSON list of objects),
     `hydrated_projects` (a list of projects with their tasks), `workspaces` (a list that is not
@@ -307,7 +307,7 @@ def _of_adaptable_request(response: requests.Response) -> ErrorResolution | None
 
 
 def _learn_adaptation(response: requests.Response) -> bool:
-    """Learn from a refusal that the request has to be sent in another form, if it has one."""
+    """Remember the other form of a refused request for its workspace, if it has one."""
     notes = current_notes()
     adaptation = adaptation_to(response)
     if adaptation is None or notes is None or notes.adaptations is None:
@@ -317,7 +317,7 @@ def _learn_adaptation(response: requests.Response) -> bool:
 
 
 def _note_unlisted_members(response: requests.Response) -> bool:
-    """Note that limited members cannot be listed, if this was the request for them."""
+    """Record that limited members are missing, if the refused request was the one for them."""
     notes = current_notes()
     is_request_for_them = "account-statuses=" in urlsplit(str(response.request.url)).query
     refused = response.status_code == 400 and is_error(decoded_body(response))
@@ -332,7 +332,7 @@ def _note_unlisted_members(response: requests.Response) -> bool:
 
 
 def _of_violated_rule(response: requests.Response, resolution: ErrorResolution) -> ErrorResolution:
-    """Tell an entity that does not exist from a refusal: both have status 400."""
+    """Distinguish a missing entity from a refusal: both have status 400."""
     if _is_vanished(response):
         return resolution
     message = (
@@ -370,15 +370,15 @@ def _note_refusal(response: requests.Response, resolution: ErrorResolution) -> N
     )
 
 
-def _let_out_what_is_due() -> None:
-    """Let the state out before a wait that may last an hour."""
+def _checkpoint_before_wait() -> None:
+    """Checkpoint before a rate-limit wait, which may last an hour."""
     notes = current_notes()
     if notes is not None and notes.on_wait is not None:
         notes.on_wait()
 
 
 def _defer_failure(resolution: ErrorResolution) -> ErrorResolution:
-    """Note a failure of a parent for later, where the thread asks for that."""
+    """Record the failure of a parent instead of raising it, if this thread defers failures."""
     notes = current_notes()
     if (
         resolution.response_action is not ResponseAction.FAIL

@@ -1,9 +1,8 @@
-"""The manifest as the Python layer runs it.
+"""Builds the manifest of the Python layer from `manifest.yaml`, which also works by itself.
 
-`manifest.yaml` works by itself. Here the parts are exchanged that YAML cannot express: an
-authenticator that sends no key along a redirect, error handlers that read the whole body and
-remember what was refused, paging that obeys the server, time entries paged by time; and those that
-YAML makes slow, see records.py.
+Replaces the components that YAML cannot express: an authenticator that sends no key along a
+redirect, an error handler that validates whole bodies and records refusals, pagination that follows
+the server, time entries paged by time; and those that YAML makes slow, see records.py.
 """
 
 import pkgutil
@@ -37,7 +36,7 @@ def load_manifest() -> dict[str, Any]:
 def with_python_components(
     manifest: Mapping[str, Any], selected: Collection[str] | None = None
 ) -> dict[str, Any]:
-    """Return the manifest with its authenticator, error handlers and paging in Python.
+    """Return the manifest with its authenticator, error handler and pagination in Python.
 
     Only the selected streams and their parents are left, all without a selection, and the streams
     on demand that they need. References are resolved.
@@ -147,7 +146,7 @@ def _collect_parents(stream: Mapping[str, Any], found: list[str]) -> None:
 
 
 def _with_last_page_header(definition: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Exchange the page numbers of a paginator for those that obey the server."""
+    """Replace page numbers that stop on a short page by those that follow the server."""
     strategy = definition.get("pagination_strategy")
     if isinstance(strategy, Mapping) and strategy.get("type") == "PageIncrement":
         return _with_strategy(definition, "LastPageHeaderPagination")

@@ -1,7 +1,7 @@
-"""Paging that obeys the server (unusual behaviours 3 and 5 in AGENTS.md).
+"""Pages listings as the server directs (unusual behaviours 3 and 5 in AGENTS.md).
 
 The manifest alone can only stop on a short page. A server that silently clamps the page size sends
-short pages all the time, and what follows them would be lost.
+nothing but short pages, and all rows after the first page would be lost.
 """
 
 import re
@@ -41,7 +41,7 @@ _MOST_RESTARTS = 3
 
 
 def is_last_page(response: requests.Response, rows: int, page_size: int | None) -> bool:
-    """Tell whether this page is the last: by the header `Last-Page`, without one by its size.
+    """Recognize the last page: by the header `Last-Page`, without one by its size.
 
     An empty page is always the last, also where the header claims otherwise.
     """
@@ -62,7 +62,7 @@ class Page:
         rows: how many rows it holds.
         kept: how many of them the stream's filter kept.
         last_record: the last that was kept, None without one.
-        token: what the page was asked for with, None for the first if it was asked without one.
+        token: the token that requested the page, None if the first was requested without one.
     """
 
     response: requests.Response
@@ -90,7 +90,7 @@ class LastPageHeaderPagination(PageIncrement):
         return self.token_after(page)
 
     def token_after(self, page: Page) -> Any | None:
-        """Return what to ask for the next page with, None after the last."""
+        """Return the token of the next page, None after the last."""
         if is_last_page(page.response, page.rows, self.get_page_size()):
             return None
         refuse_repeated_page(page)
