@@ -434,8 +434,6 @@ NOT_SHOWN = {
     ("larger than",),
     ("lists no workspace",),
     ("lists projects without their tasks",),
-    # A word of a sentence.
-    ("a part",),
 }
 
 

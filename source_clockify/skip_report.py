@@ -78,13 +78,15 @@ class SkipReport:
                 for workspace_id, reasons in sorted(self._skipped.items())
                 if stream in reasons
             ]
-            for what, by_workspace in (("a part", self._parts), ("data", self._gaps)):
-                for workspace_id, by_stream in sorted(by_workspace.items()):
-                    messages = list(dict.fromkeys(by_stream.get(stream) or ()))
-                    if messages:
-                        found.append(
-                            f"{self._label(workspace_id)} lacks {what}: {' '.join(messages[:3])}"
-                        )
+            for workspace_id, parts in sorted(self._parts.items()):
+                if parts.get(stream):
+                    refused = " ".join(dict.fromkeys(parts[stream][:3]))
+                    found.append(f"{self._label(workspace_id)} is left out in part: {refused}")
+            for workspace_id, gaps in sorted(self._gaps.items()):
+                if gaps.get(stream):
+                    found.append(
+                        f"{self._label(workspace_id)} lacks data: {' '.join(gaps[stream])}"
+                    )
         return found
 
     def _label(self, workspace_id: str) -> str:

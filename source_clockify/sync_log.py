@@ -169,30 +169,6 @@ def without_sync_log(catalog: ConfiguredAirbyteCatalog) -> ConfiguredAirbyteCata
     )
 
 
-def sync_log_of(
-    catalog: ConfiguredAirbyteCatalog | None,
-    states: Iterable[AirbyteStateMessage],
-    began: int,
-    resend: int | None,
-) -> "SyncLog | None":
-    """Return what makes the receipts of a sync, None if the catalog does not read them.
-
-    Args:
-        states: the states of all streams.
-        began: when the sync began, in milliseconds since 1970.
-        resend: as it is configured.
-
-    Raises:
-        AirbyteTracedException: config_error, for a state that cannot be used.
-    """
-    for configured in catalog.streams if catalog else ():
-        if configured.stream.name == SYNC_LOG:
-            is_incremental = configured.sync_mode is SyncMode.incremental
-            state = _state_in(states) if is_incremental else None
-            return SyncLog(state, began, 1 if resend is None else resend)
-    return None
-
-
 # State ------------------------------------------------------------------------------------------
 
 
@@ -447,11 +423,11 @@ class SyncLog:
             if size > LARGEST_MESSAGE_BYTES:
                 log.oversized += 1
                 logger.warning(
-                    "%s: the record %s has %.1f MB. Pub/Sub refuses messages over 10 MB, so such a "
+                    "%s: the record %s has %s MB. Pub/Sub refuses messages over 10 MB, so such a "
                     "destination loses it.",
                     record.stream,
                     "/".join(str(record.data.get(column)) for column in log.primary_key),
-                    size / 1_000_000,
+                    f"{size / 1_000_000:.1f}",
                 )
 
     def _note_status(self, message: AirbyteMessage) -> None:
@@ -530,6 +506,30 @@ class SyncLog:
             yield _state_message(blob)
             budget.sent(SYNC_LOG)
         budget.end(SYNC_LOG)
+
+
+def sync_log_of(
+    catalog: ConfiguredAirbyteCatalog | None,
+    states: Iterable[AirbyteStateMessage],
+    began: int,
+    resend: int | None,
+) -> SyncLog | None:
+    """Return what makes the receipts of a sync, None if the catalog does not read them.
+
+    Args:
+        states: the states of all streams.
+        began: when the sync began, in milliseconds since 1970.
+        resend: as it is configured.
+
+    Raises:
+        AirbyteTracedException: config_error, for a state that cannot be used.
+    """
+    for configured in catalog.streams if catalog else ():
+        if configured.stream.name == SYNC_LOG:
+            is_incremental = configured.sync_mode is SyncMode.incremental
+            state = _state_in(states) if is_incremental else None
+            return SyncLog(state, began, 1 if resend is None else resend)
+    return None
 
 
 def message_size(data: Mapping[str, Any]) -> int:
