@@ -6,7 +6,7 @@ BigQuery's SQL is translated for DuckDB.
 import importlib.util
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import duckdb
 import sqlglot
 
-from integration_tests.airbyte import ROOT
+from integration_tests.airbyte import ROOT, catalog
 from integration_tests.pubsub.message import Message, message_of, parse
 from integration_tests.sandbox.client import JSON
 
@@ -91,6 +91,13 @@ class Subscriber:
     def kept(self) -> int:
         count: int = self.database.execute("SELECT count(*) FROM versions").fetchone()[0]
         return count
+
+
+def subscriber_of(streams: Collection[str]) -> Subscriber:
+    """A subscriber to a topic with these streams, without a message."""
+    module = load_subscriber()
+    listed = module.streams_of(catalog(streams, "incremental"))
+    return Subscriber(module.open_database(":memory:", listed), listed)
 
 
 class Warehouse:

@@ -39,6 +39,7 @@ from integration_tests.readers import (
     Warehouse,
     load_subscriber,
     messages_of,
+    subscriber_of,
 )
 from integration_tests.sandbox.client import JSON, Sandbox, start
 
@@ -550,11 +551,9 @@ def history(place: Place, pipeline: Pipeline) -> History:
 
 @pytest.fixture
 def subscriber() -> Iterator[Subscriber]:
-    module = load_subscriber()
-    streams = module.streams_of(catalog(STREAMS, "incremental"))
-    database = module.open_database(":memory:", streams)
-    yield Subscriber(database, streams)
-    database.close()
+    opened = subscriber_of(STREAMS)
+    yield opened
+    opened.database.close()
 
 
 def assert_lists(database: sqlite3.Connection, rows: Mapping[str, list[JSON]]) -> None:
