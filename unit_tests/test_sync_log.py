@@ -2,6 +2,7 @@
 
 import json
 import logging
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify import SourceClockify, bodies
 from source_clockify.change_tracking.budget import StateBudget, size_of
+from source_clockify.change_tracking.live import live_keys
+from source_clockify.change_tracking.rows import Row, pack
 from source_clockify.change_tracking.state import checksum
 from source_clockify.sync_log import (
     PendingReceipt,
@@ -281,6 +284,28 @@ def test_event_logs_and_approval_requests_have_no_live_records(
         assert (found["status"], found["sent"]) == ("complete", 1), stream
         assert "live" not in found
         assert "window_start" not in found
+
+
+@pytest.mark.parametrize("window_start", [None, 0, 1_795_000_000])
+def test_live_rows_are_counted_without_unpacking_them(window_start: int | None) -> None:
+    chance = random.Random(7)
+    found = {}
+    for n in range(500):
+        start = chance.choice([None, -5, 1_794_999_999, 1_795_000_000, 2**40])
+        key = f"{n:024x}" if n % 5 else f"odd {n}"
+        deleted, running = chance.random() < 0.2, chance.random() < 0.2
+        found[key] = Row(n, start, running=running, deleted=deleted)
+
+    keys = list(live_keys(pack(found), window_start))
+
+    live = {
+        key
+        for key, row in found.items()
+        if not row.deleted
+        and (window_start is None or row.start is None or row.start >= window_start)
+    }
+    assert {key.hex() if isinstance(key, bytes) else key for key in keys} == live
+    assert len(keys) == len(live)
 
 
 # Failed, skipped, killed ------------------------------------------------------------------------
