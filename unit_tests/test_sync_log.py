@@ -772,3 +772,20 @@ def test_a_state_without_room_resends_fewer_receipts(caplog: pytest.LogCaptureFi
     assert [*saved.previous] == names
     assert [each.data["stream"] for each in saved.pending] == names[-len(saved.pending) :]
     assert "leave too little room for its receipts" in caplog.text
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_a_signal_ends_the_sync_without_a_receipt(end: type[BaseException]) -> None:
+    def messages() -> Iterator[Any]:
+        yield from ()
+        raise end
+
+    log = SyncLog(SyncLogState(), 1_795_000_000_000, 1)
+    version = 1_795_000_000_000
+    log.add("tags", StreamLog(version, version, ["id"], SyncMode.incremental, lambda sent: None))
+    told: list[Any] = []
+
+    with pytest.raises(end):
+        told.extend(log.follow(messages(), list, lambda name: [], StateBudget()))
+
+    assert told == []
