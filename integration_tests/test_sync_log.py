@@ -5,6 +5,7 @@ An account is read by the connector again and again. The messages of each sync r
 """
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ from integration_tests.demo import NOW
 from integration_tests.frozen import Clock, frozen_clock, read_incrementally
 from integration_tests.pubsub.message import Message
 from integration_tests.readers import (
+    EXAMPLES,
     Problem,
     Subscriber,
     Warehouse,
@@ -34,6 +36,7 @@ from integration_tests.readers import (
     subscriber_of,
 )
 from integration_tests.sandbox.client import JSON, Sandbox, start
+from source_clockify.change_tracking.profiles import PROFILES, Kind
 
 READ = ("clients", "projects", "tags", "tasks", "time_entries", "sync_log")
 FIRST, SECOND, THIRD, FOURTH = (
@@ -579,3 +582,19 @@ def test_the_subscriber_keeps_no_keys_of_syncs_that_came_whole(
     # The last whole one, and all from the first that is not.
     assert counts == [1, 2]
     assert [each.kind for each in reader.subscriber.problems()] == ["lost"]
+
+
+def test_the_readers_count_each_windowed_stream_by_its_own_start() -> None:
+    starts = {
+        stream: profile.start
+        for stream, profile in PROFILES.items()
+        if profile.kind in (Kind.WINDOWED_SNAPSHOT, Kind.AGGREGATE)
+    }
+    subscriber = (EXAMPLES / "subscriber" / "subscriber.py").read_text()
+    assert dict(re.findall(r"^    \('(\w+)', '\$\.(\w+)'\)", subscriber, re.M)) == starts
+    views = (EXAMPLES / "bigquery" / "sync_log.sql").read_text()
+    case = re.findall(
+        r"WHEN versions\.stream (?:= |IN \()(.*?)\)?\s+THEN JSON_VALUE\(\S+ '\$\.(\w+)'\)", views
+    )
+    found = {stream: column for names, column in case for stream in re.findall(r"'(\w+)'", names)}
+    assert found == starts
