@@ -94,6 +94,8 @@ PATHS = {
     "weekly_report": r"/reports/weekly",
     "attendance_report": r"/reports/attendance",
     "expense_report": r"/reports/expenses/detailed",
+    # The connector's own, without a request.
+    "sync_log": "-",
 }
 
 

@@ -26,7 +26,16 @@ DOCUMENTS = (
 REPORTS = ("detailed_report", "summary_report", "weekly_report", "attendance_report")
 
 # Which sync of the fixture sent an example, by the word that introduces it.
-SYNCS = {"Baseline": 0, "New": 1, "Edited": 1, "Moved": 1, "Deleted": 1, "Sent again": 2}
+SYNCS = {
+    "Baseline": 0,
+    "New": 1,
+    "Edited": 1,
+    "Moved": 1,
+    "Deleted": 1,
+    "Receipt": 1,
+    "Sent again": 2,
+}
+SELECTED = (*CHANGING_STREAMS, "sync_log")
 
 
 @dataclass
@@ -60,7 +69,7 @@ def run(clock: Clock) -> Iterator[Run]:
         def sync(state: Sequence[JSON] | None) -> None:
             set_clocks(clock, sandbox, NOW + len(syncs) * LONG_ENOUGH)
             sandbox.clear_requests()
-            syncs.append(succeeded(lambda: read_incrementally(config, CHANGING_STREAMS, state)))
+            syncs.append(succeeded(lambda: read_incrementally(config, SELECTED, state)))
             requests.append([request["path"] for request in sandbox.requests()])
 
         sync(None)
@@ -115,7 +124,9 @@ def table(text: str) -> list[list[str]]:
 
 
 def test_every_example_is_a_message_of_the_run(run: Run) -> None:
-    examples = re.findall(r"\n\*\*([\w ]+)\.\*\* (.*?)\n\n```json\n(.*?)```", CHANGE_TRACKING, re.S)
+    examples = re.findall(
+        r"\n\*\*([\w ]+)\.\*\* ((?:(?!\n\n).)*)\n\n```json\n(.*?)```", CHANGE_TRACKING, re.S
+    )
     assert len(examples) == len(code("json"))
     assert {event for event, *_ in examples} == {*SYNCS, "Full refresh"}
     for event, text, block in examples:
@@ -162,7 +173,7 @@ def merged_by_python(messages: list[JSON]) -> set[tuple[Any, ...]]:
 
 
 def merged_by_sql(messages: list[JSON]) -> set[tuple[Any, ...]]:
-    (block,) = code("sql")
+    (block, _) = code("sql")
     columns = ("id", "_ab_cdc_updated_at", "_ab_cdc_deleted_at", "_ab_cdc_baseline_at")
     with sqlite3.connect(":memory:") as database:
         database.execute(f"CREATE TABLE time_entries ({', '.join(columns)})")
@@ -198,6 +209,52 @@ def test_the_python_takes_other_keys_and_the_newest_version() -> None:
     )
     for messages in ([old, new], [new, old]):
         assert names["merge"](messages, primary_key=("w", "id")) == {(1, 2): new}
+
+
+# Receipts
+
+
+def lost_by_sql(messages: list[JSON], receipts: list[JSON]) -> set[tuple[str, int | None]]:
+    (_, block) = code("sql")
+    of_messages = ["id", "_ab_cdc_updated_at"]
+    of_receipts = ["stream", "_ab_cdc_updated_at", "_ab_cdc_baseline_at"]
+    of_receipts += ["previous_updated_at", "sent", "deleted"]
+    with sqlite3.connect(":memory:") as database:
+        for table_name, columns, rows in (
+            ("time_entries", of_messages, messages),
+            ("sync_log", of_receipts, receipts),
+        ):
+            database.execute(f"CREATE TABLE {table_name} ({', '.join(columns)})")
+            database.executemany(
+                f"INSERT INTO {table_name} VALUES ({', '.join('?' * len(columns))})",
+                [[row.get(column) for column in columns] for row in rows],
+            )
+        found = set(database.execute(block))
+    database.close()
+    return found
+
+
+def test_the_receipts_show_what_was_lost(run: Run) -> None:
+    first, changed, again, quiet, refresh = (
+        (sync.records["time_entries"], sync.records["sync_log"]) for sync in run.syncs
+    )
+    until = [first, changed, again, quiet]
+
+    def lost(*syncs: tuple[list[JSON], list[JSON]]) -> set[tuple[str, int | None]]:
+        messages, receipts = ([each for sync in syncs for each in sync[place]] for place in (0, 1))
+        return lost_by_sql(messages, receipts)
+
+    snapshot, edits, resends = (f"2026-11-24T{at}:00.000Z" for at in ("09:00", "10:30", "12:00"))
+    part_of_snapshot = first[0][1:], first[1]
+    assert lost(*until) == lost(*until, refresh) == set()
+    assert lost(part_of_snapshot, changed, again) == {(snapshot, 1)}
+    assert lost(part_of_snapshot, *until[1:], refresh) == set()
+    part_of_changes = changed[0][:1], changed[1]
+    assert lost(first, part_of_changes) == {(edits, 3)}
+    assert lost(first, part_of_changes, again) == set()
+    # The quiet sync resends the receipt of the one before it, which names one that is not there.
+    assert lost(first, quiet) == {(edits, None)}
+    assert lost(first, changed, (again[0], []), (quiet[0], quiet[1][-4:])) == {(resends, None)}
 
 
 # What is read, and what it costs
@@ -305,7 +362,7 @@ def test_the_readme_has_every_field_with_its_default() -> None:
 def test_the_readme_has_every_stream_once() -> None:
     rows = table(section((ROOT / "README.md").read_text(), "Streams"))
     named = [stream for _, streams in rows for stream in streams.replace("`", "").split(", ")]
-    assert sorted(named) == sorted(STREAMS)
+    assert sorted(named) == sorted([*STREAMS, "sync_log"])
 
 
 def test_the_table_for_maintainers_has_every_stream() -> None:
@@ -317,7 +374,7 @@ def test_the_table_for_maintainers_has_every_stream() -> None:
                 named |= {each for each in STREAMS if each.startswith("entity_changes_")}
             else:
                 named.add(name)
-    assert named == {*STREAMS}
+    assert named == {*STREAMS, "sync_log"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

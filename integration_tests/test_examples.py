@@ -6,7 +6,6 @@ for DuckDB.
 """
 
 import fcntl
-import importlib.util
 import json
 import os
 import random
@@ -18,14 +17,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import cache
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
-import duckdb
 import pytest
-import sqlglot
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.pubsub_v1 import SubscriberClient
 from google.pubsub_v1.services.publisher import PublisherClient
@@ -34,14 +30,22 @@ from google.pubsub_v1.types import PubsubMessage
 from integration_tests.airbyte import ROOT, catalog, config_of, discovered
 from integration_tests.consumer import VOLATILE, comparable
 from integration_tests.frozen import frozen_clock, read_incrementally
-from integration_tests.pubsub.message import Message, message_of, parse
+from integration_tests.pubsub.message import Message
 from integration_tests.pubsub.server import Server, serve
 from integration_tests.pubsub.topic import PROJECT, Topic, create_topic, records_of, transport
+from integration_tests.readers import (
+    EXAMPLES,
+    Subscriber,
+    Warehouse,
+    load_subscriber,
+    messages_of,
+    subscriber_of,
+)
 from integration_tests.sandbox.client import JSON, Sandbox, start
 
-EXAMPLES = ROOT / "examples"
 SYNC = EXAMPLES / "shell" / "sync.sh"
 STREAMS = ("users", "projects", "tasks", "time_entries")
+SELECTED = (*STREAMS, "sync_log")
 NOW = datetime.now(timezone.utc).replace(second=0, microsecond=0)
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -75,17 +79,6 @@ def commands(title: str) -> list[str]:
     """The commands of a section of the README, one for each block of shell."""
     section = (EXAMPLES / "README.md").read_text().split(f"\n## {title}\n")[1].split("\n## ")[0]
     return [block.strip() for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL)]
-
-
-@cache
-def load_subscriber() -> ModuleType:
-    path = EXAMPLES / "subscriber" / "subscriber.py"
-    specification = importlib.util.spec_from_file_location("subscriber", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 @dataclass(frozen=True)
@@ -194,6 +187,7 @@ class Pipeline:
         rows: what Clockify listed at each of them.
         changed: the ids of what was changed in between, by stream.
         subscriber: how the subscriber ended.
+        report: how its report ended.
         database: what it wrote.
         left: the messages that it did not acknowledge.
         folder: what the pipeline keeps.
@@ -204,6 +198,7 @@ class Pipeline:
     rows: list[dict[str, list[JSON]]]
     changed: dict[str, set[str]]
     subscriber: subprocess.CompletedProcess[str]
+    report: subprocess.CompletedProcess[str]
     database: Path
     left: set[bytes]
     folder: Path
@@ -243,8 +238,8 @@ def pipeline(place: Place) -> Pipeline:
     (all_streams, installed, some_streams, *_) = commands("Shell pipeline")
     before, _, selected = some_streams.replace("\\\n", " ").partition(" some-sync ")
     assert f"{before} clockify-sync" == all_streams.replace(" destination", " other-destination")
-    assert tuple(selected.split()) == STREAMS
-    (_, pull, *_) = commands("Subscriber")
+    assert tuple(selected.split()) == SELECTED
+    (_, pull, report) = commands("Subscriber")
     subscription = f"projects/{PROJECT}/subscriptions/clockify-subscriber"
     with SubscriberClient(transport=transport(SubscriberClient, place.topic.address)) as client:
         client.create_subscription(name=subscription, topic=place.topic.path)
@@ -262,12 +257,13 @@ def pipeline(place: Place) -> Pipeline:
     sync(f"{installed} {selected}")
     place.publish(poison())
     ended = place.run(pull.replace("my-project", PROJECT) + " --once --wait 0.2")
+    told = place.run(report)
     held = place.server.pubsub.subscriptions[subscription]
     assert held.waiting == []
     left = {bytes(message.data) for message in held.delivered.values()}
     folder = place.folder / "clockify-sync"
     return Pipeline(
-        syncs, arrived, rows, changed, ended, place.folder / "clockify.db", left, folder
+        syncs, arrived, rows, changed, ended, told, place.folder / "clockify.db", left, folder
     )
 
 
@@ -289,7 +285,9 @@ def test_a_first_sync_sends_everything(pipeline: Pipeline) -> None:
 def test_the_next_sync_sends_what_changed(pipeline: Pipeline) -> None:
     second, sent = pipeline.syncs[1], pipeline.arrived[1]
     assert second.returncode == 0, second.stderr
-    assert len(sent) == sum(map(len, pipeline.changed.values()))
+    receipts = [record for record in sent if record["stream"] == "sync_log"]
+    assert len(sent) - len(receipts) == sum(map(len, pipeline.changed.values()))
+    assert {record["data"]["stream"] for record in receipts} == {*STREAMS}
     for stream, changed in pipeline.changed.items():
         assert ids(record["data"] for record in sent if record["stream"] == stream) == changed
     assert f"{len(sent)} records were sent." in second.stderr
@@ -298,7 +296,7 @@ def test_the_next_sync_sends_what_changed(pipeline: Pipeline) -> None:
 
 def test_the_catalog_is_incremental_and_append(pipeline: Pipeline) -> None:
     made = json.loads((pipeline.folder / "catalog.json").read_text())
-    assert {each["stream"]["name"] for each in made["streams"]} == {*STREAMS}
+    assert {each["stream"]["name"] for each in made["streams"]} == {*SELECTED}
     for each in made["streams"]:
         assert each["sync_mode"] == "incremental"
         assert each["destination_sync_mode"] == "append"
@@ -408,7 +406,7 @@ def test_the_command_with_some_streams_reads_these(kept: Kept, place: Place) -> 
     ended = place.run(some_streams, **images)
     assert ended.returncode == 0, ended.stderr
     made = json.loads((place.folder / "some-sync" / "catalog.json").read_text())
-    assert {each["stream"]["name"] for each in made["streams"]} == {*STREAMS}
+    assert {each["stream"]["name"] for each in made["streams"]} == {*SELECTED}
 
 
 def test_a_configuration_that_the_source_prints_is_not_kept(kept: Kept) -> None:
@@ -551,49 +549,11 @@ def history(place: Place, pipeline: Pipeline) -> History:
     return History(messages, rows)
 
 
-def messages_of(printed: Iterable[JSON]) -> Iterator[Message]:
-    """The messages that Airbyte's destination makes of a sync."""
-    for each in printed:
-        if each["type"] == "RECORD":
-            yield message_of(parse(json.dumps(each))["record"], False, "an-id")
-
-
-@dataclass(frozen=True)
-class Subscriber:
-    """The subscriber's functions over a database in memory."""
-
-    database: sqlite3.Connection
-    streams: Mapping[str, Any]
-
-    def merge(self, messages: Iterable[Message], published: datetime = NOW) -> None:
-        subscriber = load_subscriber()
-        subscriber.merge(
-            self.database,
-            [
-                subscriber.row_of(each.data, each.attributes, published, self.streams)
-                for each in messages
-            ],
-        )
-
-    def forget(self, published_before: datetime) -> None:
-        load_subscriber().forget(self.database, published_before)
-
-    def ids(self, stream: str = "projects", namespace: str = "") -> set[str]:
-        line = f"SELECT id FROM {stream} WHERE _namespace = ?"
-        return {row[0] for row in self.database.execute(line, [namespace])}
-
-    def kept(self) -> int:
-        count: int = self.database.execute("SELECT count(*) FROM versions").fetchone()[0]
-        return count
-
-
 @pytest.fixture
 def subscriber() -> Iterator[Subscriber]:
-    module = load_subscriber()
-    streams = module.streams_of(catalog(STREAMS, "incremental"))
-    database = module.open_database(":memory:", streams)
-    yield Subscriber(database, streams)
-    database.close()
+    opened = subscriber_of(STREAMS)
+    yield opened
+    opened.database.close()
 
 
 def assert_lists(database: sqlite3.Connection, rows: Mapping[str, list[JSON]]) -> None:
@@ -630,6 +590,11 @@ def test_the_subscriber_holds_what_clockify_lists(pipeline: Pipeline) -> None:
     with sqlite3.connect(pipeline.database) as database:
         assert_lists(database, pipeline.rows[1])
     database.close()
+
+
+def test_the_report_says_nothing_if_everything_has_arrived(pipeline: Pipeline) -> None:
+    ended = pipeline.report
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 def test_what_is_no_record_is_told_and_not_acknowledged(pipeline: Pipeline) -> None:
@@ -848,31 +813,6 @@ def test_what_keeps_the_subscriber_from_working_is_told_in_a_sentence(
 # The views in BigQuery
 
 
-class Warehouse:
-    """DuckDB in place of BigQuery, with the table that a BigQuery subscription fills."""
-
-    def __init__(self, column_type: str = "JSON") -> None:
-        self._database = duckdb.connect()
-        self._database.execute("CREATE SCHEMA clockify")
-        self._database.execute(
-            f"CREATE TABLE clockify.messages (data {column_type}, attributes {column_type})"
-        )
-        for file in ("records.sql", "time_entries.sql"):
-            text = (EXAMPLES / "bigquery" / file).read_text()
-            for statement in sqlglot.transpile(text, read="bigquery", write="duckdb"):
-                self._database.execute(statement)
-
-    def add(self, messages: Iterable[Message]) -> None:
-        rows = [[each.data.decode(), json.dumps(each.attributes)] for each in messages]
-        self._database.executemany("INSERT INTO clockify.messages VALUES (?, ?)", rows)
-
-    def query(self, line: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self._database.execute(line, values).fetchall()
-
-    def close(self) -> None:
-        self._database.close()
-
-
 @pytest.fixture
 def warehouse() -> Iterator[Warehouse]:
     duck = Warehouse()
@@ -928,6 +868,9 @@ def test_the_keys_in_the_view_are_those_of_the_catalog(warehouse: Warehouse) -> 
         each["name"]: [column for (column,) in each["source_defined_primary_key"]]
         for each in discovered()
     }
+    # Receipts are told apart by their version.
+    (_, version_column) = keys.pop("sync_log")
+    assert version_column == "_ab_cdc_updated_at"
     columns = sorted({column for key in keys.values() for column in key})
     version = "2026-11-24T09:00:00.000Z"
     versions = {"_ab_cdc_baseline_at": version, "_ab_cdc_updated_at": version}

@@ -26,7 +26,9 @@ from integration_tests.airbyte import (
 from integration_tests.consumer import DELETED_AT, UPDATED_AT, Consumer, Key, comparable
 from integration_tests.contract import assert_suits_pubsub
 from integration_tests.demo import CLOCKED_COMMAND, LONG_ENOUGH, NOW
+from integration_tests.pubsub.message import Message
 from integration_tests.pubsub.topic import Topic, create_topic, records_of
+from integration_tests.readers import Problem, Warehouse, subscriber_of
 from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.truth import expected
 from source_clockify.change_tracking.profiles import PROFILES, Kind
@@ -36,6 +38,8 @@ START = f"{NOW - timedelta(days=25):%Y-%m-%dT00:00:00Z}"
 # Each event is sent once, as it was when it was read; Clockify forgets some of them.
 FEEDS = frozenset(stream for stream, each in PROFILES.items() if each.kind is Kind.EVENT_LOG)
 NASTY = 'Größe "q" / </x> \u2028 \u0085 \x01 \\ 😀'
+
+SELECTED = (*STREAMS, "sync_log")
 
 Account = dict[str, dict[Key, JSON]]
 
@@ -59,8 +63,13 @@ class Sync:
         return [json.loads(line) for line in self.printed.split("\n") if line]
 
     @property
-    def records(self) -> list[JSON]:
+    def everything(self) -> list[JSON]:
         return [each["record"] for each in self.messages if each["type"] == "RECORD"]
+
+    @property
+    def records(self) -> list[JSON]:
+        """What it sent of the account."""
+        return [each for each in self.everything if each["stream"] != "sync_log"]
 
 
 # The syncs, in their order. Each is what happens before it, and whether the topic gets it.
@@ -71,7 +80,7 @@ LOST_BASELINE, CHANGES_AFTER_IT, REFRESH, CHANGES, LOST, REPAIR = range(6)
 def syncs(tmp_path_factory: pytest.TempPathFactory) -> list[Sync]:
     """Six syncs of an account, 90 minutes apart."""
     folder = tmp_path_factory.mktemp("source")
-    (folder / "catalog.json").write_text(json.dumps(catalog(STREAMS, "incremental")))
+    (folder / "catalog.json").write_text(json.dumps(catalog(SELECTED, "incremental")))
     done: list[Sync] = []
     state: list[JSON] | None = None
     with start(
@@ -208,16 +217,21 @@ class Delivery:
     Attributes:
         returncode: of the writer.
         acknowledged: the states that it printed.
-        records: the messages that were pulled afterwards, as records.
-        attributes: theirs.
+        messages: those that were pulled afterwards.
+        everything: the same, as records.
         emissions: their `_airbyte_ab_id`.
     """
 
     returncode: int
     acknowledged: list[JSON]
-    records: list[JSON]
-    attributes: list[dict[str, str]]
+    messages: list[Message]
+    everything: list[JSON]
     emissions: list[str]
+
+    @property
+    def records(self) -> list[JSON]:
+        """What is about the account."""
+        return [each for each in self.everything if each["stream"] != "sync_log"]
 
 
 @pytest.fixture(scope="module")
@@ -233,14 +247,14 @@ def deliver(topic: Topic, sync: Sync) -> Delivery:
     if not sync.reaches_the_topic:
         destination = topic.destination(topic_id="no-topic")
         options = ["--acknowledge-first"]
-    done = topic.write(sync.printed.encode(), STREAMS, destination, *options)
+    done = topic.write(sync.printed.encode(), SELECTED, destination, *options)
     printed = done.stdout.decode().split("\n")
     messages = topic.pull()
     return Delivery(
         done.returncode,
         [json.loads(line)["state"] for line in printed if line],
+        [Message(message.data, dict(message.attributes), "") for message in messages],
         records_of(messages),
-        [dict(message.attributes) for message in messages],
         [json.loads(message.data)["_airbyte_ab_id"] for message in messages],
     )
 
@@ -276,11 +290,11 @@ def as_lines(records: Sequence[JSON]) -> Counter[str]:
 def test_every_record_arrives_as_it_was_sent(syncs: list[Sync], deliveries: list[Delivery]) -> None:
     for sync, delivery in zip(syncs, deliveries, strict=True):
         assert delivery.returncode == 0
-        assert as_lines(delivery.records) == as_lines(
-            sync.records if sync.reaches_the_topic else []
+        assert as_lines(delivery.everything) == as_lines(
+            sync.everything if sync.reaches_the_topic else []
         )
-        for record, attributes in zip(delivery.records, delivery.attributes, strict=True):
-            assert attributes == {"_stream": record["stream"]}
+        for record, message in zip(delivery.everything, delivery.messages, strict=True):
+            assert message.attributes == {"_stream": record["stream"]}
     emissions = [each for delivery in deliveries for each in delivery.emissions]
     assert len(set(emissions)) == len(emissions)
 
@@ -290,7 +304,7 @@ def test_the_destination_acknowledges_every_state_also_of_what_it_lost(
 ) -> None:
     for sync, delivery in zip(syncs, deliveries, strict=True):
         states = [each["state"] for each in sync.messages if each["type"] == "STATE"]
-        assert len(states) >= len(STREAMS)
+        assert len(states) >= len(SELECTED)
         assert delivery.acknowledged == states
 
 
@@ -376,12 +390,32 @@ def test_a_lost_baseline_is_repaired_by_a_refresh_and_the_topic_keeps_everything
     assert_view(deliveries[: REFRESH + 1], syncs[REFRESH].account)
 
 
+def test_the_receipts_name_the_lost_baseline_and_nothing_else(
+    syncs: list[Sync], deliveries: list[Delivery]
+) -> None:
+    (at_first,) = {each["data"][UPDATED_AT] for each in syncs[LOST_BASELINE].records}
+    sent = Counter(each["stream"] for each in syncs[LOST_BASELINE].records)
+    baseline = [
+        Problem("lost", stream, at_first, count, True) for stream, count in sorted(sent.items())
+    ]
+    subscriber, warehouse = subscriber_of(SELECTED), Warehouse()
+    for number, delivery in enumerate(deliveries):
+        subscriber.merge(delivery.messages)
+        if delivery.messages:
+            warehouse.add(delivery.messages)
+        expected = baseline if number == CHANGES_AFTER_IT else []
+        assert subscriber.problems() == expected
+        assert warehouse.problems() == expected
+    subscriber.database.close()
+    warehouse.close()
+
+
 # Every record
 
 
 def test_every_record_of_every_sync_suits_pubsub(syncs: list[Sync]) -> None:
     counts = [assert_suits_pubsub(sync.printed) for sync in syncs]
-    assert counts[REFRESH].keys() == {*STREAMS}
+    assert counts[REFRESH].keys() == {*SELECTED}
     assert sum(DELETED_AT in each["data"] for sync in syncs for each in sync.records) > 10
 
 

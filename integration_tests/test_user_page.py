@@ -277,7 +277,9 @@ def test_the_table_of_requests_has_every_stream_once() -> None:
 def test_documents_that_number_the_streams_number_all(document: str) -> None:
     numbers = re.findall(r"(\d+)\s+streams", (ROOT / document).read_text())
     # A connection of Airbyte Cloud can have 1000.
-    assert {int(number) for number in numbers} - {1000} == {len(STREAMS)}
+    # The manifest alone has no receipts.
+    own = 0 if document == "docs/airbyte-cloud.md" else 1
+    assert {int(number) for number in numbers} - {1000} == {len(STREAMS) + own}
 
 
 def test_the_way_into_the_cloud_names_the_version_of_the_manifest() -> None:

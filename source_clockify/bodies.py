@@ -6,6 +6,7 @@ listing that arrived cut off would otherwise be answered from the cache with the
 
 import json
 import re
+import threading
 from typing import Any, NoReturn
 
 import orjson
@@ -15,6 +16,11 @@ from source_clockify.cdk_patches import is_unread, replace_content
 
 # A page of 5000 rows has a few megabytes; a body above the limit would exhaust the memory.
 LARGEST_BODY_BYTES = 256 * 1024 * 1024
+
+# Pub/Sub refuses messages over 10 MB. A record is not larger than the body that it came in, but for
+# the columns that are added to it: records need to be measured only after a body of this size.
+LARGE_BODY_BYTES = 9_000_000
+large_body_seen = threading.Event()
 
 # Clockify's rows have five levels; Python's and the destinations' limits begin at about 250.
 MOST_LEVELS = 100
@@ -65,6 +71,8 @@ def limit_body(response: requests.Response, **_: Any) -> requests.Response:
             setattr(response, _PROBLEM, f"is larger than {LARGEST_BODY_BYTES // 1024**2} MB")
             raise BrokenBody(response=response)
         chunks.append(chunk)
+    if size >= LARGE_BODY_BYTES:
+        large_body_seen.set()
     replace_content(response, b"".join(chunks))
     return response
 

@@ -47,6 +47,10 @@ class StreamsSource(ConcurrentDeclarativeSource):
         """Send a message to where the records go, after those that were sent before."""
         self._message_repository.emit_message(message)
 
+    def take_queued(self) -> Iterator[AirbyteMessage]:
+        """Yield the messages that were sent by `emit` and still wait, and forget them."""
+        yield from self._message_repository.consume_queue()
+
     @property
     def settings(self) -> dict[str, Any]:
         """The configuration with its migrations and transformations."""

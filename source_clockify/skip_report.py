@@ -70,6 +70,29 @@ class SkipReport:
             if gap.message not in found:
                 found.append(gap.message)
 
+    def sentences(self, stream: str) -> list[str]:
+        """Return what is left out of a stream, a sentence for each workspace and kind."""
+        with self._lock:
+            found = [
+                f"{self._label(workspace_id)} is left out: {reasons[stream]}"
+                for workspace_id, reasons in sorted(self._skipped.items())
+                if stream in reasons
+            ]
+            for workspace_id, parts in sorted(self._parts.items()):
+                if parts.get(stream):
+                    refused = " ".join(dict.fromkeys(parts[stream][:3]))
+                    found.append(f"{self._label(workspace_id)} is left out in part: {refused}")
+            for workspace_id, gaps in sorted(self._gaps.items()):
+                if gaps.get(stream):
+                    found.append(
+                        f"{self._label(workspace_id)} lacks data: {' '.join(gaps[stream])}"
+                    )
+        return found
+
+    def _label(self, workspace_id: str) -> str:
+        name = self._names.get(workspace_id)
+        return f"Workspace {workspace_id}" + (f" ({name})" if name else "")
+
     def log(self) -> None:
         """Log one warning for each workspace of which something is left out."""
         with self._lock:
@@ -108,7 +131,5 @@ class SkipReport:
                 )
         if not parts:
             return ""
-        name = self._names.get(workspace_id)
-        workspace = f"Workspace {workspace_id}" + (f" ({name})" if name else "")
         details = " ".join(f"{kind}: {'; '.join(each)}." for kind, each in parts.items())
-        return f"{workspace}: {details} Everything else is read."
+        return f"{self._label(workspace_id)}: {details} Everything else is read."

@@ -50,6 +50,12 @@ from source_clockify.report_history import ReportHistory, rows_of_report
 from source_clockify.requested_slices import is_on_demand
 from source_clockify.skip_report import SkipReport
 from source_clockify.streams import ClockifyStream, ReadContext, read_quirks_of
+from source_clockify.sync_log import (
+    describe_sync_log,
+    stream_log,
+    sync_log_of,
+    without_sync_log,
+)
 from source_clockify.tasks import TasksStream
 
 patch_cdk()
@@ -59,6 +65,8 @@ logger = logging.getLogger("airbyte")
 NO_AUDIT_LOG_FOR_ADDONS = (
     "Clockify lets no add-on read the audit log. Use an API key (credentials.api_key)."
 )
+
+NO_LONGER_VISIBLE = "This key no longer sees workspace %s. Nothing of it is taken for deleted."
 
 # How many records a sync asks for one by one, so that it ends; the rest waits for the next.
 SINGLE_READS = 500
@@ -83,6 +91,7 @@ class SourceClockify(StreamsSource):
         selected = {stream.stream.name for stream in catalog.streams} if catalog else only
         given = config or {}
         self._report = SkipReport()
+        self._lost_workspaces: dict[str, list[str]] = {}
         self._now = time.time()
         self._given_start_date = given.get("start_date")
         self._bounds = sync_bounds(given, int(self._now))
@@ -103,6 +112,11 @@ class SourceClockify(StreamsSource):
         known = usable_state(state, catalog)
         self._saved = saved_streams(known, specs, self._bounds, warn=tracking_on)
         self._specs = specs if tracking_on else {}
+        self._sync_log = (
+            sync_log_of(catalog, known, self._began, given.get("resend_changes"))
+            if tracking_on
+            else None
+        )
         cursor_fields = _cursor_fields(self._definitions)
         super().__init__(
             catalog=catalog,
@@ -169,7 +183,10 @@ class SourceClockify(StreamsSource):
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
         check_start_date(self._given_start_date, self.settings)
-        return super().discover(logger, config)
+        catalog = super().discover(logger, config)
+        if self._tracks_changes:
+            catalog.streams.append(describe_sync_log())
+        return catalog
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         # `check` is interactive: retry once instead of for an hour.
@@ -205,6 +222,28 @@ class SourceClockify(StreamsSource):
             self.settings.get("lookback_days") or 30,
         )
         streams = self._with_change_tracking(built, workspaces, skipped, budget)
+        if self._sync_log is None:
+            yield from self._read(built, streams, catalog, budget)
+            return
+        for stream in streams:
+            if stream.name in selected:
+                definition = self._definitions[stream.name]
+                self._sync_log.add(stream.name, stream_log(stream, definition, self._began))
+        yield from self._sync_log.follow(
+            self._read(built, streams, without_sync_log(catalog), budget),
+            self.take_queued,
+            lambda name: [*self._report.sentences(name), *self._lost_workspaces.get(name, ())],
+            budget,
+        )
+
+    def _read(
+        self,
+        built: "_Streams",
+        streams: Sequence[AbstractStream],
+        catalog: ConfiguredAirbyteCatalog,
+        budget: StateBudget,
+    ) -> Iterator[AirbyteMessage]:
+        """Read streams, and log at their end what is left out."""
         try:
             yield from self.read_streams(streams, catalog)
         finally:
@@ -276,16 +315,18 @@ class SourceClockify(StreamsSource):
         )
 
     def _warn_of_lost_workspaces(self, visible: Collection[str]) -> None:
-        known = {
-            dict(zip(saved.state.partition_fields, ids, strict=True)).get("workspace_id")
-            for saved in self._saved.values()
-            for ids in saved.state.partitions
-        }
-        for workspace_id in sorted(each for each in known if each and each not in visible):
-            logger.warning(
-                "This key no longer sees workspace %s. Nothing of it is taken for deleted.",
-                workspace_id,
-            )
+        lost: set[str] = set()
+        for name, saved in self._saved.items():
+            fields = saved.state.partition_fields
+            known = {
+                dict(zip(fields, ids, strict=True)).get("workspace_id") or ""
+                for ids in saved.state.partitions
+            }
+            gone = known - {"", *visible}
+            self._lost_workspaces[name] = [NO_LONGER_VISIBLE % each for each in sorted(gone)]
+            lost |= gone
+        for workspace_id in sorted(lost):
+            logger.warning(NO_LONGER_VISIBLE, workspace_id)
 
     def _parents_to_read(self, selected: set[str]) -> list[str]:
         parents = parents_of(selected, self.resolved_manifest["streams"])

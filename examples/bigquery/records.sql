@@ -1,6 +1,7 @@
 -- What exists in Clockify: a row for each record of each stream, merged from all messages of the
 -- topic as docs/change-tracking.md describes. Repeated and late messages do no harm. While a
--- Refresh of a stream runs, only what has arrived of its new baseline is here.
+-- Refresh of a stream runs, only what has arrived of its new baseline is here. The view `versions`
+-- has every message with its key, void ones too; sync_log.sql needs it as well.
 --
 --   bq query --use_legacy_sql=false < examples/bigquery/records.sql
 --
@@ -8,7 +9,7 @@
 -- sets it up; the columns `data` and `attributes` may be JSON or STRING. A message that is no record
 -- with key and version is left out. integration_tests/test_examples.py translates the query for
 -- DuckDB and runs it there over the messages of real syncs; it was not run in BigQuery.
-CREATE OR REPLACE VIEW clockify.records AS
+CREATE OR REPLACE VIEW clockify.versions AS
 WITH messages AS (
     SELECT
         IFNULL(JSON_VALUE(attributes, '$._namespace'), '') AS namespace,
@@ -27,6 +28,9 @@ keyed AS (
                 THEN JSON_VALUE(record, '$.workspaceId') || '/' || JSON_VALUE(record, '$.id')
             WHEN stream = 'member_profiles'
                 THEN JSON_VALUE(record, '$.workspaceId') || '/' || JSON_VALUE(record, '$.userId')
+            WHEN stream = 'sync_log'
+                THEN JSON_VALUE(record, '$.stream') || '/'
+                    || JSON_VALUE(record, '$._ab_cdc_updated_at')
             WHEN stream = 'invoice_settings'
                 THEN JSON_VALUE(record, '$.workspaceId')
             WHEN stream = 'time_off_balances'
@@ -61,22 +65,52 @@ keyed AS (
         JSON_VALUE(record, '$._ab_cdc_deleted_at') AS deleted_at,
         record
     FROM messages
+)
+
+SELECT
+    namespace,
+    stream,
+    -- A baseline holds for one stream: of receipts, for the stream that they are for.
+    CASE WHEN stream = 'sync_log' THEN JSON_VALUE(record, '$.stream') ELSE stream END AS about,
+    key,
+    baseline_at,
+    updated_at,
+    deleted_at,
+    record
+FROM keyed
+-- Anything else than a moment would be the newest baseline, and make all others void.
+WHERE key IS NOT NULL
+    AND SAFE_CAST(baseline_at AS TIMESTAMP) IS NOT NULL
+    AND SAFE_CAST(updated_at AS TIMESTAMP) IS NOT NULL;
+
+CREATE OR REPLACE VIEW clockify.records AS
+WITH baselines AS (
+    SELECT namespace, about, MAX(baseline_at) AS newest_baseline_at
+    FROM clockify.versions
+    -- The receipt of a complete sync tells the baseline of a stream that is empty, too.
+    WHERE stream = about OR JSON_VALUE(record, '$.status') = 'complete'
+    GROUP BY namespace, about
 ),
 
-versions AS (
+ranked AS (
     SELECT
-        keyed.*,
-        MAX(baseline_at) OVER (PARTITION BY namespace, stream) AS newest_baseline_at,
+        versions.*,
         ROW_NUMBER() OVER (
             PARTITION BY namespace, stream, key ORDER BY baseline_at DESC, updated_at DESC
         ) AS place
-    FROM keyed
-    -- Anything else than a moment would be the newest baseline, and make all others void.
-    WHERE key IS NOT NULL
-        AND SAFE_CAST(baseline_at AS TIMESTAMP) IS NOT NULL
-        AND SAFE_CAST(updated_at AS TIMESTAMP) IS NOT NULL
+    FROM clockify.versions AS versions
 )
 
-SELECT namespace, stream, key, baseline_at, updated_at, record
-FROM versions
-WHERE place = 1 AND baseline_at = newest_baseline_at AND deleted_at IS NULL;
+SELECT
+    ranked.namespace,
+    ranked.stream,
+    ranked.key,
+    ranked.baseline_at,
+    ranked.updated_at,
+    ranked.record
+FROM ranked
+LEFT JOIN baselines
+    ON ranked.namespace = baselines.namespace AND ranked.about = baselines.about
+WHERE ranked.place = 1
+    AND ranked.deleted_at IS NULL
+    AND ranked.baseline_at >= IFNULL(baselines.newest_baseline_at, '');

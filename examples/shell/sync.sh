@@ -172,6 +172,6 @@ if [ "${codes[0]}" -ne 0 ]; then
 fi
 say "$(cat -- "$run/count") records were sent."
 if [ "$(cat -- "$run/former.json")" = '[]' ]; then
-    say "This was a first sync, and what it sent is not sent again: make sure that it has arrived," \
-        "and move $state away if it has not."
+    say "This was a first sync, and what it sent is not sent again: make sure that it has arrived" \
+        "(the stream sync_log tells), and move $state away if it has not."
 fi

@@ -7,6 +7,11 @@ It merges the messages of Airbyte's Pub/Sub destination as docs/change-tracking.
 one table, and has a view of what exists for each stream of the catalog: `SELECT * FROM projects`.
 While a Refresh of a stream runs, its view shows only what has arrived of the new baseline.
 
+python examples/subscriber/subscriber.py --catalog catalog.json --database clockify.db --report
+
+With the stream sync_log in the catalog it says which syncs did not arrive whole, and what has to be
+refreshed; nothing, and exit code 0, if all is well. The view `problems` has the same as columns.
+
 It needs google-cloud-pubsub 2.x, Python 3.10 with SQLite 3.24, and the role Pub/Sub Subscriber.
 integration_tests/test_examples.py runs it against a Pub/Sub server on the same machine; it was not
 run against Google Cloud.
@@ -31,7 +36,10 @@ from google.cloud.pubsub_v1 import SubscriberClient
 BATCH = 1000  # the most that one pull can bring
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
+RECEIPTS = "sync_log"
+
 # The newest baseline is kept for ever: what is older stays void even when nothing of it is left.
+# `arrivals` has the keys that came of each sync, until the stream is settled: up to there all came.
 TABLES = """
 CREATE TABLE IF NOT EXISTS versions (
     namespace TEXT, stream TEXT, key TEXT, baseline_at TEXT, updated_at TEXT, deleted_at TEXT,
@@ -40,6 +48,14 @@ CREATE TABLE IF NOT EXISTS versions (
 );
 CREATE TABLE IF NOT EXISTS baselines (
     namespace TEXT, stream TEXT, newest TEXT,
+    PRIMARY KEY (namespace, stream)
+);
+CREATE TABLE IF NOT EXISTS arrivals (
+    namespace TEXT, stream TEXT, updated_at TEXT, key TEXT,
+    PRIMARY KEY (namespace, stream, updated_at, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS settled (
+    namespace TEXT, stream TEXT, until TEXT,
     PRIMARY KEY (namespace, stream)
 );
 """
@@ -57,6 +73,7 @@ ON CONFLICT (namespace, stream, key) DO UPDATE SET
     record = excluded.record
 WHERE (excluded.baseline_at, excluded.updated_at) > (baseline_at, updated_at)
 """
+ARRIVAL = "INSERT OR IGNORE INTO arrivals VALUES (:namespace, :stream, :updated_at, :key)"
 VIEW = """
 CREATE VIEW {name} AS
 SELECT namespace AS _namespace, {columns}
@@ -75,6 +92,179 @@ WHERE published_at < ? AND (
     )
 )
 """
+FORGET_ARRIVALS = """
+DELETE FROM arrivals
+WHERE updated_at <= (
+    SELECT until FROM settled
+    WHERE settled.namespace = arrivals.namespace AND settled.stream = arrivals.stream
+)
+"""
+FORGET_RECEIPTS = """
+DELETE FROM versions
+WHERE published_at < :published_before AND stream = :receipts AND EXISTS (
+    SELECT * FROM receipts JOIN baselines USING (namespace, stream)
+        LEFT JOIN settled USING (namespace, stream)
+    WHERE receipts.key = versions.key AND receipts.namespace = versions.namespace
+        AND (receipts.baseline_at < newest OR receipts.updated_at < until)
+)
+"""
+SETTLE = """
+INSERT INTO settled
+SELECT namespace, stream, max(updated_at) FROM current_receipts AS receipt
+WHERE NOT EXISTS (
+    SELECT * FROM losses
+    WHERE losses.namespace = receipt.namespace AND losses.stream = receipt.stream
+        AND losses.told_by <= receipt.updated_at
+)
+GROUP BY namespace, stream
+ON CONFLICT (namespace, stream) DO UPDATE SET until = max(until, excluded.until)
+"""
+
+# Receipts, and what they tell of the rest. {receipts} is the name of their stream, {prefix} what
+# the connection puts before the names of streams.
+RECEIPT_VIEWS = """
+BEGIN IMMEDIATE;
+DROP VIEW IF EXISTS receipts;
+CREATE VIEW receipts AS
+SELECT
+    namespace,
+    {prefix} || json_extract(record, '$.stream') AS stream,
+    key,
+    updated_at,
+    json_extract(record, '$._ab_cdc_baseline_at') AS baseline_at,
+    json_extract(record, '$.previous_updated_at') AS previous_updated_at,
+    json_extract(record, '$.status') AS status,
+    json_extract(record, '$.sent') + json_extract(record, '$.deleted') AS expected,
+    json_extract(record, '$.live') AS live,
+    json_extract(record, '$.window_start') AS window_start
+FROM versions
+WHERE stream = {receipts};
+
+DROP VIEW IF EXISTS current_receipts;
+CREATE VIEW current_receipts AS
+SELECT receipts.*, coalesce(until, '') AS until
+FROM receipts
+    JOIN baselines USING (namespace, stream)
+    LEFT JOIN settled USING (namespace, stream)
+WHERE baseline_at = newest;
+
+-- Syncs of which records, or even the receipt, did not come. What was sent again an hour later, or
+-- never will be, has to be refreshed.
+DROP VIEW IF EXISTS losses;
+CREATE VIEW losses AS
+WITH counted AS (
+    SELECT
+        receipt.*,
+        expected - (
+            SELECT count(*) FROM arrivals
+            WHERE arrivals.namespace = receipt.namespace AND arrivals.stream = receipt.stream
+                AND arrivals.updated_at = receipt.updated_at
+        ) AS lost,
+        (
+            SELECT max(later.updated_at) FROM receipts AS later
+            WHERE later.namespace = receipt.namespace AND later.stream = receipt.stream
+        ) AS newest_at
+    FROM current_receipts AS receipt
+    WHERE updated_at > until
+)
+SELECT
+    'lost' AS kind, namespace, stream, updated_at AS sync_at, updated_at AS told_by, lost, expected,
+    updated_at = baseline_at OR julianday(newest_at) - julianday(updated_at) >= 1 / 24.0 AS refresh
+FROM counted
+WHERE lost > 0
+UNION ALL
+SELECT
+    'missing', namespace, stream, previous_updated_at, updated_at, NULL, NULL,
+    previous_updated_at = baseline_at
+        OR julianday(newest_at) - julianday(previous_updated_at) >= 1 / 24.0
+FROM counted
+WHERE previous_updated_at > until AND NOT EXISTS (
+    SELECT * FROM receipts
+    WHERE receipts.namespace = counted.namespace AND receipts.stream = counted.stream
+        AND receipts.updated_at = counted.previous_updated_at
+);
+
+DROP VIEW IF EXISTS problems;
+CREATE VIEW problems AS
+WITH windows (stream, start) AS (
+    VALUES
+    ('time_entries', '$.start'),
+    ('detailed_report', '$.start'),
+    ('scheduling_assignments', '$.periodStart'),
+    ('summary_report', '$.date'),
+    ('attendance_report', '$.date'),
+    ('expense_report', '$.date'),
+    ('weekly_report', '$.weekStart')
+),
+known AS (
+    SELECT namespace, stream, max(baseline_at) AS baseline_at
+    FROM (
+        SELECT namespace, stream, newest AS baseline_at FROM baselines WHERE stream <> {receipts}
+        UNION ALL
+        SELECT namespace, stream, baseline_at FROM receipts
+    )
+    GROUP BY namespace, stream
+),
+newest AS (
+    SELECT namespace, stream, max(updated_at) AS updated_at, status
+    FROM current_receipts
+    GROUP BY namespace, stream
+),
+complete AS (
+    SELECT namespace, stream, max(updated_at) AS updated_at, baseline_at, live, window_start
+    FROM current_receipts
+    WHERE status = 'complete'
+    GROUP BY namespace, stream
+),
+counted AS (
+    SELECT complete.*, (
+        SELECT count(*) FROM versions
+        WHERE versions.namespace = complete.namespace AND versions.stream = complete.stream
+            AND versions.baseline_at = complete.baseline_at AND deleted_at IS NULL
+            -- What is no date of the years 0 to 9999 begins later than any window.
+            AND (window_start IS NULL OR coalesce(julianday(json_extract(record, start)), 1e9)
+                >= julianday(window_start))
+    ) AS here
+    FROM complete LEFT JOIN windows ON complete.stream = {prefix} || windows.stream
+    WHERE live IS NOT NULL AND NOT EXISTS (
+        -- Records of a sync that has not ended yet.
+        SELECT * FROM versions
+        WHERE versions.namespace = complete.namespace AND versions.stream = complete.stream
+            AND versions.updated_at > complete.updated_at
+    )
+)
+SELECT kind, namespace, stream, sync_at, lost, expected, refresh FROM losses
+UNION ALL
+SELECT 'snapshot', namespace, stream, baseline_at, NULL, NULL, 0
+FROM known
+WHERE namespace IN (SELECT namespace FROM receipts) AND NOT EXISTS (
+    SELECT * FROM complete
+    WHERE complete.namespace = known.namespace AND complete.stream = known.stream
+        AND complete.baseline_at = known.baseline_at
+)
+UNION ALL
+SELECT 'incomplete', namespace, stream, newest.updated_at, NULL, NULL, 0
+FROM newest JOIN complete USING (namespace, stream)
+WHERE newest.status <> 'complete'
+UNION ALL
+SELECT 'live', namespace, stream, updated_at, live - here, live, 1
+FROM counted
+WHERE here <> live AND NOT EXISTS (
+    SELECT * FROM losses
+    WHERE losses.namespace = counted.namespace AND losses.stream = counted.stream
+);
+COMMIT;
+"""
+REFRESH = "Refresh the stream."
+WAIT = "A sync that begins an hour later sends again what changed; if this is said then, refresh."
+SENTENCES = {
+    "lost": "{lost} of {expected} records of the sync of {sync_at} did not arrive. {remedy}",
+    "missing": "nothing arrived of the sync of {sync_at}, not even its receipt. {remedy}",
+    "snapshot": "the snapshot of {sync_at} is not complete yet. Wait for a sync that completes it.",
+    "incomplete": "the last sync, of {sync_at}, failed half-way. The next one reads the rest.",
+    "live": "{expected} records exist, but {here} are here, as of the sync of {sync_at}. {remedy}",
+    "empty": "the stream is empty now, but {here} records are here. {remedy}",
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +276,11 @@ class Stream:
 
 
 class Row(NamedTuple):
-    """What a message says of a record, as the table `versions` has it."""
+    """What a message says of a record, as the table `versions` has it.
+
+    A receipt also names the stream that it is for, and the baseline that is complete with it. It
+    has none of its own: those of one stream say nothing about those of another.
+    """
 
     namespace: str
     stream: str
@@ -96,6 +290,8 @@ class Row(NamedTuple):
     deleted_at: str | None
     published_at: str
     record: str
+    receipt_for: str | None = None
+    completes: str | None = None
 
 
 def streams_of(catalog: Mapping[str, Any]) -> dict[str, Stream]:
@@ -125,7 +321,15 @@ def open_database(path: Path | str, streams: Mapping[str, Stream]) -> sqlite3.Co
             )
             database.execute(f'DROP VIEW IF EXISTS "{name}"')
             database.execute(VIEW.format(name=f'"{name}"', columns=columns, stream=f"'{name}'"))
+    receipts = receipts_of(streams)
+    names = {"receipts": f"'{receipts}'", "prefix": f"'{receipts.removesuffix(RECEIPTS)}'"}
+    database.executescript(RECEIPT_VIEWS.format(**names))
     return database
+
+
+def receipts_of(streams: Mapping[str, Stream]) -> str:
+    """The name of the stream of receipts; its prefix is that of all streams."""
+    return next((name for name in streams if name.endswith(RECEIPTS)), RECEIPTS)
 
 
 def row_of(
@@ -156,7 +360,7 @@ def row_of(
         if not (isinstance(moment, str) and INSTANT.fullmatch(moment)):
             raise ValueError("its record lacks the columns of change tracking")
         datetime.strptime(moment, "%Y-%m-%dT%H:%M:%S.%fZ")
-    return Row(
+    row = Row(
         attributes.get("_namespace", ""),
         name,
         json.dumps(key),
@@ -166,6 +370,18 @@ def row_of(
         instant(published),
         text,
     )
+    return receipt(row, record, streams) if name == receipts_of(streams) else row
+
+
+def receipt(row: Row, record: Mapping[str, Any], streams: Mapping[str, Stream]) -> Row:
+    """The row of a receipt; ValueError if it is none."""
+    name = f"{row.stream.removesuffix(RECEIPTS)}{record['stream']}"
+    if name not in streams:
+        raise ValueError(f"the catalog has no stream {name!r}, for which it is a receipt")
+    if not all(isinstance(record.get(number), int) for number in ("sent", "deleted")):
+        raise ValueError("its receipt lacks the numbers of records")
+    completes = row.baseline_at if record.get("status") == "complete" else None
+    return row._replace(baseline_at="", receipt_for=name, completes=completes)
 
 
 def instant(moment: datetime) -> str:
@@ -178,12 +394,53 @@ def merge(database: sqlite3.Connection, rows: Iterable[Row]) -> None:
         for row in rows:
             database.execute(NEWEST_BASELINE, row._asdict())
             database.execute(NEWEST_VERSION, row._asdict())
+            if row.receipt_for is None:
+                database.execute(ARRIVAL, row._asdict())
+            elif row.completes is not None:
+                # Also of a stream that is empty, so that no record tells.
+                told = {"stream": row.receipt_for, "baseline_at": row.completes}
+                database.execute(NEWEST_BASELINE, {**row._asdict(), **told})
 
 
-def forget(database: sqlite3.Connection, published_before: datetime) -> None:
-    """Delete the tombstones and void rows whose topic no longer holds anything older."""
+def forget(
+    database: sqlite3.Connection, published_before: datetime, receipts: str = RECEIPTS
+) -> None:
+    """Delete what is needed no more.
+
+    These are the tombstones and void rows whose topic no longer holds anything older, and the keys
+    of syncs that came whole.
+    """
+    moment = instant(published_before)
     with database:
-        database.execute(FORGET, [instant(published_before)])
+        database.execute(FORGET, [moment])
+        database.execute(SETTLE)
+        database.execute(FORGET_ARRIVALS)
+        database.execute(FORGET_RECEIPTS, {"published_before": moment, "receipts": receipts})
+
+
+def problems(database: sqlite3.Connection) -> list[str]:
+    """What did not arrive and what to do about it, in sentences; nothing if all is well."""
+    if not database.execute("SELECT EXISTS (SELECT * FROM receipts)").fetchone()[0]:
+        return ["There are no receipts yet: select the stream sync_log, and sync."]
+    found = database.execute("SELECT * FROM problems ORDER BY namespace, stream, sync_at, kind")
+    return [sentence(*row) for row in found]
+
+
+def sentence(
+    kind: str,
+    namespace: str,
+    stream: str,
+    sync_at: str,
+    lost: int | None,
+    expected: int | None,
+    refresh: int,
+) -> str:
+    """A row of the view `problems` in words."""
+    told = {"lost": lost, "expected": expected, "here": (expected or 0) - (lost or 0)}
+    text = SENTENCES["empty" if kind == "live" and not expected else kind]
+    name = f"{namespace}.{stream}" if namespace else stream
+    remedy = REFRESH if refresh else WAIT
+    return f"{name}: {text.format(sync_at=sync_at, remedy=remedy, **told)}"
 
 
 def take(
@@ -222,14 +479,19 @@ def take(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add("--project", required=True)
-    add("--subscription", required=True)
+    add("--project")
+    add("--subscription")
     add("--catalog", type=Path, required=True, help="the one that the source was run with")
     add("--database", type=Path, required=True, help="made if it is missing")
     add("--retention-days", type=float, default=31, help="how long messages are kept (31)")
     add("--once", action="store_true", help="end when no message is left")
     add("--wait", type=float, default=10, help="seconds to wait for a message (10)")
+    add("--report", action="store_true", help="say what did not arrive, and end")
     arguments = parser.parse_args()
+    if arguments.report:
+        sys.exit(report(arguments))
+    if not (arguments.project and arguments.subscription):
+        parser.error("--project and --subscription are required")
     subscription = SubscriberClient.subscription_path(arguments.project, arguments.subscription)
     refused: set[str] = set()
     try:
@@ -241,7 +503,8 @@ def main() -> None:
                 more = take(client, subscription, database, streams, refused, arguments.wait)
                 now = datetime.now(timezone.utc)
                 if not more or now >= next_time:
-                    forget(database, now - timedelta(days=arguments.retention_days))
+                    until = now - timedelta(days=arguments.retention_days)
+                    forget(database, until, receipts_of(streams))
                     next_time = now + timedelta(hours=1)
             if refused:
                 sys.exit(f"subscriber.py: {len(refused)} messages were left")
@@ -249,6 +512,18 @@ def main() -> None:
         sys.exit(f"subscriber.py: {error}")
     except KeyboardInterrupt:
         pass
+
+
+def report(arguments: argparse.Namespace) -> int | str:
+    """Print what did not arrive; answers the exit code, or what went wrong."""
+    try:
+        streams = streams_of(json.loads(arguments.catalog.read_text()))
+        with closing(open_database(arguments.database, streams)) as database:
+            found = problems(database)
+    except (OSError, ValueError, sqlite3.Error) as error:
+        return f"subscriber.py: {error}"
+    print("".join(f"{each}\n" for each in found), end="")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

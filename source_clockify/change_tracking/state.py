@@ -178,15 +178,15 @@ def decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState:
             or a damaged one.
     """
     if blob.get("connector", CONNECTOR) != CONNECTOR:
-        raise _unusable(stream, "comes from another connector")
+        raise unusable_state(stream, "comes from another connector")
     if blob.get("state_version") != VERSION or type(blob["state_version"]) is not int:
-        raise _unusable(stream, "comes from another version of the connector")
+        raise unusable_state(stream, "comes from another version of the connector")
     if isinstance(blob.get("stream"), str) and blob["stream"] != stream:
-        raise _unusable(stream, f"is that of another stream ({blob['stream'][:50]})")
+        raise unusable_state(stream, f"is that of another stream ({blob['stream'][:50]})")
     try:
         return _decode(stream, blob, dated=dated)
     except _DAMAGES as error:
-        raise _unusable(stream, "is damaged") from error
+        raise unusable_state(stream, "is damaged") from error
 
 
 def _decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState:
@@ -252,7 +252,8 @@ def checksum(content: Mapping[str, Any]) -> str:
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _unusable(stream: str, problem: str) -> AirbyteTracedException:
+def unusable_state(stream: str, problem: str) -> AirbyteTracedException:
+    """Return the error of a state that cannot be used, for whatever `problem` says."""
     return AirbyteTracedException(
         message=(
             f"The state of {stream} {problem}, so the connector cannot tell what changed since the "

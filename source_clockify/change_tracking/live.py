@@ -1,0 +1,106 @@
+"""How many records of a tracked stream exist, as far as its messages have told."""
+
+from array import array
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+
+from source_clockify.change_tracking.profiles import Kind, StreamSpec
+from source_clockify.change_tracking.rows import (
+    DELETED,
+    ID_BYTES,
+    NO_START,
+    PackedRows,
+    column,
+    id_bytes,
+    parts_of,
+)
+from source_clockify.change_tracking.state import PartitionState
+from source_clockify.change_tracking.tracker import StreamTracker
+
+
+@dataclass(frozen=True)
+class Live:
+    """How many records of a stream exist.
+
+    Attributes:
+        count: their number.
+        window_start: the start from which they are counted, in seconds since 1970; None for all.
+    """
+
+    count: int
+    window_start: int | None = None
+
+
+class KeyCounter:
+    """Counts distinct keys, in 8 bytes for each that is added."""
+
+    def __init__(self) -> None:
+        self._hashes = [array("q") for _ in range(64)]
+
+    def add(self, key: Hashable) -> None:
+        hashed = hash(key)
+        self._hashes[hashed & 63].append(hashed)
+
+    def __len__(self) -> int:
+        return sum(len(set(each)) for each in self._hashes)
+
+
+def is_counted(spec: StreamSpec) -> bool:
+    """Return whether the state holds a row for each record that a consumer has."""
+    return spec.profile.kind not in (Kind.EVENT_LOG, Kind.UPDATED_AT)
+
+
+def live_records(tracker: StreamTracker) -> Live | None:
+    """Return the number of records, of windowed streams of those that begin within the window.
+
+    It counts the records that a consumer of all messages has: missing ones that are undecided, but
+    none that had a tombstone. None for event logs and for approval requests.
+    """
+    spec, writer = tracker.spec, tracker.writer
+    if not is_counted(spec):
+        return None
+    partitions = writer.partitions()
+    window_start = _window_start(tracker, partitions.values()) if spec.profile.start else None
+    found = 0
+    keys = KeyCounter()
+    for ids, state in partitions.items():
+        if spec.may_move(dict(zip(writer.fields, ids, strict=True))):
+            for key in live_keys(state.packed, window_start):
+                keys.add(key)
+        else:
+            found += sum(1 for _ in live_keys(state.packed, window_start))
+    return Live(found + len(keys), window_start)
+
+
+def live_keys(packed: PackedRows, window_start: int | None) -> Iterator[bytes | str]:
+    """Yield the keys of the rows that exist and begin in the window, comparable within a stream.
+
+    It unpacks no row: every sync counts all of them.
+    """
+    size, width = packed.row_bytes, ID_BYTES * packed.id_count
+    starts = column(packed.content, size, width, 4)
+    flags = column(packed.content, size, size - 2, 2)
+    for place, (start, flag) in enumerate(zip(starts, flags, strict=True)):
+        if not flag & DELETED and (
+            window_start is None or flag & NO_START or start >= window_start
+        ):
+            yield packed.content[place * size : place * size + width]
+    for key, _, odd_start, flag, _ in packed.odd:
+        if not flag & DELETED and (
+            window_start is None or odd_start is None or odd_start >= window_start
+        ):
+            yield id_bytes(parts_of(key)) or key
+
+
+def _window_start(tracker: StreamTracker, partitions: Iterable[PartitionState]) -> int:
+    """Return the start from which the state holds the records of every partition."""
+    starts = [tracker.sync.bounds.now - tracker.sync.bounds.lookback]
+    for state in partitions:
+        starts += [state.retained_since, state.limited_since or state.retained_since]
+    for plan in (read.plan for read in tracker.reads.values()):
+        if plan.known is not None:
+            starts.append(plan.forgotten_before)
+        if plan.since is not None:
+            # After a later start date: what begins before it is not read, but still retained.
+            starts.append(plan.since)
+    return max(starts)

@@ -1,0 +1,561 @@
+"""The stream `sync_log`: a receipt for each other stream of a sync, so that a loss can be seen.
+
+A destination may acknowledge messages and lose them. A receipt says how many records of its stream
+bear the version of the sync, and how many exist: a consumer that has fewer knows that it lost some.
+"""
+
+import base64
+import json
+import logging
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from typing import Any
+
+import orjson
+from airbyte_cdk.models import (
+    AirbyteMessage,
+    AirbyteRecordMessage,
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateType,
+    AirbyteStream,
+    AirbyteStreamState,
+    AirbyteStreamStatus,
+    ConfiguredAirbyteCatalog,
+    StreamDescriptor,
+    SyncMode,
+    TraceType,
+)
+from airbyte_cdk.models import Type as MessageType
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.sources.utils.record_helper import stream_data_to_airbyte_message
+from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
+
+from source_clockify.bodies import large_body_seen
+from source_clockify.change_tracking.budget import StateBudget, size_of
+from source_clockify.change_tracking.live import (
+    KeyCounter,
+    Live,
+    is_counted,
+    live_records,
+)
+from source_clockify.change_tracking.messages import (
+    BASELINE_AT,
+    COLUMNS,
+    DELETED_AT,
+    UPDATED_AT,
+    format_version,
+)
+from source_clockify.change_tracking.profiles import stream_spec
+from source_clockify.change_tracking.rows import RETRY_SECONDS
+from source_clockify.change_tracking.state import CONNECTOR, VERSION, checksum, unusable_state
+from source_clockify.change_tracking.stream import TrackedStream
+
+logger = logging.getLogger("airbyte")
+
+SYNC_LOG = "sync_log"
+
+# Pub/Sub refuses messages over 10 MB. A message is the record's JSON in an envelope.
+LARGEST_MESSAGE_BYTES = 9_500_000
+_ENVELOPE_BYTES = 200
+
+_TEXT = {"type": ["null", "string"]}
+_MOMENT = {key: COLUMNS[UPDATED_AT][key] for key in ("type", "format", "airbyte_type")}
+_NUMBER = {"type": ["null", "integer"]}
+
+SCHEMA: Mapping[str, Any] = {
+    "$schema": "https://json-schema.org/draft-07/schema#",
+    "type": "object",
+    "description": (
+        "Receipts: after all other streams of a sync, one record for each of them. Made by the "
+        "connector itself, without a request to Clockify."
+    ),
+    "additionalProperties": True,
+    "properties": {
+        "stream": {**_TEXT, "description": "Stream that the receipt is for."},
+        UPDATED_AT: {
+            **_MOMENT,
+            "description": (
+                "Version of the stream in this sync: the records that it sent as new, changed or "
+                "deleted have the same value."
+            ),
+        },
+        BASELINE_AT: {
+            **_MOMENT,
+            "description": (
+                "Baseline of the stream, as its records have it. Receipts with an older baseline "
+                "than the newest of the same stream are void."
+            ),
+        },
+        "previous_updated_at": {
+            **_MOMENT,
+            "description": (
+                "Version of the previous receipt for the stream. Absent after a first sync or a "
+                "Refresh, and in full refresh."
+            ),
+        },
+        "started_at": {**_MOMENT, "description": "When reading the stream began."},
+        "ended_at": {**_MOMENT, "description": "When reading the stream ended."},
+        "status": {
+            **_TEXT,
+            "description": (
+                "complete, or incomplete if the stream failed; a later sync then reads the rest "
+                "(open list)."
+            ),
+        },
+        "sync_mode": {**_TEXT, "description": "full_refresh or incremental (open list)."},
+        "sent": {
+            **_NUMBER,
+            "description": (
+                "Number of new and changed records, each key once. Records without a column of "
+                "their primary key do not count."
+            ),
+        },
+        "resent": {
+            **_NUMBER,
+            "description": "Number of messages of earlier syncs that were sent again.",
+        },
+        "deleted": {**_NUMBER, "description": "Number of tombstones, apart from resent ones."},
+        "live": {
+            **_NUMBER,
+            "description": (
+                "Number of records that exist, as far as the stream has told; with window_start, "
+                "of those that begin at or after it. Absent if the stream is incomplete, for event "
+                "logs and for incremental approval requests."
+            ),
+        },
+        "window_start": {
+            **_MOMENT,
+            "description": (
+                "Start from which live counts. Absent where it counts all, as for listings and in "
+                "full refresh."
+            ),
+        },
+        "skipped": {
+            "type": ["null", "array"],
+            "description": "What was left out of the stream, in sentences. Absent if nothing was.",
+            "items": {"type": ["null", "string"]},
+        },
+        "oversized": {
+            **_NUMBER,
+            "description": "Number of records that are too large for a Pub/Sub message.",
+        },
+        "connector_version": {**_TEXT, "description": "Version of the connector."},
+    },
+}
+
+
+def describe_sync_log() -> AirbyteStream:
+    """Return the stream as `discover` shows it."""
+    return AirbyteStream(
+        name=SYNC_LOG,
+        json_schema=dict(SCHEMA),
+        supported_sync_modes=[SyncMode.full_refresh, SyncMode.incremental],
+        source_defined_cursor=True,
+        default_cursor_field=[UPDATED_AT],
+        source_defined_primary_key=[["stream"], [UPDATED_AT]],
+        is_resumable=True,
+    )
+
+
+def without_sync_log(catalog: ConfiguredAirbyteCatalog) -> ConfiguredAirbyteCatalog:
+    """Return the catalog of the streams that the CDK reads."""
+    return ConfiguredAirbyteCatalog(
+        [each for each in catalog.streams if each.stream.name != SYNC_LOG]
+    )
+
+
+# State ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PendingReceipt:
+    """A receipt that is still to be resent.
+
+    Attributes:
+        data: the record.
+        times: in how many more syncs.
+        sent_at: when the sync began that sent it last, in seconds since 1970.
+    """
+
+    data: Mapping[str, Any]
+    times: int
+    sent_at: int
+
+
+@dataclass(frozen=True)
+class SyncLogState:
+    """The state of `sync_log`.
+
+    Attributes:
+        previous: the version of the last receipt of each stream.
+        pending: the receipts that are still to be resent.
+    """
+
+    previous: Mapping[str, str] = field(default_factory=dict)
+    pending: Sequence[PendingReceipt] = ()
+
+
+def encode_state(state: SyncLogState) -> dict[str, Any]:
+    """Return the blob of a state.
+
+    `{"connector": "source-clockify", "state_version": 2, "stream": "sync_log", "previous": {"tags":
+    "2026-11-24T09:00:00.000Z"}, "pending": 38, "content": "...", "checksum": "..."}`; `content` are
+    the pending receipts, compressed: they differ in little.
+    """
+    receipts = [[each.data, each.times, each.sent_at] for each in state.pending]
+    packed = zlib.compress(json.dumps(receipts, separators=(",", ":")).encode(), 9)
+    content = {
+        "connector": CONNECTOR,
+        "state_version": VERSION,
+        "stream": SYNC_LOG,
+        "previous": dict(state.previous),
+        "pending": len(receipts),
+        "content": base64.b64encode(packed).decode(),
+    }
+    return {**content, "checksum": checksum(content)}
+
+
+def decode_state(blob: Mapping[str, Any]) -> SyncLogState:
+    """Return the state of a blob; an empty one, and that of a full refresh, hold nothing.
+
+    Raises:
+        AirbyteTracedException: config_error, for a damaged blob or one of another version.
+    """
+    if all(name.startswith("__ab_") for name in blob):
+        return SyncLogState()
+    if blob.get("state_version") != VERSION:
+        raise unusable_state(SYNC_LOG, "comes from another version of the connector")
+    try:
+        return _decode(blob)
+    except (KeyError, TypeError, ValueError, RecursionError, MemoryError, zlib.error) as error:
+        raise unusable_state(SYNC_LOG, "is damaged") from error
+
+
+def _decode(blob: Mapping[str, Any]) -> SyncLogState:
+    content = {name: value for name, value in blob.items() if name != "checksum"}
+    if blob["stream"] != SYNC_LOG or blob["checksum"] != checksum(content):
+        raise ValueError("checksum")
+    receipts = json.loads(zlib.decompress(base64.b64decode(blob["content"], validate=True)))
+    if len(receipts) != blob["pending"] or not isinstance(blob["previous"], dict):
+        raise ValueError("not the values of a state")
+    pending = [
+        PendingReceipt(dict(data), int(times), int(sent_at)) for data, times, sent_at in receipts
+    ]
+    return SyncLogState(blob["previous"], pending)
+
+
+def _state_in(states: Iterable[AirbyteStateMessage]) -> SyncLogState:
+    for message in states:
+        stream = message.stream
+        if stream and stream.stream_state and stream.stream_descriptor.name == SYNC_LOG:
+            return decode_state(vars(stream.stream_state))
+    return SyncLogState()
+
+
+# Receipts ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class StreamLog:
+    """What happens to one stream in this sync. Times are in milliseconds since 1970.
+
+    Attributes:
+        version: as its records bear it.
+        baseline_at: likewise.
+        primary_key: its columns.
+        sync_mode: how it is read.
+        count_live: counts the records that exist once the stream is complete; None if nobody can.
+            It is given the number of records that were sent.
+    """
+
+    version: int
+    baseline_at: int
+    primary_key: Sequence[str]
+    sync_mode: SyncMode
+    count_live: Callable[[int], Live | None]
+    started_at: int | None = None
+    ended_at: int | None = None
+    is_complete: bool = False
+    resent: int = 0
+    deleted: int = 0
+    oversized: int = 0
+    skipped: Sequence[str] = ()
+    sent: KeyCounter = field(default_factory=KeyCounter)
+
+    def __post_init__(self) -> None:
+        self._version_text = format_version(self.version)
+        self._only_column = self.primary_key[0] if len(self.primary_key) == 1 else None
+
+    def count(self, data: Mapping[str, Any]) -> None:
+        """Count a message."""
+        if data.get(UPDATED_AT) != self._version_text:
+            self.resent += 1
+        elif DELETED_AT in data:
+            self.deleted += 1
+        elif self._only_column is not None:
+            value = data.get(self._only_column)
+            if value is not None:
+                self.sent.add(value if type(value) is str else str(value))
+        else:
+            values = [data.get(column) for column in self.primary_key]
+            if None not in values:
+                self.sent.add(tuple(map(str, values)))
+
+    def receipt(self, stream: str, began: int, previous: str | None) -> dict[str, Any]:
+        """Return the record, without what is absent."""
+        sent = len(self.sent)
+        live = self.count_live(sent) if self.is_complete else None
+        window_start = None
+        if live is not None and live.window_start is not None:
+            window_start = format_version(live.window_start * 1000)
+        found = {
+            "stream": stream,
+            UPDATED_AT: self._version_text,
+            BASELINE_AT: format_version(self.baseline_at),
+            # Nothing that a new baseline replaces has to be there.
+            "previous_updated_at": None if self.baseline_at == self.version else previous,
+            "started_at": format_version(began if self.started_at is None else self.started_at),
+            "ended_at": format_version(_now() if self.ended_at is None else self.ended_at),
+            "status": "complete" if self.is_complete else "incomplete",
+            "sync_mode": self.sync_mode.value,
+            "sent": sent,
+            "resent": self.resent,
+            "deleted": self.deleted,
+            "live": None if live is None else live.count,
+            "window_start": window_start,
+            "skipped": list(self.skipped) or None,
+            "oversized": self.oversized,
+            "connector_version": _connector_version(),
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def stream_log(stream: AbstractStream, definition: Mapping[str, Any], began: int) -> StreamLog:
+    """Return what counts the messages of a stream of the manifest that is read from now on."""
+    spec = stream_spec(definition)
+    if isinstance(stream, TrackedStream):
+        tracker = stream.tracker
+        return StreamLog(
+            tracker.writer.version,
+            tracker.writer.baseline_at,
+            spec.primary_key,
+            SyncMode.incremental,
+            lambda sent: live_records(tracker),
+        )
+    return StreamLog(
+        began,
+        began,
+        spec.primary_key,
+        SyncMode.full_refresh,
+        lambda sent: Live(sent) if is_counted(spec) else None,
+    )
+
+
+class SyncLog:
+    """The receipts of one sync; only the thread that emits the messages uses it.
+
+    Args:
+        state: of the last sync; None in full refresh.
+        began: when the sync began, in milliseconds since 1970.
+        resend: in how many later syncs a receipt is resent.
+    """
+
+    def __init__(self, state: SyncLogState | None, began: int, resend: int) -> None:
+        self._state = state or SyncLogState()
+        self._is_incremental = state is not None
+        self._began = began
+        self._resend = resend
+        self._streams: dict[str, StreamLog] = {}
+
+    def add(self, stream: str, log: StreamLog) -> None:
+        """Add a stream that this sync reads."""
+        self._streams[stream] = log
+
+    def follow(
+        self,
+        messages: Iterable[AirbyteMessage],
+        queued: Callable[[], Iterable[AirbyteMessage]],
+        skipped: Callable[[str], Iterable[str]],
+        budget: StateBudget,
+    ) -> Iterator[AirbyteMessage]:
+        """Yield the messages of all streams, then the receipts, then raise what was raised.
+
+        Args:
+            messages: of the other streams.
+            queued: returns those that still wait when the streams have ended.
+            skipped: returns what was left out of a stream, in sentences.
+            budget: what the states of all streams may take.
+        """
+        if self._is_incremental:
+            budget.open(SYNC_LOG, can_shrink=False)
+        failure: Exception | None = None
+        try:
+            for message in messages:
+                self._note(message)
+                yield message
+        except Exception as error:
+            failure = error
+        yield from queued()
+        for name, log in self._streams.items():
+            log.skipped = [*skipped(name)]
+        yield from self._messages(budget)
+        if failure is not None:
+            raise failure
+
+    def _note(self, message: AirbyteMessage) -> None:
+        if message.record is not None:
+            self._count(message.record)
+        elif message.trace is not None and message.trace.type is TraceType.STREAM_STATUS:
+            self._note_status(message)
+
+    def _count(self, record: AirbyteRecordMessage) -> None:
+        log = self._streams.get(record.stream)
+        if log is None:
+            return
+        log.count(record.data)
+        if large_body_seen.is_set():
+            size = message_size(record.data)
+            if size > LARGEST_MESSAGE_BYTES:
+                log.oversized += 1
+                logger.warning(
+                    "%s: the record %s has %s MB. Pub/Sub refuses messages over 10 MB, so such a "
+                    "destination loses it.",
+                    record.stream,
+                    "/".join(str(record.data.get(column)) for column in log.primary_key),
+                    f"{size / 1_000_000:.1f}",
+                )
+
+    def _note_status(self, message: AirbyteMessage) -> None:
+        status = message.trace.stream_status if message.trace else None
+        log = self._streams.get(status.stream_descriptor.name) if status else None
+        if status is None or log is None:
+            return
+        if status.status is AirbyteStreamStatus.STARTED:
+            log.started_at = _now()
+        elif status.status in (AirbyteStreamStatus.COMPLETE, AirbyteStreamStatus.INCOMPLETE):
+            log.ended_at = _now()
+            log.is_complete = status.status is AirbyteStreamStatus.COMPLETE
+
+    def _messages(self, budget: StateBudget) -> Iterator[AirbyteMessage]:
+        """Yield the stream: its statuses, the receipts and the state. The others have ended."""
+        stream = StreamDescriptor(name=SYNC_LOG)
+        yield status_message(stream, AirbyteStreamStatus.STARTED)
+        resent, waiting = self._resent()
+        receipts = [
+            log.receipt(name, self._began, self._state.previous.get(name))
+            for name, log in self._streams.items()
+        ]
+        if resent or receipts:
+            yield status_message(stream, AirbyteStreamStatus.RUNNING)
+        for data in [*resent, *receipts]:
+            yield stream_data_to_airbyte_message(SYNC_LOG, data)
+        if not self._is_incremental:
+            # As the CDK says it of a stream in full refresh.
+            yield _state_message({"__ab_no_cursor_state_message": True})
+        else:
+            yield from self._state_messages(receipts, waiting, budget)
+        yield status_message(stream, AirbyteStreamStatus.COMPLETE)
+
+    def _resent(self) -> tuple[list[Mapping[str, Any]], list[PendingReceipt]]:
+        """Return the receipts that are resent now, and those that are still to be resent."""
+        if not self._resend:
+            return [], []
+        now = self._began // 1000
+        resent: list[Mapping[str, Any]] = []
+        waiting: list[PendingReceipt] = []
+        for pending in self._state.pending:
+            if now - pending.sent_at < RETRY_SECONDS:
+                waiting.append(pending)
+                continue
+            resent.append(pending.data)
+            if pending.times > 1:
+                waiting.append(PendingReceipt(pending.data, pending.times - 1, now))
+        return resent, waiting
+
+    def _state_messages(
+        self,
+        receipts: Sequence[Mapping[str, Any]],
+        waiting: Sequence[PendingReceipt],
+        budget: StateBudget,
+    ) -> Iterator[AirbyteMessage]:
+        """Yield the state, with as many of the newest receipts to resend as there is room for."""
+        now = self._began // 1000
+        new = [PendingReceipt(data, self._resend, now) for data in receipts if self._resend]
+        pending = [*waiting, *new]
+        previous = {data["stream"]: data[UPDATED_AT] for data in receipts}
+        previous = {**self._state.previous, **previous}
+        blob = encode_state(SyncLogState(previous, pending))
+        fits = budget.grant(SYNC_LOG, size_of(SYNC_LOG, blob))
+        if not fits:
+            logger.warning(
+                "%s: the states of the other streams leave too little room for its receipts. Some "
+                "of them are not resent.",
+                SYNC_LOG,
+            )
+        while not fits and pending:
+            pending = pending[(len(pending) + 1) // 2 :]
+            blob = encode_state(SyncLogState(previous, pending))
+            fits = budget.grant(SYNC_LOG, size_of(SYNC_LOG, blob))
+        if fits:
+            budget.wait_for_turn(SYNC_LOG, size_of(SYNC_LOG, blob))
+            yield _state_message(blob)
+            budget.sent(SYNC_LOG)
+        budget.end(SYNC_LOG)
+
+
+def sync_log_of(
+    catalog: ConfiguredAirbyteCatalog | None,
+    states: Iterable[AirbyteStateMessage],
+    began: int,
+    resend: int | None,
+) -> SyncLog | None:
+    """Return what makes the receipts of a sync, None if the catalog does not read them.
+
+    Args:
+        states: the states of all streams.
+        began: when the sync began, in milliseconds since 1970.
+        resend: as it is configured.
+
+    Raises:
+        AirbyteTracedException: config_error, for a state that cannot be used.
+    """
+    for configured in catalog.streams if catalog else ():
+        if configured.stream.name == SYNC_LOG:
+            is_incremental = configured.sync_mode is SyncMode.incremental
+            state = _state_in(states) if is_incremental else None
+            return SyncLog(state, began, 1 if resend is None else resend)
+    return None
+
+
+def message_size(data: Mapping[str, Any]) -> int:
+    """Return how many bytes a record has as a message of Airbyte's Pub/Sub destination."""
+    try:
+        return len(orjson.dumps(data)) + _ENVELOPE_BYTES
+    except TypeError:
+        # Beyond 64 bits orjson knows no integers.
+        return len(json.dumps(data, ensure_ascii=False).encode()) + _ENVELOPE_BYTES
+
+
+def _state_message(blob: Mapping[str, Any]) -> AirbyteMessage:
+    stream = AirbyteStreamState(
+        stream_descriptor=StreamDescriptor(name=SYNC_LOG),
+        stream_state=AirbyteStateBlob(blob),
+    )
+    state = AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream)
+    return AirbyteMessage(type=MessageType.STATE, state=state)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def _connector_version() -> str | None:
+    try:
+        return installed_version("source-clockify")
+    except PackageNotFoundError:
+        return None
