@@ -94,8 +94,6 @@ PATHS = {
     "weekly_report": r"/reports/weekly",
     "attendance_report": r"/reports/attendance",
     "expense_report": r"/reports/expenses/detailed",
-    # The connector's own, without a request.
-    "sync_log": "-",
 }
 
 
@@ -357,6 +355,8 @@ def _print_streams(records: list[dict[str, Any]], requests: list[str]) -> None:
     for stream, path in PATHS.items():
         sent = sum(1 for request in requests if re.fullmatch(f".*{path}", request))
         cells.append(f"{stream:<26}{counts[stream]:>8}{sent:>10}")
+    # The connector's own, without a request.
+    cells.append(f"{'sync_log':<26}{counts['sync_log']:>8}{0:>10}")
     head = f"{'stream':<26}{'records':>8}{'requests':>10}"
     print(f"\n{head}     {head}")
     half = (len(cells) + 1) // 2
