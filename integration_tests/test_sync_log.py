@@ -149,8 +149,8 @@ def clock() -> Iterator[Clock]:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    size = {"users": 3, "entries": 15, "projects": 4, "tasks": 2, "plan": "ENTERPRISE"}
-    with start(**size, now=f"{NOW:%Y-%m-%dT%H:%M:%SZ}") as running:
+    now = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
+    with start(users=3, entries=15, projects=4, tasks=2, plan="ENTERPRISE", now=now) as running:
         yield running
 
 

@@ -47,6 +47,7 @@ from unit_tests.clockify import (
     warnings,
     workspace,
 )
+from unit_tests.protocol import content_of, error_messages, present, stream_of
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (f"2026-11-{day}T09:00:00.000Z" for day in range(24, 28))
 REFUSED = {"status_code": 403, "json": {"code": 403, "message": "Access Denied"}}
@@ -138,7 +139,7 @@ def test_every_other_stream_of_the_catalog_gets_a_receipt_after_all_have_ended(
 def told_stream(message: Any) -> str:
     if message.record is not None:
         return str(message.record.stream)
-    return str(message.state.stream.stream_descriptor.name)
+    return stream_of(message.state)
 
 
 def test_a_sync_that_sends_nothing_has_receipts_all_the_same(
@@ -216,9 +217,7 @@ def test_a_refresh_of_an_empty_stream_is_told_by_its_receipt(
 
 def refresh(connection: Connection, stream: str) -> None:
     """Forget the state of one stream."""
-    connection.states = [
-        state for state in connection.states or [] if state.stream.stream_descriptor.name != stream
-    ]
+    connection.states = [state for state in connection.states or [] if stream_of(state) != stream]
 
 
 # Live records -----------------------------------------------------------------------------------
@@ -431,7 +430,7 @@ def test_a_sync_that_is_killed_leaves_no_receipt(clockify: Clockify) -> None:
     reading.close()  # type: ignore[attr-defined]
 
     told += list(reading)
-    assert [message.record.stream for message in told] == ["tags"]
+    assert [present(message.record).stream for message in told] == ["tags"]
 
 
 def test_what_a_killed_sync_left_in_the_state_is_live_in_the_next(
@@ -441,10 +440,10 @@ def test_what_a_killed_sync_left_in_the_state_is_live_in_the_next(
     connection = connect("tags", "sync_log", resend_changes=0)
     clockify.serve("tags", [tag("a")])
     connection.sync()
-    before = {state.stream.stream_descriptor.name: state for state in connection.states or []}
+    before = {stream_of(state): state for state in connection.states or []}
     clockify.serve("tags", [tag("a"), tag("b")])
     connection.sync()
-    after = {state.stream.stream_descriptor.name: state for state in connection.states or []}
+    after = {stream_of(state): state for state in connection.states or []}
     # The sync was killed after the state of tags, and before its receipts.
     connection.states = [after["tags"], before["sync_log"]]
 
@@ -733,8 +732,8 @@ def test_without_change_tracking_it_is_an_unknown_stream(clockify: Clockify) -> 
 
     assert receipts(output) == []
     assert statuses(output, "sync_log") == statuses(unknown, "no_such_stream")
-    assert [error.trace.error.message for error in output.errors] == [
-        error.trace.error.message.replace("no_such_stream", "sync_log") for error in unknown.errors
+    assert error_messages(output) == [
+        message.replace("no_such_stream", "sync_log") for message in error_messages(unknown)
     ]
 
 
@@ -766,7 +765,7 @@ def test_a_state_without_room_resends_fewer_receipts(caplog: pytest.LogCaptureFi
     told = list(log.follow([], list, lambda name: [], budget))
 
     (state,) = (message.state for message in told if message.state is not None)
-    blob = vars(state.stream.stream_state)
+    blob = content_of(state)
     assert size_of("sync_log", blob) <= 2600
     saved = decode_state(blob)
     assert [*saved.previous] == names
