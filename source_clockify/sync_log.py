@@ -262,14 +262,14 @@ def _state_in(states: Iterable[AirbyteStateMessage]) -> SyncLogState:
 
 @dataclass
 class StreamLog:
-    """What happens to one stream in this sync. Times are in milliseconds since 1970.
+    """Counts the messages of one stream in this sync. Times are in milliseconds since 1970.
 
     Attributes:
         version: as its records bear it.
         baseline_at: likewise.
         primary_key: its columns.
         sync_mode: how it is read.
-        count_live: counts the records that exist once the stream is complete; None if nobody can.
+        count_live: counts the records that exist once the stream is complete; None if it is unknown.
             It is given the number of records that were sent.
     """
 
@@ -307,7 +307,7 @@ class StreamLog:
                 self.sent.add(tuple(map(str, values)))
 
     def receipt(self, stream: str, began: int, previous: str | None) -> dict[str, Any]:
-        """Return the record, without what is absent."""
+        """Return the record, without absent columns."""
         sent = len(self.sent)
         live = self.count_live(sent) if self.is_complete else None
         window_start = None

@@ -28,7 +28,7 @@ DEFAULT_LIMIT_MB = 9
 # The platform saves every 10 seconds, in one request, all states that arrived since.
 PACE_SECONDS = 12
 PACE_BYTES = 8 * MEGABYTE
-# A state that was granted its turn leaves within this time.
+# A state that was granted its turn is sent within this time.
 _TURN_SECONDS = 60
 _ANNOUNCED_SECONDS = 3
 
@@ -52,7 +52,7 @@ def size_of(name: str, blob: Mapping[str, Any]) -> int:
     try:
         return len(json.dumps(blob, separators=(",", ":"))) + len(name) + _ENVELOPE_BYTES
     except RecursionError:
-        # No state of this connector; what reads it refuses it.
+        # No state of this connector; its reader refuses it.
         return _ENVELOPE_BYTES
 
 
@@ -70,7 +70,7 @@ class _Stream:
         leaving: the size of one that was granted its place and has not left yet.
         needed: the size of one that did not fit.
         can_shrink: whether the stream may forget its oldest days.
-        is_open: whether a state of it is still to come in this sync.
+        is_open: whether it will send a further state in this sync.
     """
 
     began_with: int | None = None
@@ -189,7 +189,7 @@ class StateBudget:
             self._turns.pop(name, None)
 
     def sent(self, name: str, *, is_limited: bool = False) -> None:
-        """Take note that the state with a place has left."""
+        """Record that the granted state has been sent."""
         with self._lock:
             stream = self._streams[name]
             stream.stored, stream.leaving = stream.leaving, 0
@@ -207,7 +207,7 @@ class StateBudget:
             )
 
     def end(self, name: str) -> None:
-        """Take note that no further state of a stream comes in this sync."""
+        """Record that the stream sends no further state in this sync."""
         with self._lock:
             self._streams[name].is_open = False
 

@@ -1,4 +1,4 @@
-"""What is known of a tracked stream while it is read, and when that is sent as its state."""
+"""The new state of a tracked stream, and when it is sent."""
 
 import logging
 import threading
@@ -29,10 +29,10 @@ logger = logging.getLogger("airbyte")
 
 # A state message is sent at most so often while a stream is read ...
 CHECKPOINT_SECONDS = 60
-# ... and no more often than this for each megabyte of it.
+# ... and at most once in this time for each megabyte of it.
 CHECKPOINT_SECONDS_PER_MEGABYTE = 10
 
-# A state is made to fit in this many steps; the last one forgets all that can be forgotten.
+# A state is made to fit in this many steps; the last one forgets everything that it may.
 _STEPS = 5
 # How much of its room a state that forgets something aims at.
 _AIM = 0.98
@@ -99,7 +99,7 @@ class StateWriter:
             self._fields = fields
 
     def baseline_is_done(self) -> None:
-        """Take note that the first read of the stream came to its end."""
+        """Record that the snapshot of the stream is complete."""
         with self._lock:
             self._snapshot_is_complete = True
 
@@ -108,7 +108,7 @@ class StateWriter:
             return dict(self._partitions)
 
     def put(self, ids: Partition, state: PartitionState | None) -> None:
-        """Replace what is known of a partition; None forgets it."""
+        """Replace the state of a partition; None removes it."""
         with self._lock:
             self._is_dirty = True
             if state is None:
@@ -137,7 +137,7 @@ class StateWriter:
             if self._prepared is not None or self._does_not_fit:
                 return
             with self._lock:
-                # One that is left out is tried again after the same time.
+                # A checkpoint that is left out is retried after the same time.
                 self._last_sent = time.monotonic()
             made = self._make(self._known_state())
             if not self._budget.grant(self._name, made.size):

@@ -125,7 +125,7 @@ def fingerprinter(
 
 
 def is_running(record: Mapping[str, Any]) -> bool:
-    """Tell whether a record is a time entry whose timer runs."""
+    """Return whether a record is a time entry whose timer runs."""
     interval = record.get("timeInterval")
     return isinstance(interval, dict) and bool(interval.get("start")) and not interval.get("end")
 

@@ -1,4 +1,4 @@
-"""How many records of a tracked stream exist, as far as its messages have told."""
+"""The number of records of a stream that a consumer of all its messages holds."""
 
 from array import array
 from collections.abc import Hashable, Iterable, Iterator

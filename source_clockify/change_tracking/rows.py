@@ -1,7 +1,7 @@
 """The records of one partition as the state holds them, packed.
 
 A packed row has 12 bytes for each id of its key, 4 for the start (seconds since 1970), 6 for the
-fingerprint, and 2 for five flags and the number of what is still to be sent. Rows that do not fit
+fingerprint, and 2 for five flags and the number of its resends. Rows that do not fit
 (an id that is not 24 hexadecimal digits, a start outside of 1970 to 2106) are kept as they are.
 """
 
@@ -33,11 +33,11 @@ MOST_PENDING = 0x07FF
 
 @dataclass(frozen=True)
 class Pending:
-    """What is to be sent again.
+    """The resends of one change or tombstone.
 
     Attributes:
         updated_at: the version, in milliseconds since 1970.
-        times: in how many more syncs.
+        times: the number of further syncs that resend it.
         sent_at: when the sync began that sent it last, in seconds since 1970.
     """
 
@@ -46,17 +46,17 @@ class Pending:
     sent_at: int
 
 
-# A sync that begins sooner after the last one that sent something is its retry.
+# A sync that begins sooner after the last one is its retry.
 RETRY_SECONDS = 60 * 60
 
 
 def is_due(pending: Pending | None, now: int) -> bool:
-    """Tell whether a sync that begins now sends it again."""
+    """Return whether a sync that begins now resends it."""
     return pending is not None and now - pending.sent_at >= RETRY_SECONDS
 
 
 def resent(pending: Pending, now: int) -> Pending | None:
-    """Return what is left to send after it was sent in a sync that began now."""
+    """Return the resends that are left after a sync that began now resent it."""
     if pending.times <= 1:
         return None
     return Pending(pending.updated_at, pending.times - 1, now)
@@ -64,16 +64,16 @@ def resent(pending: Pending, now: int) -> Pending | None:
 
 @dataclass(slots=True)
 class Row:
-    """What is known of one record.
+    """The saved state of one record.
 
     Attributes:
         fingerprint: of its content, 48 bits; 0 if unknown, so that the record counts as changed.
         start: what the window compares, in seconds since 1970; None if it has none.
-        pending: what is to be sent again.
-        missing: a complete read did not bring it, and it is not proven gone.
-        running: its timer runs. In a list: it was found alive although the list lacks it.
-        deleted: it is gone, and its tombstone is pending.
-        hidden: it was last seen with other rights, so it is never taken for gone.
+        pending: its resends.
+        missing: a complete read did not bring it, and it is not proven deleted.
+        running: its timer runs. In a list: it exists although the list lacks it.
+        deleted: it is deleted, and its tombstone is pending.
+        hidden: it was last seen with other permissions, so it is not treated as deleted.
     """
 
     fingerprint: int
@@ -125,7 +125,7 @@ class PackedRows:
         id_count: the number of ids in each packed key.
         content: the packed rows, by key.
         odd: the rows that do not fit, by key.
-        pending: what is still to be sent; a row's number counts from 1.
+        pending: the resends; a row's number counts from 1.
     """
 
     id_count: int = 0

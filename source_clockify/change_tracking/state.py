@@ -1,10 +1,10 @@
-"""The state of a tracked stream: what it consists of, and how it is a message.
+"""The state of a tracked stream, and its form as a message.
 
 A state of version 2:
 `{"connector": "source-clockify", "state_version": 2, "stream": "time_entries",
 "updated_at": "2026-11-24T09:00:00.000Z", "baseline_at": "2026-11-01T09:00:00.000Z",
 "snapshot_is_complete": true, "partition_fields": ["workspace_id", "user_id"], "partitions": 12,
-"records": 3456, "content": "...", "checksum": "..."}`. columns.py tells what `content` is.
+"records": 3456, "content": "...", "checksum": "..."}`. columns.py describes `content`.
 """
 
 import json
@@ -35,7 +35,7 @@ VERSION = 2
 _MARKS = frozenset({"clockify", "connector", "state_version", "checksum"})
 _LARGEST_TIME = 2**53
 
-# What reading a document that nobody wrote can raise.
+# Errors that a damaged or forged document can cause.
 _DAMAGES = (
     ValueError,
     TypeError,
@@ -51,14 +51,14 @@ _DAMAGES = (
 
 @dataclass(frozen=True)
 class PartitionState:
-    """What is known of one partition. Times are in seconds since 1970.
+    """The saved state of one partition. Times are in seconds since 1970.
 
     Attributes:
         read_at: when its last complete read began.
         retained_since: from which start on its records are known.
         history_start: the earliest start that was ever read; None for all history.
-        access: with whose rights it was read, see access.py.
-        former_access: with whose rights its hidden records were seen.
+        access: the access fingerprint with which it was read, see access.py.
+        former_access: the one with which its hidden records were seen.
         limited_since: records that start earlier were forgotten so that the state fits its limit;
             None if there are none.
         packed: its records, see rows.py.
@@ -76,7 +76,7 @@ class PartitionState:
 
     @property
     def has_pending(self) -> bool:
-        """Whether something is still to be sent."""
+        """Whether a change or tombstone is to be resent."""
         return bool(self.packed.pending)
 
     def rows(self) -> Rows:
@@ -99,7 +99,7 @@ class PartitionState:
 
 @dataclass(frozen=True)
 class StreamState:
-    """What is known of one stream.
+    """The saved state of one stream.
 
     Attributes:
         updated_at: the last version, in milliseconds since 1970.
@@ -125,7 +125,7 @@ class StreamState:
 
 
 def is_tracked(blob: Mapping[str, Any]) -> bool:
-    """Tell whether a state is one of change tracking."""
+    """Return whether a state is one of change tracking."""
     return not _MARKS.isdisjoint(blob)
 
 

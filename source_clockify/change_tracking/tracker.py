@@ -1,4 +1,4 @@
-"""The tracker of one stream: what its partitions held before this sync, and what they hold now.
+"""The tracker of one stream: its partitions before this sync, and now.
 
 The adapter in stream.py reports slices and their records; deletions.py resolves missing records at
 the end. Worker threads share a tracker: everything that they change is changed under its lock.
