@@ -269,7 +269,7 @@ class StreamLog:
         baseline_at: likewise.
         primary_key: its columns.
         sync_mode: how it is read.
-        count_live: counts the records that exist once the stream is complete; None if it is unknown.
+        count_live: counts the records that exist once the stream is complete; None: unknown.
             It is given the number of records that were sent.
     """
 
