@@ -54,6 +54,7 @@ from source_clockify.sync_log import (
     describe_sync_log,
     stream_log,
     sync_log_of,
+    with_sizes_checked,
     without_sync_log,
 )
 from source_clockify.tasks import TasksStream
@@ -223,7 +224,11 @@ class SourceClockify(StreamsSource):
         )
         streams = self._with_change_tracking(built, workspaces, skipped, budget)
         if self._sync_log is None:
-            yield from self._read(built, streams, catalog, budget)
+            keys = {
+                name: stream_spec(definition).primary_key
+                for name, definition in self._definitions.items()
+            }
+            yield from with_sizes_checked(self._read(built, streams, catalog, budget), keys)
             return
         for stream in streams:
             if stream.name in selected:

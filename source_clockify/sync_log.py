@@ -418,17 +418,7 @@ class SyncLog:
         if log is None:
             return
         log.count(record.data)
-        if large_body_seen.is_set():
-            size = message_size(record.data)
-            if size > LARGEST_MESSAGE_BYTES:
-                log.oversized += 1
-                logger.warning(
-                    "%s: the record %s has %s MB. Pub/Sub refuses messages over 10 MB, so such a "
-                    "destination loses it.",
-                    record.stream,
-                    "/".join(str(record.data.get(column)) for column in log.primary_key),
-                    f"{size / 1_000_000:.1f}",
-                )
+        log.oversized += is_oversized(record, log.primary_key)
 
     def _note_status(self, message: AirbyteMessage) -> None:
         status = message.trace.stream_status if message.trace else None
@@ -530,6 +520,38 @@ def sync_log_of(
             state = _state_in(states) if is_incremental else None
             return SyncLog(state, began, 1 if resend is None else resend)
     return None
+
+
+def with_sizes_checked(
+    messages: Iterable[AirbyteMessage], primary_keys: Mapping[str, Sequence[str]]
+) -> Iterator[AirbyteMessage]:
+    """Yield messages, and warn of records that are too large for Pub/Sub.
+
+    Args:
+        primary_keys: the columns of each stream's key.
+    """
+    for message in messages:
+        if message.record is not None:
+            is_oversized(message.record, primary_keys.get(message.record.stream, ()))
+        yield message
+
+
+def is_oversized(record: AirbyteRecordMessage, primary_key: Sequence[str]) -> bool:
+    """Return whether a record is too large for a Pub/Sub message; if so, warn."""
+    # No record is larger than the body that it came in, but for the columns that are added.
+    if not large_body_seen.is_set():
+        return False
+    size = message_size(record.data)
+    if size <= LARGEST_MESSAGE_BYTES:
+        return False
+    logger.warning(
+        "%s: the record %s has %s MB. Pub/Sub refuses messages over 10 MB, so such a "
+        "destination loses it.",
+        record.stream,
+        "/".join(str(record.data.get(column)) for column in primary_key),
+        f"{size / 1_000_000:.1f}",
+    )
+    return True
 
 
 def message_size(data: Mapping[str, Any]) -> int:

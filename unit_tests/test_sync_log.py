@@ -670,6 +670,20 @@ def test_a_record_that_pubsub_would_refuse_is_sent_counted_and_warned_of(
 
 
 @pytest.mark.usefixtures("_no_large_body_yet")
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_record_that_pubsub_would_refuse_is_warned_of_without_receipts_too(
+    clockify: Clockify, connect: Connect, tracked: bool
+) -> None:
+    clockify.serve("tags", [tag("large", "x" * 9_600_000), tag("small")])
+
+    output = connect("tags", track_changes=tracked).sync()
+
+    assert len(messages(output, "tags")) == 2
+    (warning,) = [each for each in warnings(output) if "Pub/Sub" in each]
+    assert warning.startswith("tags: the record large has 9.6 MB")
+
+
+@pytest.mark.usefixtures("_no_large_body_yet")
 def test_large_pages_of_small_records_are_not_warned_of(
     clockify: Clockify, connect: Connect
 ) -> None:
