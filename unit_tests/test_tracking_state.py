@@ -21,6 +21,7 @@ from source_clockify import source
 from source_clockify.change_tracking import state as tracking_state
 from source_clockify.change_tracking.rows import Pending, Row, day_of, key_of
 from source_clockify.change_tracking.state import (
+    Forgetting,
     PartitionState,
     StreamState,
     decode,
@@ -293,7 +294,7 @@ def test_a_forged_state_is_refused_in_words_or_can_be_used(seed: int) -> None:
         return
     for known in state.partitions.values():
         known.with_rows(known.rows())
-        known.forget_before(DAY)
+        known.forget_before(Forgetting(DAY))
     assert decode("tags", encode("tags", state), dated=dated) == state
 
 
@@ -379,17 +380,17 @@ def test_a_state_whose_partitions_have_other_ids_is_not_made() -> None:
 def test_a_partition_forgets_whole_days() -> None:
     day = 1795478400
     rows_of_days = {f"{n:024x}": Row(1, day + n * 3600) for n in range(-30, 30)}
-    known = PartitionState(day, day - 30 * 86400).with_rows(rows_of_days)
+    known = PartitionState(day + 86400, day - 30 * 86400).with_rows(rows_of_days)
 
-    limited = known.forget_before(day + 3599)
+    limited = known.forget_before(Forgetting(day + 3599))
 
     assert limited.limited_since == day
     assert {row.start for row in limited.rows().values()} == {
         row.start for row in rows_of_days.values() if row.start and row.start >= day
     }
     # Once forgotten is forgotten, and what the lookback lacks anyway needs no limit.
-    assert limited.forget_before(day - 86400) is limited
-    assert known.forget_before(known.retained_since) is known
+    assert limited.forget_before(Forgetting(day - 86400)) is limited
+    assert known.forget_before(Forgetting(known.retained_since)) is known
 
 
 def test_a_stream_that_is_not_read_may_have_any_state(clockify: Clockify, connect: Connect) -> None:

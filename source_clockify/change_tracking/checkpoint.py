@@ -1,6 +1,7 @@
 """The new state of a tracked stream, and when it is sent."""
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -20,10 +21,9 @@ from airbyte_cdk.models import Type as MessageType
 from source_clockify.change_tracking.budget import MEGABYTE, StateBudget, size_of
 from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.partitions import Partition
-from source_clockify.change_tracking.profiles import StreamSpec
-from source_clockify.change_tracking.rows import days_of
-from source_clockify.change_tracking.state import PartitionState, StreamState, encode
-from source_clockify.timestamps import DAY
+from source_clockify.change_tracking.profiles import Granularity, StreamSpec, round_down
+from source_clockify.change_tracking.state import Forgetting, PartitionState, StreamState, encode
+from source_clockify.timestamps import DAY, format_second
 
 logger = logging.getLogger("airbyte")
 
@@ -71,6 +71,9 @@ class StateWriter:
         self._emit = emit
         self._budget = budget
         self._can_shrink = spec.profile.can_forget_days
+        is_weekly = spec.profile.granularity is Granularity.WEEK
+        self._granularity = Granularity.WEEK if is_weekly else Granularity.DAY
+        self._forgets_resends = False
         self._lock = threading.Lock()
         # A state must not be overtaken by an older one.
         self._emitting = threading.Lock()
@@ -164,12 +167,21 @@ class StateWriter:
         """Send the last state; never raises, and sends nothing if the state does not fit."""
         with self._emitting:
             if self._prepared is None and not self._does_not_fit:
-                self._prepare()
-                if self._does_not_fit:
-                    logger.error(str(self._budget.refusal(self._name, self._size).message))
+                self._prepare_unexpectedly()
             made, self._prepared = self._prepared, None
             if made is not None:
                 self._leave(made)
+
+    def _prepare_unexpectedly(self) -> None:
+        """Make the last state where the worker did not; the CDK's main thread must not fail."""
+        try:
+            self._prepare()
+        except Exception:
+            self._does_not_fit = True
+            logger.exception("%s: its state cannot be made, so none is sent.", self._name)
+            return
+        if self._does_not_fit:
+            logger.error(str(self._budget.refusal(self._name, self._size).message))
 
     def _prepare(self) -> None:
         made = self._fitting()
@@ -181,41 +193,75 @@ class StateWriter:
 
     def _fitting(self) -> _Made | None:
         """Return the state with its place in the budget, None if it does not fit however short."""
+        if self._can_shrink:
+            return self._shrunk() or self._without_old_resends()
+        made = self._make(self._known_state())
+        self._size = made.size
+        return made if self._budget.grant(self._name, made.size) else None
+
+    def _without_old_resends(self) -> _Made | None:
+        """Forget changes that are still to be resent too: the last way to make a state fit."""
+        made = self._shrunk(resends=True)
+        if made is not None:
+            logger.warning(
+                "%s: changes to what began before %s are not resent, so that the state fits State "
+                "Limit (state_limit_mb). If the destination loses them, refresh the stream.",
+                self._name,
+                format_second(self._budget.forgotten_before or 0)[:10],
+            )
+        return made
+
+    def _shrunk(self, *, resends: bool = False) -> _Made | None:
+        """Forget the oldest days until the state fits; None if it does not.
+
+        Args:
+            resends: forget changes that are still to be resent too.
+        """
+        self._forgets_resends = resends
+        bytes_per_record = 0.0
+        previous: tuple[int, int] | None = None
         for step in range(_STEPS):
             state = self._known_state()
             made = self._make(state)
             self._size = made.size
             if self._budget.grant(self._name, made.size):
                 return made
-            moment = self._moment_to_forget(state, made.size, all_of_it=step >= _STEPS - 2)
+            if previous is None:
+                bytes_per_record = made.size / max(state.record_count, 1)
+            elif state.record_count < previous[1]:
+                bytes_per_record = (previous[0] - made.size) / (previous[1] - state.record_count)
+            previous = made.size, state.record_count
+            excess = made.size - _AIM * max(0, self._budget.room(self._name, made.size))
+            is_last = step >= _STEPS - 2
+            to_drop = math.inf if is_last or bytes_per_record <= 0 else excess / bytes_per_record
+            moment = self._moment_to_forget(state, to_drop, resends=resends)
             if moment is None:
                 return None
             self._budget.forget_before(moment)
         return None
 
-    def _moment_to_forget(self, state: StreamState, size: int, *, all_of_it: bool) -> int | None:
-        """Return the moment before which to forget so that a state fits; None: nothing is left."""
-        today = self.version // 1000 // DAY
+    def _moment_to_forget(self, state: StreamState, to_drop: float, *, resends: bool) -> int | None:
+        """Return the moment before which as many records start; None if there are none to drop."""
         days: Counter[int] = Counter()
         for known in state.partitions.values():
-            days.update(days_of(known.packed))
-        # What starts from today on is never forgotten: it would be lost before it was ever sent.
-        droppable = sorted((day, count) for day, count in days.items() if day < today)
-        if not self._can_shrink or not droppable:
+            days.update(known.forgettable_days(self._granularity, resends=resends))
+        if not days:
             return None
-        excess = 1 - _AIM * max(0, self._budget.room(self._name, size)) / size
-        to_drop = excess * state.record_count
-        if not all_of_it:
-            for day, count in droppable:
-                to_drop -= count
-                if to_drop <= 0:
-                    return (day + 1) * DAY
-        return (droppable[-1][0] + 1) * DAY
+        last = max(days)
+        for day, count in sorted(days.items()):
+            to_drop -= count
+            if to_drop <= 0:
+                last = day
+                break
+        width = 7 * DAY if self._granularity is Granularity.WEEK else DAY
+        return round_down(last * DAY, self._granularity) + width
 
     def _known_state(self) -> StreamState:
         moment = self._budget.forgotten_before
         state = self.state()
-        return state.forget_before(moment) if self._can_shrink and moment is not None else state
+        if not self._can_shrink or moment is None:
+            return state
+        return state.forget_before(Forgetting(moment, self._granularity, self._forgets_resends))
 
     def _make(self, state: StreamState) -> _Made:
         with self._lock:

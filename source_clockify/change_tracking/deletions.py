@@ -15,8 +15,7 @@ from source_clockify.change_tracking.fingerprint import is_running
 from source_clockify.change_tracking.lookups import LookupResult
 from source_clockify.change_tracking.messages import tombstone
 from source_clockify.change_tracking.partitions import Partition, partition_of
-from source_clockify.change_tracking.plan import round_down
-from source_clockify.change_tracking.profiles import Kind
+from source_clockify.change_tracking.profiles import Kind, round_down
 from source_clockify.change_tracking.proofs import (
     Case,
     Finding,
@@ -238,7 +237,7 @@ class _Resolution:
         If the user exists, their own list shows what is new too. The last complete read remains the
         one that found them listed.
         """
-        since = self._state.retained_since
+        since = max(self._state.retained_since, self._state.limited_since or 0)
         lookups, case = self._tracker.sync.lookups, self._case()
         records: list[dict[str, Any]] = []
         result = LookupResult.FAILED

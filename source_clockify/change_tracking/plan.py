@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
+from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec, round_down
 from source_clockify.change_tracking.rows import Row, Rows, is_due
 from source_clockify.change_tracking.state import PartitionState
 from source_clockify.timestamps import DAY, EARLIEST, format_second, second_of
@@ -46,17 +46,6 @@ def sync_bounds(config: Mapping[str, Any], now: int) -> SyncBounds:
         lookback=(config.get("lookback_days") or 30) * DAY,
         start_date=second_of(config.get("start_date")),
     )
-
-
-def round_down(moment: int, granularity: Granularity) -> int:
-    """Return the beginning of the second, UTC day or week (Monday) in which a moment lies."""
-    if granularity is Granularity.SECOND:
-        return moment
-    day = moment - moment % DAY
-    if granularity is Granularity.DAY:
-        return day
-    # 1970 began on a Thursday.
-    return day - (day + 3 * DAY) % (7 * DAY)
 
 
 def cursor_text(spec: StreamSpec, moment: int) -> str:

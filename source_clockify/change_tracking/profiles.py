@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from source_clockify.timestamps import DAY
+
 
 class Kind(Enum):
     """How a stream shows changes.
@@ -37,6 +39,17 @@ class Granularity(Enum):
     SECOND = "second"
     DAY = "day"
     WEEK = "week"
+
+
+def round_down(moment: int, granularity: Granularity) -> int:
+    """Return the beginning of the second, UTC day or week (Monday) in which a moment lies."""
+    if granularity is Granularity.SECOND:
+        return moment
+    day = moment - moment % DAY
+    if granularity is Granularity.DAY:
+        return day
+    # 1970 began on a Thursday.
+    return day - (day + 3 * DAY) % (7 * DAY)
 
 
 class SingleRead(Enum):

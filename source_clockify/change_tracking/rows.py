@@ -247,14 +247,15 @@ def _row(fingerprint: int, start: int | None, flags: int, pending: Pending | Non
 # What forgets ------------------------------------------------------------------------------------
 
 
-def forget_before(packed: PackedRows, moment: int) -> PackedRows:
+def forget_before(packed: PackedRows, moment: int, *, resends: bool = False) -> PackedRows:
     """Return the rows without those that start before a moment.
 
-    Rows without a start, running ones, missing ones and those with something to send are retained.
+    Rows without a start, running, missing and deleted ones are retained. So are those that are
+    still to be resent, unless `resends` says otherwise.
     """
     size = packed.row_bytes
     content = packed.content
-    forgotten = [place for place, start in _forgettable(packed) if start < moment]
+    forgotten = [place for place, start in _forgettable(packed, resends) if start < moment]
     if forgotten:
         lacking = set(forgotten)
         content = b"".join(
@@ -265,25 +266,26 @@ def forget_before(packed: PackedRows, moment: int) -> PackedRows:
     odd = tuple(
         row
         for row in packed.odd
-        if row[2] is None or row[2] >= moment or row[3] & ~HIDDEN or row[4]
+        if row[2] is None or row[2] >= moment or row[3] & ~HIDDEN or (row[4] and not resends)
     )
     if not forgotten and len(odd) == len(packed.odd):
         return packed
     return replace(packed, content=content, odd=odd)
 
 
-def days_of(packed: PackedRows) -> Counter[int]:
+def days_of(packed: PackedRows, *, resends: bool = False) -> Counter[int]:
     """Return the number of rows that `forget_before` can drop, by day since 1970."""
-    return Counter(start // DAY for _, start in _forgettable(packed))
+    return Counter(start // DAY for _, start in _forgettable(packed, resends))
 
 
-def _forgettable(packed: PackedRows) -> Iterator[tuple[int, int]]:
+def _forgettable(packed: PackedRows, resends: bool) -> Iterator[tuple[int, int]]:
     """Yield place and start of the packed rows that may be forgotten."""
+    ignored = HIDDEN | MOST_PENDING if resends else HIDDEN
     size = packed.row_bytes
     starts = column(packed.content, size, ID_BYTES * packed.id_count, 4)
     flags = column(packed.content, size, size - 2, 2)
     for place, (start, flag) in enumerate(zip(starts, flags, strict=True)):
-        if not flag & ~HIDDEN:
+        if not flag & ~ignored:
             yield place, start
 
 

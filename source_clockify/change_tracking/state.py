@@ -9,6 +9,7 @@ A state of version 2:
 
 import json
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -20,9 +21,11 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_clockify.change_tracking.columns import Properties, read_document, write_document
 from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.partitions import Partition
+from source_clockify.change_tracking.profiles import Granularity, round_down
 from source_clockify.change_tracking.rows import (
     PackedRows,
     Rows,
+    days_of,
     forget_before,
     pack,
     unpack,
@@ -47,6 +50,21 @@ _DAMAGES = (
     MemoryError,
     zlib.error,
 )
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """Which records leave a state so that it fits its limit.
+
+    Attributes:
+        moment: those that start before its day or week, in seconds since 1970.
+        granularity: DAY or WEEK.
+        resends: whether changes that are still to be resent leave too.
+    """
+
+    moment: int
+    granularity: Granularity = Granularity.DAY
+    resends: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,15 +104,26 @@ class PartitionState:
     def with_rows(self, rows: Rows) -> "PartitionState":
         return replace(self, packed=pack(rows, dated=self.dated))
 
-    def forget_before(self, moment: int) -> "PartitionState":
-        """Return it without the records that start before the UTC day of a moment.
+    def forget_before(self, forgetting: Forgetting) -> "PartitionState":
+        """Return it without the records that start before the UTC day or week of a moment.
 
-        Running, missing and deleted records are retained, and those with something to send.
+        Records of the day or week of the last complete read are retained, since a later one may
+        have the same start; so are running, missing and deleted ones.
         """
-        day = moment - moment % DAY
-        if day <= self.retained_since or (self.limited_since or day - 1) >= day:
+        moment = max(min(forgetting.moment, self.read_at), self.limited_since or 0)
+        day = round_down(moment, forgetting.granularity)
+        if day <= self.retained_since:
             return self
-        return replace(self, limited_since=day, packed=forget_before(self.packed, day))
+        packed = forget_before(self.packed, day, resends=forgetting.resends)
+        if packed is self.packed and day == self.limited_since:
+            return self
+        return replace(self, limited_since=day, packed=packed)
+
+    def forgettable_days(self, granularity: Granularity, *, resends: bool) -> Counter[int]:
+        """Return the number of records that `forget_before` can drop, by day since 1970."""
+        end = round_down(self.read_at, granularity) // DAY
+        days = days_of(self.packed, resends=resends)
+        return Counter({day: count for day, count in days.items() if day < end})
 
 
 @dataclass(frozen=True)
@@ -119,8 +148,10 @@ class StreamState:
     def record_count(self) -> int:
         return sum(len(known.packed) for known in self.partitions.values())
 
-    def forget_before(self, moment: int) -> "StreamState":
-        partitions = {ids: known.forget_before(moment) for ids, known in self.partitions.items()}
+    def forget_before(self, forgetting: Forgetting) -> "StreamState":
+        partitions = {
+            ids: known.forget_before(forgetting) for ids, known in self.partitions.items()
+        }
         return replace(self, partitions=partitions)
 
 
