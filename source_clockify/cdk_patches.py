@@ -19,6 +19,7 @@ from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
 from airbyte_cdk.sources.declarative.incremental import ConcurrentPerPartitionCursor
 from airbyte_cdk.sources.declarative.interpolation import jinja
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, FinalStateCursor
 from airbyte_cdk.sources.streams.http.http_client import HttpClient
 
 _MANY_PARTITIONS = 1_000_000
@@ -50,6 +51,10 @@ class StreamsSource(ConcurrentDeclarativeSource):
     def take_queued(self) -> Iterator[AirbyteMessage]:
         """Yield the messages that were sent by `emit` and still wait, and forget them."""
         yield from self._message_repository.consume_queue()
+
+    def full_refresh_cursor(self, stream_name: str) -> Cursor:
+        """Return a cursor whose state says that there is none."""
+        return FinalStateCursor(stream_name, None, self._message_repository)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -11,11 +11,15 @@ from airbyte_cdk.models import (
     AirbyteConnectionStatus,
     AirbyteMessage,
     AirbyteStateMessage,
+    AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteStream,
+    FailureType,
     Status,
     SyncMode,
 )
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as stream_status
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import Adaptations
@@ -136,7 +140,7 @@ class SourceClockify(StreamsSource):
         streams = self._build().streams
         if not self._tracks_changes:
             return list(streams)
-        return [StampedStream(stream, self._began) for stream in streams]
+        return [StampedStream(stream, self._began, stream.cursor) for stream in streams]
 
     @property
     def _tracks_changes(self) -> bool:
@@ -248,14 +252,31 @@ class SourceClockify(StreamsSource):
         catalog: ConfiguredAirbyteCatalog,
         budget: StateBudget,
     ) -> Iterator[AirbyteMessage]:
-        """Read streams, and log at their end what is left out."""
+        """Read streams, and log at their end what is left out.
+
+        Raises:
+            AirbyteTracedException: config_error, if the catalog names a stream that does not exist.
+        """
+        known = {stream.name for stream in streams}
+        unknown = [each for each in catalog.streams if each.stream.name not in known]
+        for configured in unknown:
+            yield stream_status(configured.stream, AirbyteStreamStatus.INCOMPLETE)
         try:
-            yield from self.read_streams(streams, catalog)
+            yield from self.read_streams(
+                streams,
+                ConfiguredAirbyteCatalog([each for each in catalog.streams if each not in unknown]),
+            )
+        except Exception:
+            if unknown:
+                yield _unknown_streams(unknown).as_sanitized_airbyte_message()
+            raise
         finally:
             for gap in built.context.system_events.gaps():
                 self._report.add_gap("audit_log", gap)
             self._report.log()
             budget.warn_of_limit(int(self._now))
+        if unknown:
+            raise _unknown_streams(unknown)
 
     def _skip_missing_features(
         self, selected: Collection[str], workspaces: Sequence[Mapping[str, Any]]
@@ -290,7 +311,8 @@ class SourceClockify(StreamsSource):
         for stream in built.streams:
             spec = self._specs.get(stream.name)
             if spec is None:
-                found.append(StampedStream(stream, sync.began))
+                cursor = self.full_refresh_cursor(stream.name)
+                found.append(StampedStream(stream, sync.began, cursor))
                 continue
             saved = self._saved.get(stream.name)
             read = TrackedRead(
@@ -357,6 +379,18 @@ class _Streams:
     streams: Sequence[ClockifyStream]
     on_demand: Mapping[str, AbstractStream]
     context: ReadContext
+
+
+def _unknown_streams(unknown: Sequence[ConfiguredAirbyteStream]) -> AirbyteTracedException:
+    """Return the error of a catalog that names streams which do not exist."""
+    names = ", ".join(sorted(each.stream.name for each in unknown))
+    return AirbyteTracedException(
+        message=(
+            f"The catalog selects streams that do not exist: {names}. Refresh the schema of the "
+            "connection, or take them out of the catalog. The other streams were read."
+        ),
+        failure_type=FailureType.config_error,
+    )
 
 
 def _incremental_streams(catalog: ConfiguredAirbyteCatalog | None) -> set[str]:

@@ -22,8 +22,12 @@ from unit_tests.clockify import (
     config,
     entry,
     hours_ago,
+    read,
+    records,
     rows,
+    statuses,
 )
+from unit_tests.protocol import error_messages
 
 ROOT = Path(__file__).parent.parent
 
@@ -101,6 +105,42 @@ def test_read_selects_only_the_streams_of_the_catalog(clockify: Clockify, comman
     messages = command("read", config=config(), catalog=catalog_of("tags"))
 
     assert {m["record"]["stream"] for m in messages if m["type"] == "RECORD"} == {"tags"}
+
+
+@pytest.mark.parametrize("others", [(), ("tags",), ("sync_log",), ("tags", "sync_log")], ids=str)
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_stream_that_does_not_exist_is_named_and_fails_the_sync(
+    clockify: Clockify, others: tuple[str, ...], tracked: bool
+) -> None:
+    clockify.workspaces()
+    clockify.users("u")
+    clockify.serve("tags", rows(2))
+
+    output = read(
+        *others, "no_such", with_config=config(track_changes=tracked), incremental=tracked
+    )
+
+    unknown = "no_such" if tracked or "sync_log" not in others else "no_such, sync_log"
+    (message,) = error_messages(output)
+    assert f"streams that do not exist: {unknown}." in message
+    assert statuses(output, "no_such") == ["INCOMPLETE"]
+    if "tags" in others:
+        assert statuses(output, "tags")[-1] == "COMPLETE"
+        assert len(records(output, "tags")) == 2
+
+
+def test_a_stream_that_does_not_exist_is_named_beside_the_failure_of_another(
+    clockify: Clockify,
+) -> None:
+    clockify.workspaces()
+    clockify.answer(
+        f"/workspaces/{WORKSPACE}/tags", {"status_code": 400, "json": {"message": "No"}}
+    )
+
+    output = read("tags", "no_such", with_config=config())
+
+    assert [each for each in error_messages(output) if "do not exist: no_such" in each]
+    assert statuses(output, "tags")[-1] == "INCOMPLETE"
 
 
 def test_every_line_of_stdout_is_a_message(clockify: Clockify, command: Any) -> None:

@@ -174,7 +174,7 @@ def test_700_000_entries_fit_nine_megabytes_and_the_warning_names_the_days(
     assert moment is not None
     days = (NOW - moment) // DAY
     assert 200 < days < 350
-    assert f"only {days} of the 400 days of Lookback Days (lookback_days)" in warning
+    assert f"Only {days} of the 400 days of Lookback Days (lookback_days)" in warning
     assert "state_limit_mb" in warning
     assert "workspace_ids" in warning
 

@@ -231,15 +231,15 @@ class StateBudget:
         if moment is None:
             return
         logger.warning(
-            "The states of all streams would take more than State Limit (state_limit_mb), %s MB, "
-            "so only %s of the %s days of Lookback Days (lookback_days) are tracked: changes to "
-            "what began before %s are not found. To track more, select fewer streams or split the "
+            "Only %s of the %s days of Lookback Days (lookback_days) are tracked, since the states "
+            "of all streams reached State Limit (state_limit_mb), now %s MB: changes to what began "
+            "before %s are not found. To track more, select fewer streams or split the "
             "workspaces between several connections (workspace_ids); to accept it, shorten "
             "Lookback Days. Raise State Limit only where the platform's own limit was raised or "
             "there is no platform.",
-            _megabytes(self.limit),
             max(0, (now - moment) // DAY),
             self._lookback_days,
+            _megabytes(self.limit),
             format_second(moment)[:10],
         )
 

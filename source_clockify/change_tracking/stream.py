@@ -53,9 +53,14 @@ def with_columns(stream: AirbyteStream) -> AirbyteStream:
 class StampedStream(WrappedStream):
     """A stream in full refresh: every record, with the columns of change tracking."""
 
-    def __init__(self, inner: AbstractStream, version: int) -> None:
+    def __init__(self, inner: AbstractStream, version: int, cursor: Cursor) -> None:
         super().__init__(inner)
         self._columns = Stamp(version, version).columns()
+        self._cursor = cursor
+
+    @property
+    def cursor(self) -> Cursor:
+        return self._cursor
 
     def generate_partitions(self) -> Iterable[CdkPartition]:
         for partition in self._inner.generate_partitions():
