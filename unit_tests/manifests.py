@@ -69,6 +69,8 @@ def _resolve_once(patch: pytest.MonkeyPatch) -> None:
     validate = concurrent_declarative_source.validate_manifest
 
     def cached_resolve(self: Any, manifest: dict[str, Any]) -> dict[str, Any]:
+        if "streams" not in manifest:
+            return resolve(self, manifest)
         return dict(once("resolve", manifest, lambda: resolve(self, manifest)))
 
     def cached_propagate(
