@@ -67,18 +67,15 @@ class EmittedKeys:
     """
 
     def __init__(self) -> None:
-        self._fingerprints: dict[tuple[tuple[str, ...], str], int] = {}
+        self._fingerprints: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def claim(self, scope: tuple[str, ...], key: str, fingerprint: int) -> int | None:
-        """Reserve a key; return the fingerprint of the record that was emitted before, if any.
-
-        `scope` holds the ids of the partition, or nothing where records move between partitions.
-        """
+    def claim(self, key: str, fingerprint: int) -> int | None:
+        """Reserve a key; return the fingerprint of the record that was emitted before, if any."""
         with self._lock:
-            emitted = self._fingerprints.get((scope, key))
+            emitted = self._fingerprints.get(key)
             if emitted is None:
-                self._fingerprints[scope, key] = fingerprint
+                self._fingerprints[key] = fingerprint
             return emitted
 
 
@@ -115,6 +112,8 @@ class SliceDiff:
         self._column = profile.start
         self._has_timers = profile.has_timers
         self._is_new = self.plan.known is None
+        self._unknown_of_new = self.plan.classify_unknown(None) if self._is_new else None
+        self._retained_since = self.plan.retained_since
         # Most of a new partition is older than what is retained, as the text of its start shows.
         retained_since = cursor_text(self.plan.spec, self.plan.retained_since)
         self._retained_text = retained_since if self._is_new else ""
@@ -149,11 +148,15 @@ class SliceDiff:
         known = self.known.get(key)
         if known is None and self.elsewhere is not None:
             known = self.elsewhere(key)
-        unknown = None if known is not None else self.plan.classify_unknown(start)
-        if unknown is UnknownRecord.FORGOTTEN:
-            return None
-        if unknown is not None and not running and self._expires_at_once(unknown, start):
-            return self.versions.current
+        unknown = None
+        if known is None:
+            unknown = self._unknown_of_new or self.plan.classify_unknown(start)
+            if unknown is UnknownRecord.FORGOTTEN:
+                return None
+            is_old = start is not None and start < self._retained_since and not running
+            if is_old and (self._is_new or unknown is UnknownRecord.BACKFILLED):
+                # It would leave the state at once.
+                return self.versions.current
         fingerprint = self.fingerprint(record)
         version, pending = classify_change(known, fingerprint, self.versions)
         if unknown is UnknownRecord.BACKFILLED:
@@ -165,14 +168,6 @@ class SliceDiff:
             fingerprint = fingerprint if emitted == fingerprint else 0
         self.seen[key] = Row(fingerprint, start, pending, running=running)
         return version
-
-    def _expires_at_once(self, unknown: UnknownRecord, start: int | None) -> bool:
-        """Return whether a record that is sent for the first time is too old to be retained."""
-        return (
-            start is not None
-            and start < self.plan.retained_since
-            and (self._is_new or unknown is UnknownRecord.BACKFILLED)
-        )
 
 
 class Access(Enum):

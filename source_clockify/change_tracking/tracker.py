@@ -139,7 +139,7 @@ class StreamTracker:
         self._is_snapshot = read.state is None or not read.state.snapshot_is_complete
         self._workspaces = read.workspaces
         self._refused_workspaces: frozenset[str] = frozenset()
-        self._emitted = EmittedKeys()
+        self._emitted: dict[tuple[str, ...], EmittedKeys] = {}
         self._lock = threading.Lock()
         self._failed = False
         self._open = 1
@@ -337,12 +337,10 @@ class StreamTracker:
 
     def claim_function(self, names: Mapping[str, str]) -> Callable[[str, int], int | None]:
         """Return `EmittedKeys.claim` for the records of a partition."""
+        # Where records move between partitions, a key may come from any of them.
         scope = () if self.spec.may_move(names) else tuple(names.values())
-
-        def claim(key: str, fingerprint: int) -> int | None:
-            return self._emitted.claim(scope, key, fingerprint)
-
-        return claim
+        with self._lock:
+            return self._emitted.setdefault(scope, EmittedKeys()).claim
 
     def stamp(self, version: int) -> Stamp:
         """Return the columns of a message with this version."""
