@@ -372,18 +372,19 @@ def test_lost_tombstones_of_a_stream_that_is_empty_are_told(account: Account, re
     tags = account.sandbox.rows("tags")
     for tag in tags:
         account.sandbox.delete(account.workspace, "tags", tag["id"])
-    # A sync that is killed has no receipt: only the next one tells.
+    # The state of the second killed sync no longer tells of the first.
+    account.sync(killed_after="tags")
     account.sync(killed_after="tags")
 
     reader.add(delivered(account.sync()))
 
-    live = Problem("live", "tags", THIRD, -len(tags), True)
+    live = Problem("live", "tags", FOURTH, -len(tags), True)
     assert [each for each in reader.problems() if each.stream == "tags"] == [live]
     assert (
         f"tags: the stream is empty now, but {len(tags)} records are here. Refresh the stream."
         in reader.sentences()
     )
-    account.refresh("tags")
+    account.refresh(*{each.stream for each in reader.problems()})
     reader.add(delivered(account.sync()))
     assert reader.problems() == []
 
@@ -407,12 +408,62 @@ def test_what_a_killed_sync_sent_and_the_destination_lost_is_told(
     reader.add(delivered(account.sync()))
 
     assert reader.problems() == [
-        Problem("live", stream, THIRD, 1, True) for stream in sorted(changed)
+        Problem("lost", stream, SECOND, 1, True) for stream in sorted(changed)
     ]
     assert "time_entries" in changed
     account.refresh(*changed)
     reader.add(delivered(account.sync()))
     assert reader.problems() == []
+
+
+def test_history_that_a_killed_first_sync_sent_and_the_destination_lost_is_told(
+    account: Account, reader: Both
+) -> None:
+    def is_history(each: JSON) -> bool:
+        return of("time_entries")(each) and each["data"]["start"] < "2026-10-20"
+
+    killed = account.sync(killed_after="time_entries")
+    lost = len(list(filter(is_history, killed)))
+    assert lost
+    reader.add(delivered(without(killed, is_history)))
+    assert reader.problems() == []
+    expected = [Problem("lost", "time_entries", FIRST, lost, True)]
+    for _ in range(3):
+        reader.add(delivered(account.sync()))
+        assert reader.problems() == expected
+
+
+def test_events_that_a_killed_sync_sent_and_the_destination_lost_are_told(
+    account: Account, reader: Both
+) -> None:
+    account.streams = ("audit_log", "entity_changes_created", "tags", "sync_log")
+    records = account.sync()
+    account.refresh("sync_log")
+    reader.add(delivered(filter(of("tags"), records)))
+
+    reader.add(delivered(account.sync()))
+
+    assert reader.problems() == [
+        Problem("lost", stream, FIRST, len(list(filter(of(stream), records))), True)
+        for stream in ("audit_log", "entity_changes_created")
+    ]
+
+
+@pytest.mark.parametrize("resend", [0, 1])
+def test_edits_that_a_killed_sync_sent_and_the_destination_lost_are_told(
+    account: Account, reader: Both, resend: int
+) -> None:
+    account.settings = {"resend_changes": resend}
+    reader.add(delivered(account.sync()))
+    account.edit("lost")
+    killed = account.sync(killed_after="projects")
+    lost = len(list(filter(of("projects"), killed)))
+    assert lost
+
+    records = account.sync()
+
+    reader.add(delivered([each for each in records if not of("projects")(each)]))
+    assert reader.problems() == [Problem("lost", "projects", SECOND, lost, True)]
 
 
 def test_a_killed_sync_of_which_everything_arrived_is_no_problem(

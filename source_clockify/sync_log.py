@@ -37,22 +37,23 @@ from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_m
 
 from source_clockify.bodies import large_body_seen
 from source_clockify.change_tracking.budget import StateBudget, size_of
-from source_clockify.change_tracking.live import (
-    KeyCounter,
-    Live,
-    is_counted,
-    live_records,
-)
+from source_clockify.change_tracking.counts import MessageCounter
+from source_clockify.change_tracking.live import Live, is_counted, live_records
 from source_clockify.change_tracking.messages import (
     BASELINE_AT,
     COLUMNS,
-    DELETED_AT,
     UPDATED_AT,
     format_version,
 )
 from source_clockify.change_tracking.profiles import stream_spec
 from source_clockify.change_tracking.rows import RETRY_SECONDS
-from source_clockify.change_tracking.state import CONNECTOR, VERSION, checksum, unusable_state
+from source_clockify.change_tracking.state import (
+    CONNECTOR,
+    VERSION,
+    StreamState,
+    checksum,
+    unusable_state,
+)
 from source_clockify.change_tracking.stream import TrackedStream
 
 logger = logging.getLogger("airbyte")
@@ -271,6 +272,7 @@ class StreamLog:
         sync_mode: how it is read.
         count_live: counts the records that exist once the stream is complete; None: unknown.
             It is given the number of records that were sent.
+        saved: the state that the stream goes on from; None in full refresh and in a first sync.
     """
 
     version: int
@@ -278,37 +280,24 @@ class StreamLog:
     primary_key: Sequence[str]
     sync_mode: SyncMode
     count_live: Callable[[int], Live | None]
+    saved: StreamState | None = None
     started_at: int | None = None
     ended_at: int | None = None
     is_complete: bool = False
-    resent: int = 0
-    deleted: int = 0
     oversized: int = 0
     skipped: Sequence[str] = ()
-    sent: KeyCounter = field(default_factory=KeyCounter)
 
     def __post_init__(self) -> None:
         self._version_text = format_version(self.version)
-        self._only_column = self.primary_key[0] if len(self.primary_key) == 1 else None
+        self._counter = MessageCounter(self.primary_key, self._version_text)
 
     def count(self, data: Mapping[str, Any]) -> None:
         """Count a message."""
-        if data.get(UPDATED_AT) != self._version_text:
-            self.resent += 1
-        elif DELETED_AT in data:
-            self.deleted += 1
-        elif self._only_column is not None:
-            value = data.get(self._only_column)
-            if value is not None:
-                self.sent.add(value if type(value) is str else str(value))
-        else:
-            values = [data.get(column) for column in self.primary_key]
-            if None not in values:
-                self.sent.add(tuple(map(str, values)))
+        self._counter.count(data)
 
     def receipt(self, stream: str, began: int, previous: str | None) -> dict[str, Any]:
         """Return the record, without absent columns."""
-        sent = len(self.sent)
+        sent = len(self._counter.sent)
         live = self.count_live(sent) if self.is_complete else None
         window_start = None
         if live is not None and live.window_start is not None:
@@ -317,15 +306,14 @@ class StreamLog:
             "stream": stream,
             UPDATED_AT: self._version_text,
             BASELINE_AT: format_version(self.baseline_at),
-            # Nothing that a new baseline replaces has to be there.
-            "previous_updated_at": None if self.baseline_at == self.version else previous,
+            "previous_updated_at": _previous(self.version, self.baseline_at, previous),
             "started_at": format_version(began if self.started_at is None else self.started_at),
             "ended_at": format_version(_now() if self.ended_at is None else self.ended_at),
             "status": "complete" if self.is_complete else "incomplete",
             "sync_mode": self.sync_mode.value,
             "sent": sent,
-            "resent": self.resent,
-            "deleted": self.deleted,
+            "resent": self._counter.resent,
+            "deleted": self._counter.deleted,
             "live": None if live is None else live.count,
             "window_start": window_start,
             "skipped": list(self.skipped) or None,
@@ -333,6 +321,36 @@ class StreamLog:
             "connector_version": _connector_version(),
         }
         return {name: value for name, value in found.items() if value is not None}
+
+    def late_receipt(self, stream: str, previous: str | None) -> dict[str, Any] | None:
+        """Return the receipt of the last sync if that one was killed before it could emit it.
+
+        The state tells how many messages it had emitted, at least, and nothing else.
+        """
+        saved = self.saved
+        if saved is None or saved.sent is None or saved.deleted is None:
+            return None
+        version = format_version(saved.updated_at)
+        if previous is not None and version <= previous:
+            return None
+        found = {
+            "stream": stream,
+            UPDATED_AT: version,
+            BASELINE_AT: format_version(saved.baseline_at),
+            "previous_updated_at": _previous(saved.updated_at, saved.baseline_at, previous),
+            "status": "incomplete",
+            "sync_mode": self.sync_mode.value,
+            "sent": saved.sent,
+            "deleted": saved.deleted,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _previous(version: int, baseline_at: int, previous: str | None) -> str | None:
+    """Return the version of the receipt before, None if it is void: of a former baseline."""
+    if previous is None or baseline_at == version or previous < format_version(baseline_at):
+        return None
+    return previous
 
 
 def stream_log(stream: AbstractStream, definition: Mapping[str, Any], began: int) -> StreamLog:
@@ -346,6 +364,7 @@ def stream_log(stream: AbstractStream, definition: Mapping[str, Any], began: int
             spec.primary_key,
             SyncMode.incremental,
             lambda sent: live_records(tracker),
+            stream.saved_state,
         )
     return StreamLog(
         began,
@@ -436,10 +455,7 @@ class SyncLog:
         stream = StreamDescriptor(name=SYNC_LOG)
         yield status_message(stream, AirbyteStreamStatus.STARTED)
         resent, waiting = self._resent()
-        receipts = [
-            log.receipt(name, self._began, self._state.previous.get(name))
-            for name, log in self._streams.items()
-        ]
+        receipts = [each for name, log in self._streams.items() for each in self._new(name, log)]
         if resent or receipts:
             yield status_message(stream, AirbyteStreamStatus.RUNNING)
         for data in [*resent, *receipts]:
@@ -450,6 +466,15 @@ class SyncLog:
         else:
             yield from self._state_messages(receipts, waiting, budget)
         yield status_message(stream, AirbyteStreamStatus.COMPLETE)
+
+    def _new(self, name: str, log: StreamLog) -> Iterator[dict[str, Any]]:
+        """Yield the receipt of a stream, after that of a killed sync before it."""
+        previous = self._state.previous.get(name)
+        late = log.late_receipt(name, previous) if self._is_incremental else None
+        if late is not None:
+            yield late
+            previous = late[UPDATED_AT]
+        yield log.receipt(name, self._began, previous)
 
     def _resent(self) -> tuple[list[Mapping[str, Any]], list[PendingReceipt]]:
         """Return the receipts that are resent now, and those that are still to be resent."""

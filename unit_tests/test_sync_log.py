@@ -13,6 +13,7 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify import SourceClockify, bodies
+from source_clockify.change_tracking import checkpoint
 from source_clockify.change_tracking.budget import StateBudget, size_of
 from source_clockify.change_tracking.live import live_keys
 from source_clockify.change_tracking.rows import Row, pack
@@ -433,24 +434,127 @@ def test_a_sync_that_is_killed_leaves_no_receipt(clockify: Clockify) -> None:
     assert [present(message.record).stream for message in told] == ["tags"]
 
 
-def test_what_a_killed_sync_left_in_the_state_is_live_in_the_next(
+def killed_after(connection: Connection, stream: str) -> EntrypointOutput:
+    """A sync of which only the state of one stream was saved."""
+    saved = {stream_of(state): state for state in connection.states or []}
+    output = connection.sync()
+    saved |= {
+        stream_of(each): each for each in connection.states or [] if stream_of(each) == stream
+    }
+    connection.states = [*saved.values()]
+    return output
+
+
+def test_the_receipt_of_a_killed_sync_comes_with_the_next(
     clockify: Clockify, connect: Connect
 ) -> None:
-    """Its records have a version without a receipt: what was lost of them is seen by `live`."""
+    connection = connect("tags", "sync_log", resend_changes=0)
+    clockify.by_id("tags")
+    clockify.serve("tags", [tag("a"), tag("b"), tag("c")])
+    connection.sync()
+    no_key = {"name": "no id", "workspaceId": WORKSPACE}
+    clockify.serve("tags", [tag("a"), tag("b", "new"), tag("d"), no_key])
+    killed_after(connection, "tags")
+
+    late, found = receipts(connection.sync())
+
+    assert late == {
+        "stream": "tags",
+        "_ab_cdc_updated_at": TUESDAY,
+        "_ab_cdc_baseline_at": MONDAY,
+        "previous_updated_at": MONDAY,
+        "status": "incomplete",
+        "sync_mode": "incremental",
+        "sent": 2,
+        "deleted": 1,
+    }
+    assert (found["sent"], found["live"]) == (0, 3)
+    assert found["previous_updated_at"] == TUESDAY
+    assert versions(connection.sync()) == [THURSDAY]
+
+
+def test_a_late_receipt_is_resent_like_any_other(clockify: Clockify, connect: Connect) -> None:
+    connection = connect("tags", "sync_log")
+    clockify.serve("tags", [tag("a")])
+    connection.sync()
+    killed_after(connection, "tags")
+
+    assert versions(connection.sync()) == [MONDAY, TUESDAY, WEDNESDAY]
+    assert versions(connection.sync()) == [TUESDAY, WEDNESDAY, THURSDAY]
+
+
+def test_a_first_sync_that_is_killed_has_a_late_receipt_too(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("time_entries", "sync_log")
+    old = entry("old", hours_ago(40 * 24), hours_ago(40 * 24 - 1))
+    # The list names it twice.
+    clockify.serve("time_entries", [entry("e", hours_ago(5), hours_ago(4)), old, old])
+    killed_after(connection, "time_entries")
+
+    late, found = receipts(connection.sync())
+
+    assert late["_ab_cdc_updated_at"] == late["_ab_cdc_baseline_at"] == MONDAY
+    assert "previous_updated_at" not in late
+    assert (late["sent"], late["deleted"], found["sent"]) == (2, 0, 0)
+    assert (found["previous_updated_at"], found["live"]) == (MONDAY, 1)
+
+
+def test_a_killed_sync_without_a_state_has_no_late_receipt(
+    clockify: Clockify, connect: Connect
+) -> None:
     connection = connect("tags", "sync_log", resend_changes=0)
     clockify.serve("tags", [tag("a")])
     connection.sync()
-    before = {stream_of(state): state for state in connection.states or []}
-    clockify.serve("tags", [tag("a"), tag("b")])
-    connection.sync()
-    after = {stream_of(state): state for state in connection.states or []}
-    # The sync was killed after the state of tags, and before its receipts.
-    connection.states = [after["tags"], before["sync_log"]]
+    killed_after(connection, "no stream")
 
     (found,) = receipts(connection.sync())
 
-    assert (found["sent"], found["live"]) == (0, 2)
-    assert found["previous_updated_at"] == MONDAY
+    assert (found["_ab_cdc_updated_at"], found["previous_updated_at"]) == (WEDNESDAY, MONDAY)
+
+
+def test_a_checkpoint_counts_the_slices_that_have_ended(
+    clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
+    clockify.workspaces(WORKSPACE, OTHER_WORKSPACE)
+    clockify.serve("tags", [tag("a"), tag("b")])
+    clockify.serve("tags", [tag("c"), tag("d")], of=OTHER_WORKSPACE)
+    clockify.users(USER, of=OTHER_WORKSPACE)
+
+    output = connect("tags", "sync_log").sync()
+
+    emitted = 0
+    states = 0
+    for message in output.records_and_state_messages:
+        if told_stream(message) != "tags":
+            continue
+        if message.record is not None:
+            emitted += 1
+        else:
+            states += 1
+            assert 0 < content_of(present(message.state))["sent"] <= emitted
+    assert states > 1
+    assert blob_of(final_state(output, "tags"))["sent"] == 4
+
+
+def test_a_state_that_does_not_tell_how_much_was_sent_has_no_late_receipt(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("tags", "sync_log", resend_changes=0)
+    clockify.serve("tags", [tag("a")])
+    connection.sync()
+    killed_after(connection, "tags")
+    uncounted = []
+    for state in connection.states or []:
+        blob = {**blob_of(state), "sent": None}
+        del blob["checksum"]
+        uncounted.append(state_of(stream_of(state), {**blob, "checksum": checksum(blob)}))
+    connection.states = [each for each in uncounted if stream_of(each) == "tags"]
+
+    (found,) = receipts(connection.sync())
+
+    assert "previous_updated_at" not in found
 
 
 # Full refresh -----------------------------------------------------------------------------------

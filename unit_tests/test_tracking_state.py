@@ -66,6 +66,8 @@ EXAMPLE = StreamState(
         ),
         ("w", "v"): PartitionState(1795510800, 1792918800, 0, limited_since=1793000000),
     },
+    sent=3,
+    deleted=1,
 )
 
 
@@ -93,7 +95,13 @@ def a_state(seed: int, *, dated: bool = False) -> StreamState:
             dated=dated,
         ).with_rows(rows)
     return StreamState(
-        chance.getrandbits(41), chance.getrandbits(41), chance.random() < 0.5, fields, partitions
+        chance.getrandbits(41),
+        chance.getrandbits(41),
+        chance.random() < 0.5,
+        fields,
+        partitions,
+        chance.choice([None, 0, 10**7]),
+        chance.choice([None, 0, 10**7]),
     )
 
 
@@ -129,6 +137,8 @@ def test_a_state_tells_a_reader_what_it_is() -> None:
         "updated_at": "2026-11-24T09:00:00.001Z",
         "baseline_at": "2026-11-24T09:00:00.000Z",
         "snapshot_is_complete": True,
+        "sent": 3,
+        "deleted": 1,
         "partition_fields": ["workspace_id", "user_id"],
         "partitions": 2,
         "records": 3,
@@ -199,7 +209,8 @@ def test_a_state_with_a_wrong_value_is_refused_whatever_its_checksum(name: str, 
         return
 
     refusal(blob)
-    if name != "checksum":
+    is_count = name in ("sent", "deleted") and value in (None, 0) and value is not False
+    if name != "checksum" and not is_count:
         refusal(signed(blob))
 
 
@@ -210,8 +221,15 @@ def test_a_state_that_lacks_a_value_is_refused(name: str) -> None:
 
     assert is_tracked(blob)
     refusal(blob)
-    if name not in ("checksum", "connector"):
+    if name not in ("checksum", "connector", "sent", "deleted"):
         refusal(signed(blob))
+
+
+def test_a_state_that_does_not_tell_how_much_was_sent_is_read() -> None:
+    blob = encode("tags", EXAMPLE)
+    del blob["sent"], blob["deleted"]
+
+    assert decode("tags", signed(blob), dated=False) == replace(EXAMPLE, sent=None, deleted=None)
 
 
 def test_a_state_with_something_more_is_damaged() -> None:

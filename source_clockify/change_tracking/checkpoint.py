@@ -18,6 +18,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.models import Type as MessageType
 
 from source_clockify.change_tracking.budget import MEGABYTE, StateBudget, size_of
+from source_clockify.change_tracking.counts import MessageCounter
 from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.profiles import StreamSpec
@@ -77,6 +78,8 @@ class StateWriter:
         self._partitions = dict(state.partitions) if state else {}
         self._fields = state.partition_fields if state else ()
         self._snapshot_is_complete = state is not None and state.snapshot_is_complete
+        self._primary_key = spec.primary_key
+        self._emitted = self.message_counter()
         self._is_dirty = False
         self._last_sent = time.monotonic()
         self._size = 0
@@ -88,6 +91,15 @@ class StateWriter:
             can_shrink=self._can_shrink,
             limited_since=_limited_since(self._partitions.values()),
         )
+
+    def message_counter(self) -> MessageCounter:
+        """Return a counter of messages of this sync."""
+        return MessageCounter(self._primary_key, format_version(self.version))
+
+    def count_emitted(self, counted: MessageCounter) -> None:
+        """Add messages that were emitted, so that every state from now on comes after them."""
+        with self._lock:
+            self._emitted.update(counted)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -124,6 +136,8 @@ class StateWriter:
                 self._snapshot_is_complete,
                 self._fields,
                 dict(self._partitions),
+                len(self._emitted.sent),
+                self._emitted.deleted,
             )
 
     def checkpoint(self) -> None:

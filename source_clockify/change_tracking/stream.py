@@ -19,7 +19,7 @@ from source_clockify.change_tracking.checkpoint import StateWriter, describe_sta
 from source_clockify.change_tracking.deletions import resolve_missing
 from source_clockify.change_tracking.messages import COLUMNS, UPDATED_AT, Stamp
 from source_clockify.change_tracking.partitions import partition_of
-from source_clockify.change_tracking.state import encode
+from source_clockify.change_tracking.state import StreamState, encode
 from source_clockify.change_tracking.tracker import (
     PartitionRead,
     StreamTracker,
@@ -144,12 +144,20 @@ class TrackedStream(WrappedStream):
                         stream_name=self.name,
                         associated_slice=StreamSlice(partition=partition, cursor_slice={}),
                     )
+                    counter = writer.message_counter()
+                    counter.count(data)
+                    writer.count_emitted(counter)
             writer.prepare_final()
         finally:
             tracker.log_counts()
 
     def as_airbyte_stream(self) -> AirbyteStream:
         return with_columns(super().as_airbyte_stream())
+
+    @property
+    def saved_state(self) -> StreamState | None:
+        """The state that the stream goes on from, None before the first sync."""
+        return self._state
 
     @property
     def tracker(self) -> StreamTracker:
@@ -174,6 +182,7 @@ class TrackedPartition(WrappedPartition):
     def read(self) -> Iterable[Record]:
         tracker = self._stream.tracker
         diff = tracker.compare(self._read)
+        counter = tracker.writer.message_counter()
         columns: dict[int, dict[str, str]] = {}
         failure: Exception | None = None
         try:
@@ -184,9 +193,11 @@ class TrackedPartition(WrappedPartition):
                 if version not in columns:
                     columns[version] = tracker.stamp(version).columns()
                 cast(dict[str, Any], record.data).update(columns[version])
+                counter.count(record.data)
                 yield record
         except Exception as error:
             failure = error
+        tracker.writer.count_emitted(counter)
         is_last = tracker.end_slice(
             self._read, diff, failed=failure is not None, refused=self._slice.refused
         )
