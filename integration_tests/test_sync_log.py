@@ -477,6 +477,17 @@ def test_a_killed_sync_of_which_everything_arrived_is_no_problem(
     assert reader.problems() == []
 
 
+def test_a_killed_refresh_of_which_everything_arrived_is_no_problem(
+    account: Account, reader: Both
+) -> None:
+    reader.add(delivered(account.sync()))
+    account.refresh("tags")
+    reader.add(delivered(account.sync(killed_after="tags")))
+    for _ in range(2):
+        reader.add(delivered(account.sync()))
+        assert reader.problems() == []
+
+
 def test_a_snapshot_that_failed_is_not_complete_until_a_sync_completes_it(
     account: Account, reader: Both
 ) -> None:

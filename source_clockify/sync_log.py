@@ -419,10 +419,16 @@ class SyncLog:
                 yield message
         except Exception as error:
             failure = error
-        yield from queued()
-        for name, log in self._streams.items():
-            log.skipped = [*skipped(name)]
-        yield from self._messages(budget)
+        try:
+            yield from queued()
+            for name, log in self._streams.items():
+                log.skipped = [*skipped(name)]
+            yield from self._messages(budget)
+        except Exception:
+            if failure is None:
+                raise
+            # The failure of the streams says what is to be done.
+            logger.exception("%s: the receipts could not be made.", SYNC_LOG)
         if failure is not None:
             raise failure
 
@@ -484,6 +490,9 @@ class SyncLog:
         resent: list[Mapping[str, Any]] = []
         waiting: list[PendingReceipt] = []
         for pending in self._state.pending:
+            if pending.data["stream"] not in self._streams:
+                # A consumer may no longer know the stream.
+                continue
             if now - pending.sent_at < RETRY_SECONDS:
                 waiting.append(pending)
                 continue

@@ -15,7 +15,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_clockify import SourceClockify, bodies
 from source_clockify.change_tracking import checkpoint
 from source_clockify.change_tracking.budget import StateBudget, size_of
-from source_clockify.change_tracking.live import live_keys
+from source_clockify.change_tracking.live import Live, live_keys
+from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.rows import Row, pack
 from source_clockify.change_tracking.state import checksum
 from source_clockify.sync_log import (
@@ -308,6 +309,24 @@ def test_live_rows_are_counted_without_unpacking_them(window_start: int | None) 
     assert len(keys) == len(live)
 
 
+def test_records_of_a_partition_that_was_not_read_to_its_end_leave_live_unknown(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("tags", "sync_log", resend_changes=0)
+    page = {"json": [tag(f"{n:024x}") for n in range(5)], "headers": {"Last-Page": "false"}}
+    clockify.serve_responses("tags", page, REFUSED)
+
+    output = connection.sync()
+
+    found = receipt(output, "tags")
+    assert len(messages(output, "tags")) == found["sent"] == 5
+    assert found["status"] == "complete"
+    assert found["skipped"]
+    assert "live" not in found
+    clockify.serve("tags", [tag(f"{n:024x}") for n in range(5)])
+    assert receipt(connection.sync(), "tags")["live"] == 5
+
+
 # Failed, skipped, killed ------------------------------------------------------------------------
 
 
@@ -500,6 +519,42 @@ def test_a_first_sync_that_is_killed_has_a_late_receipt_too(
     assert (found["previous_updated_at"], found["live"]) == (MONDAY, 1)
 
 
+def test_after_a_killed_refresh_no_receipt_names_a_void_one(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("tags", "sync_log", resend_changes=0)
+    clockify.serve("tags", [tag("a")])
+    connection.sync()
+    refresh(connection, "tags")
+    killed_after(connection, "tags")
+
+    late, found = receipts(connection.sync())
+
+    assert late["_ab_cdc_updated_at"] == late["_ab_cdc_baseline_at"] == TUESDAY
+    assert "previous_updated_at" not in late
+    assert found["previous_updated_at"] == TUESDAY
+
+
+@pytest.mark.parametrize(
+    ("version", "baseline_at", "previous", "named"),
+    [
+        (3, 1, None, None),
+        (3, 1, 1, 1),
+        (3, 1, 2, 2),
+        (3, 2, 1, None),
+        (3, 3, 2, None),
+    ],
+)
+def test_a_receipt_names_the_one_before_if_it_is_of_the_same_baseline(
+    version: int, baseline_at: int, previous: int | None, named: int | None
+) -> None:
+    log = StreamLog(version, baseline_at, ["id"], SyncMode.incremental, lambda sent: None)
+
+    found = log.receipt("tags", 0, None if previous is None else format_version(previous))
+
+    assert found.get("previous_updated_at") == (named and format_version(named))
+
+
 def test_a_killed_sync_without_a_state_has_no_late_receipt(
     clockify: Clockify, connect: Connect
 ) -> None:
@@ -664,6 +719,22 @@ def test_a_stream_that_was_deselected_for_a_while_goes_on_with_its_chain(
     found = receipt(both.sync(), "tags")
 
     assert found["previous_updated_at"] == MONDAY
+
+
+def test_a_receipt_of_a_stream_that_is_no_longer_read_is_not_resent(
+    clockify: Clockify, connect: Connect
+) -> None:
+    both, one = (connect(*each, "sync_log") for each in (("tags", "clients"), ("clients",)))
+    clockify.serve("tags", [tag("a")])
+    clockify.serve("clients", [])
+    both.sync()
+    one.states = both.states
+
+    output = one.sync()
+
+    assert [each["stream"] for each in receipts(output)] == ["clients", "clients"]
+    pending = decode_state(blob_of(final_state(output, "sync_log"))).pending
+    assert [each.data["stream"] for each in pending] == ["clients"]
 
 
 # The state --------------------------------------------------------------------------------------
@@ -906,3 +977,28 @@ def test_a_signal_ends_the_sync_without_a_receipt(end: type[BaseException]) -> N
         told.extend(log.follow(messages(), list, lambda name: [], StateBudget()))
 
     assert told == []
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_an_error_of_the_receipts_does_not_replace_that_of_the_streams(
+    fails: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def messages() -> Iterator[Any]:
+        yield from ()
+        if fails:
+            raise ValueError("of the streams")
+
+    def live(sent: int) -> Live | None:
+        raise KeyError("of the receipts")
+
+    log = SyncLog(SyncLogState(), 1_795_000_000_000, 1)
+    version = 1_795_000_000_000
+    stream = StreamLog(version, version, ["id"], SyncMode.incremental, live, is_complete=True)
+    log.add("tags", stream)
+
+    with pytest.raises(ValueError if fails else KeyError, match="of the") as caught:
+        list(log.follow(messages(), list, lambda name: [], StateBudget()))
+
+    assert ("of the streams" in str(caught.value)) == fails
+    assert ("the receipts could not be made" in caplog.text) == fails
+    assert ("of the receipts" in caplog.text) == fails

@@ -40,12 +40,15 @@ def live_records(tracker: StreamTracker) -> Live | None:
     """Return the number of records, of windowed streams of those that begin within the window.
 
     It counts the records that a consumer of all messages has: missing ones that are undecided, but
-    none that had a tombstone. None for event logs and for approval requests.
+    none that had a tombstone. None for event logs, for approval requests, and if records of a
+    partition were sent that was not read to its end, so that it has no state.
     """
     spec, writer = tracker.spec, tracker.writer
     if not is_counted(spec):
         return None
     partitions = writer.partitions()
+    if any(read.emitted and ids not in partitions for ids, read in tracker.reads.items()):
+        return None
     window_start = _window_start(tracker, partitions.values()) if spec.profile.start else None
     found = 0
     keys = KeyCounter()

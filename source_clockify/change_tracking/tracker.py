@@ -92,6 +92,7 @@ class PartitionRead:
         open: the number of slices that have not ended.
         generated: whether all its slices are known.
         complete: whether nothing failed so far.
+        emitted: whether a record of it was emitted.
         seen: the rows of the records that came.
         diff: the result, once all slices have ended.
     """
@@ -105,6 +106,7 @@ class PartitionRead:
     open: int = 0
     generated: bool = False
     complete: bool = True
+    emitted: bool = False
     seen: Rows = field(default_factory=dict)
     diff: PartitionDiff | None = None
 
@@ -243,6 +245,7 @@ class StreamTracker:
             self._failed = self._failed or failed
             read.seen.update(diff.seen)
             read.complete = read.complete and not failed and not refused
+            read.emitted = read.emitted or bool(diff.counts)
             read.open -= 1
             finished = read.generated and read.open == 0
         if finished:
