@@ -613,7 +613,6 @@ def test_a_prefix_of_the_connection_is_that_of_the_receipts(account: Account) ->
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"stream": "unknown"}, "no stream 'unknown', for which it is a receipt"),
         ({"sent": None}, "lacks the numbers of records"),
         ({"_ab_cdc_baseline_at": None}, "lacks the columns of change tracking"),
     ],
@@ -625,6 +624,117 @@ def test_what_is_no_receipt_is_refused(
     record = {**record, "data": {**record["data"], **change}}
     with pytest.raises(ValueError, match=told):
         reader.subscriber.merge(delivered([record]))
+
+
+def test_receipts_of_a_stream_that_the_catalog_no_longer_has_are_taken(account: Account) -> None:
+    records = account.sync()
+    rest = subscriber_of(["projects", "sync_log"])
+    rest.merge(
+        delivered(
+            each
+            for each in records
+            if of("projects")(each) or each["data"].get("stream") in ("projects", "clients")
+        )
+    )
+    assert {each.stream for each in rest.problems()} == {"clients"}
+    rest.database.close()
+
+
+def prefixed(prefix: str, records: Iterable[JSON]) -> Iterator[Message]:
+    return delivered({**each, "stream": f"{prefix}{each['stream']}"} for each in records)
+
+
+def test_each_of_two_prefixes_has_its_receipts(account: Account) -> None:
+    module = load_subscriber()
+    listed: list[JSON] = []
+    for prefix in ("", "b_"):
+        for each in catalog(READ, "incremental")["streams"]:
+            stream = {**each["stream"], "name": f"{prefix}{each['stream']['name']}"}
+            listed.append({**each, "stream": stream})
+    streams = module.streams_of({"streams": listed})
+    subscriber = Subscriber(module.open_database(":memory:", streams), streams)
+    first = account.sync()
+    account.refresh()
+    second = account.sync()
+
+    subscriber.merge(prefixed("", first))
+    # Nothing is said of the connection whose first sync is still on its way.
+    assert subscriber.problems() == []
+    kept = without(second, of("tags"))
+    subscriber.merge(prefixed("b_", kept))
+    assert [(each.kind, each.stream) for each in subscriber.problems()] == [("lost", "b_tags")]
+    subscriber.forget(NOW - timedelta(days=365))
+    subscriber.merge(prefixed("b_", second))
+    assert subscriber.problems() == []
+    subscriber.forget(NOW + timedelta(days=365))
+    assert subscriber.problems() == []
+    subscriber.database.close()
+
+
+def test_streams_that_never_get_a_receipt_are_no_problem(account: Account, reader: Both) -> None:
+    account.streams = ("clients", "tags")
+    reader.add(delivered(account.sync()))
+    account.streams = ("clients", "sync_log")
+    for _ in range(3):
+        reader.add(delivered(account.sync()))
+        assert reader.problems() == []
+
+
+def test_a_refreshed_stream_is_not_complete_until_its_receipt_comes(
+    account: Account, reader: Both
+) -> None:
+    reader.add(delivered(account.sync()))
+    account.refresh("tags")
+    records = account.sync()
+    reader.add(delivered(without(records, of("sync_log"))))
+    assert reader.problems() == [Problem("snapshot", "tags", SECOND, None, False)]
+
+
+def test_a_stream_that_was_added_is_not_complete_until_its_receipt_comes(
+    account: Account, reader: Both
+) -> None:
+    account.streams = ("clients", "sync_log")
+    reader.add(delivered(account.sync()))
+    account.streams = ("clients", "tags", "sync_log")
+    records = account.sync()
+    reader.add(delivered(without(records, of("sync_log"))))
+    assert reader.problems() == [Problem("snapshot", "tags", SECOND, None, False)]
+
+
+def test_a_change_that_was_not_sent_again_since_its_stream_failed_needs_no_refresh(
+    account: Account, reader: Both
+) -> None:
+    reader.add(delivered(account.sync()))
+    account.edit("lost")
+    reader.add(delivered(without(account.sync(), of("tags"))))
+    lost = Problem("lost", "tags", SECOND, 1, False)
+    assert reader.problems() == [lost]
+    account.sandbox.fault({"status": 400}, path=".*/tags")
+    reader.add(delivered(account.sync(fails=True)))
+    assert reader.problems() == [lost, Problem("incomplete", "tags", THIRD, None, False)]
+    account.sandbox.clear_faults()
+    records = account.sync()
+    reader.add(delivered(without(records, of("tags"))))
+    assert reader.problems() == [lost._replace(refresh=True)]
+    reader.add(delivered(records))
+    assert reader.problems() == []
+
+
+def test_a_lost_sync_that_was_not_sent_again_since_a_stream_failed_needs_no_refresh(
+    account: Account, reader: Both
+) -> None:
+    account.streams = ("tags", "sync_log")
+    reader.add(delivered(account.sync()))
+    account.edit("lost")
+    account.sync()
+    account.sandbox.fault({"status": 400}, path=".*/tags")
+    records = account.sync(fails=True)
+    reader.add(delivered(each for each in records if each["data"][UPDATED_AT] == THIRD))
+    assert reader.problems() == [
+        Problem("missing", "tags", SECOND, None, False),
+        Problem("incomplete", "tags", THIRD, None, False),
+    ]
+    assert "resend_changes above 0" in reader.sentences()[0]
 
 
 def test_the_subscriber_keeps_no_keys_of_syncs_that_came_whole(
