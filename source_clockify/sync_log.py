@@ -99,13 +99,19 @@ SCHEMA: Mapping[str, Any] = {
                 "Refresh, and in full refresh."
             ),
         },
-        "started_at": {**_MOMENT, "description": "When reading the stream began."},
-        "ended_at": {**_MOMENT, "description": "When reading the stream ended."},
+        "started_at": {
+            **_MOMENT,
+            "description": "When reading the stream began. Absent for a killed sync.",
+        },
+        "ended_at": {
+            **_MOMENT,
+            "description": "When reading the stream ended. Absent for a killed sync.",
+        },
         "status": {
             **_TEXT,
             "description": (
-                "complete, or incomplete if the stream failed; a later sync then reads the rest "
-                "(open list)."
+                "complete, or incomplete if the stream failed or the sync was killed; a later sync "
+                "then reads the rest (open list)."
             ),
         },
         "sync_mode": {**_TEXT, "description": "full_refresh or incremental (open list)."},
@@ -125,8 +131,8 @@ SCHEMA: Mapping[str, Any] = {
             **_NUMBER,
             "description": (
                 "Number of records that exist, as far as the stream has told; with window_start, "
-                "of those that begin at or after it. Absent if the stream is incomplete, for event "
-                "logs and for incremental approval requests."
+                "of those that begin at or after it. Absent if the stream is incomplete or a part "
+                "of it was refused half-way, for event logs and for approval requests."
             ),
         },
         "window_start": {
