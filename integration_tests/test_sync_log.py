@@ -372,21 +372,31 @@ def test_lost_tombstones_of_a_stream_that_is_empty_are_told(account: Account, re
     tags = account.sandbox.rows("tags")
     for tag in tags:
         account.sandbox.delete(account.workspace, "tags", tag["id"])
-    # The state of the second killed sync no longer tells of the first.
+    # All killed syncs have a receipt in the next one.
     account.sync(killed_after="tags")
     account.sync(killed_after="tags")
 
-    reader.add(delivered(account.sync()))
+    records = account.sync()
+    reader.add(delivered(records))
 
-    live = Problem("live", "tags", FOURTH, -len(tags), True)
-    assert [each for each in reader.problems() if each.stream == "tags"] == [live]
-    assert (
-        f"tags: the stream is empty now, but {len(tags)} records are here. Refresh the stream."
-        in reader.sentences()
-    )
+    lost = Problem("lost", "tags", SECOND, len(tags), True)
+    assert [each for each in reader.problems() if each.stream == "tags"] == [lost]
     account.refresh(*{each.stream for each in reader.problems()})
     reader.add(delivered(account.sync()))
     assert reader.problems() == []
+
+
+def test_records_that_are_here_and_do_not_exist_are_told(account: Account, reader: Both) -> None:
+    records = account.sync()
+    for each in records:
+        if of("sync_log")(each) and each["data"]["stream"] == "tags":
+            each["data"] |= {"live": 0}
+    reader.add(delivered(records))
+    sent = receipts(records)["tags"]["sent"]
+    assert reader.problems() == [Problem("live", "tags", FIRST, -sent, True)]
+    assert reader.sentences() == [
+        f"tags: the stream is empty now, but {sent} records are here. Refresh the stream."
+    ]
 
 
 def test_what_a_killed_sync_sent_and_the_destination_lost_is_told(

@@ -50,6 +50,7 @@ from source_clockify.change_tracking.rows import RETRY_SECONDS
 from source_clockify.change_tracking.state import (
     CONNECTOR,
     VERSION,
+    Emitted,
     StreamState,
     checksum,
     unusable_state,
@@ -278,7 +279,7 @@ class StreamLog:
         sync_mode: how it is read.
         count_live: counts the records that exist once the stream is complete; None: unknown.
             It is given the number of records that were sent.
-        saved: the state that the stream goes on from; None in full refresh and in a first sync.
+        unreported: what earlier syncs emitted that have no receipt yet.
     """
 
     version: int
@@ -286,7 +287,7 @@ class StreamLog:
     primary_key: Sequence[str]
     sync_mode: SyncMode
     count_live: Callable[[int], Live | None]
-    saved: StreamState | None = None
+    unreported: Sequence[Emitted] = ()
     started_at: int | None = None
     ended_at: int | None = None
     is_complete: bool = False
@@ -328,28 +329,21 @@ class StreamLog:
         }
         return {name: value for name, value in found.items() if value is not None}
 
-    def late_receipt(self, stream: str, previous: str | None) -> dict[str, Any] | None:
-        """Return the receipt of the last sync if that one was killed before it could emit it.
-
-        The state tells how many messages it had emitted, at least, and nothing else.
-        """
-        saved = self.saved
-        if saved is None or saved.sent is None or saved.deleted is None:
-            return None
-        version = format_version(saved.updated_at)
-        if previous is not None and version <= previous:
-            return None
-        found = {
-            "stream": stream,
-            UPDATED_AT: version,
-            BASELINE_AT: format_version(saved.baseline_at),
-            "previous_updated_at": _previous(saved.updated_at, saved.baseline_at, previous),
-            "status": "incomplete",
-            "sync_mode": self.sync_mode.value,
-            "sent": saved.sent,
-            "deleted": saved.deleted,
-        }
-        return {name: value for name, value in found.items() if value is not None}
+    def late_receipts(self, stream: str, previous: str | None) -> Iterator[dict[str, Any]]:
+        """Yield the receipts of killed syncs. Their states tell what they emitted, at least."""
+        for version, sent, deleted in self.unreported:
+            found = {
+                "stream": stream,
+                UPDATED_AT: format_version(version),
+                BASELINE_AT: format_version(self.baseline_at),
+                "previous_updated_at": _previous(version, self.baseline_at, previous),
+                "status": "incomplete",
+                "sync_mode": self.sync_mode.value,
+                "sent": sent,
+                "deleted": deleted,
+            }
+            yield {name: value for name, value in found.items() if value is not None}
+            previous = format_version(version)
 
 
 def _previous(version: int, baseline_at: int, previous: str | None) -> str | None:
@@ -370,7 +364,7 @@ def stream_log(stream: AbstractStream, definition: Mapping[str, Any], began: int
             spec.primary_key,
             SyncMode.incremental,
             lambda sent: live_records(tracker),
-            stream.saved_state,
+            stream.unreported,
         )
     return StreamLog(
         began,
@@ -396,6 +390,16 @@ class SyncLog:
         self._began = began
         self._resend = resend
         self._streams: dict[str, StreamLog] = {}
+
+    def unreported(self, stream: str, state: StreamState) -> list[Emitted]:
+        """Return what a stream emitted in syncs after that of its last receipt, as far as known."""
+        if not self._is_incremental:
+            return []
+        found = [*state.unreported]
+        if state.sent is not None and state.deleted is not None:
+            found.append(Emitted(state.updated_at, state.sent, state.deleted))
+        previous = self._state.previous.get(stream, "")
+        return [each for each in found if format_version(each.version) > previous]
 
     def add(self, stream: str, log: StreamLog) -> None:
         """Add a stream that this sync reads."""
@@ -480,10 +484,9 @@ class SyncLog:
         yield status_message(stream, AirbyteStreamStatus.COMPLETE)
 
     def _new(self, name: str, log: StreamLog) -> Iterator[dict[str, Any]]:
-        """Yield the receipt of a stream, after that of a killed sync before it."""
+        """Yield the receipt of a stream, after those of killed syncs before it."""
         previous = self._state.previous.get(name)
-        late = log.late_receipt(name, previous) if self._is_incremental else None
-        if late is not None:
+        for late in log.late_receipts(name, previous):
             yield late
             previous = late[UPDATED_AT]
         yield log.receipt(name, self._began, previous)

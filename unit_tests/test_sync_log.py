@@ -502,6 +502,28 @@ def test_a_late_receipt_is_resent_like_any_other(clockify: Clockify, connect: Co
     assert versions(connection.sync()) == [TUESDAY, WEDNESDAY, THURSDAY]
 
 
+def test_each_of_several_killed_syncs_gets_a_late_receipt(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("tags", "sync_log", resend_changes=0)
+    for served in ("a", "ab", "abd"):
+        clockify.serve("tags", [tag(each) for each in served])
+        killed_after(connection, "tags")
+
+    found = receipts(connection.sync())
+
+    told = [(each["_ab_cdc_updated_at"], each.get("previous_updated_at")) for each in found]
+    assert told == [
+        (MONDAY, None),
+        (TUESDAY, MONDAY),
+        (WEDNESDAY, TUESDAY),
+        (THURSDAY, WEDNESDAY),
+    ]
+    assert [each["sent"] for each in found] == [1, 1, 1, 0]
+    assert len(receipts(connection.sync())) == 1
+    assert "unreported" not in content_of(final_state(connection.sync(), "tags"))
+
+
 def test_a_first_sync_that_is_killed_has_a_late_receipt_too(
     clockify: Clockify, connect: Connect
 ) -> None:

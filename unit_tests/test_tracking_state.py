@@ -21,6 +21,7 @@ from source_clockify import source
 from source_clockify.change_tracking import state as tracking_state
 from source_clockify.change_tracking.rows import Pending, Row, day_of, key_of
 from source_clockify.change_tracking.state import (
+    Emitted,
     PartitionState,
     StreamState,
     decode,
@@ -102,6 +103,7 @@ def a_state(seed: int, *, dated: bool = False) -> StreamState:
         partitions,
         chance.choice([None, 0, 10**7]),
         chance.choice([None, 0, 10**7]),
+        tuple(Emitted(chance.getrandbits(41), n, 7) for n in range(chance.randrange(3))),
     )
 
 
@@ -223,6 +225,18 @@ def test_a_state_that_lacks_a_value_is_refused(name: str) -> None:
     refusal(blob)
     if name not in ("checksum", "connector", "sent", "deleted"):
         refusal(signed(blob))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [*ODD_VALUES, [[1, 2]], [[1, 2, "x"]], [[1, 2, 3, 4]], [[1, -1, 1]]],
+    ids=repr,
+)
+def test_a_state_with_wrong_numbers_of_killed_syncs_is_refused(value: Any) -> None:
+    if value in ([], {}, ""):
+        return
+
+    refusal(signed({**encode("tags", EXAMPLE), "unreported": value}))
 
 
 def test_a_state_that_does_not_tell_how_much_was_sent_is_read() -> None:

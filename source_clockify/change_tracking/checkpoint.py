@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from airbyte_cdk.models import (
@@ -23,7 +23,7 @@ from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.profiles import StreamSpec
 from source_clockify.change_tracking.rows import days_of
-from source_clockify.change_tracking.state import PartitionState, StreamState, encode
+from source_clockify.change_tracking.state import Emitted, PartitionState, StreamState, encode
 from source_clockify.timestamps import DAY
 
 logger = logging.getLogger("airbyte")
@@ -37,6 +37,10 @@ CHECKPOINT_SECONDS_PER_MEGABYTE = 10
 _STEPS = 5
 # How much of its room a state that forgets something aims at.
 _AIM = 0.98
+
+
+# A state tells of so many killed syncs in a row.
+MOST_UNREPORTED = 20
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class StateWriter:
         self._snapshot_is_complete = state is not None and state.snapshot_is_complete
         self._primary_key = spec.primary_key
         self._emitted = self.message_counter()
+        self._unreported: tuple[Emitted, ...] = ()
         self._is_dirty = False
         self._last_sent = time.monotonic()
         self._size = 0
@@ -100,6 +105,11 @@ class StateWriter:
         """Add messages that were emitted, so that every state from now on comes after them."""
         with self._lock:
             self._emitted.update(counted)
+
+    def keep_unreported(self, unreported: Sequence[Emitted]) -> None:
+        """Keep what earlier syncs emitted that have no receipt yet: this one may be killed too."""
+        with self._lock:
+            self._unreported = tuple(unreported[-MOST_UNREPORTED:])
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -138,6 +148,7 @@ class StateWriter:
                 dict(self._partitions),
                 len(self._emitted.sent),
                 self._emitted.deleted,
+                self._unreported,
             )
 
     def checkpoint(self) -> None:

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -98,6 +98,20 @@ class PartitionState:
         return replace(self, limited_since=day, packed=forget_before(self.packed, day))
 
 
+class Emitted(NamedTuple):
+    """How many messages with a version were emitted before a state, at least.
+
+    Attributes:
+        version: in milliseconds since 1970.
+        sent: the number of records.
+        deleted: the number of tombstones.
+    """
+
+    version: int
+    sent: int
+    deleted: int
+
+
 @dataclass(frozen=True)
 class StreamState:
     """The saved state of one stream.
@@ -111,6 +125,8 @@ class StreamState:
         sent: how many records with the last version were emitted before this state, at least; None
             if that was not counted.
         deleted: likewise, of tombstones.
+        unreported: likewise, of earlier versions that have no receipt, since their syncs were
+            killed.
     """
 
     updated_at: int
@@ -120,6 +136,7 @@ class StreamState:
     partitions: Mapping[Partition, PartitionState] = field(default_factory=dict)
     sent: int | None = None
     deleted: int | None = None
+    unreported: tuple[Emitted, ...] = ()
 
     @property
     def record_count(self) -> int:
@@ -155,6 +172,7 @@ def encode(stream: str, state: StreamState) -> dict[str, Any]:
         "snapshot_is_complete": state.snapshot_is_complete,
         "sent": state.sent,
         "deleted": state.deleted,
+        **({"unreported": [[*each] for each in state.unreported]} if state.unreported else {}),
         "partition_fields": list(state.partition_fields),
         "partitions": len(partitions),
         "records": state.record_count,
@@ -215,6 +233,7 @@ def _decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState
         {ids: PartitionState(*known, packed, dated) for ids, known, packed in entries},
         _count(blob.get("sent")),
         _count(blob.get("deleted")),
+        tuple(_emitted(*each) for each in blob.get("unreported", ())),
     )
     counts = len(entries), len(state.partitions), state.record_count
     if counts != (blob["partitions"], blob["partitions"], blob["records"]):
@@ -248,6 +267,13 @@ def _time(value: Any) -> int:
     if type(value) is not int or abs(value) > _LARGEST_TIME:
         raise ValueError("no time")
     return value
+
+
+def _emitted(version: Any, sent: Any, deleted: Any) -> Emitted:
+    found = Emitted(_time(version), _time(sent), _time(deleted))
+    if min(found) < 0:
+        raise ValueError("no number of messages")
+    return found
 
 
 def _count(value: Any) -> int | None:

@@ -5,7 +5,7 @@ returns. In full refresh `StampedStream` adds the columns and nothing else.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from source_clockify.change_tracking.checkpoint import StateWriter, describe_sta
 from source_clockify.change_tracking.deletions import resolve_missing
 from source_clockify.change_tracking.messages import COLUMNS, UPDATED_AT, Stamp
 from source_clockify.change_tracking.partitions import partition_of
-from source_clockify.change_tracking.state import StreamState, encode
+from source_clockify.change_tracking.state import Emitted, encode
 from source_clockify.change_tracking.tracker import (
     PartitionRead,
     StreamTracker,
@@ -101,7 +101,9 @@ class TrackedStream(WrappedStream):
         version = max(sync.began, state.updated_at + 1 if state else 0)
         self._budget = sync.state_budget
         self._state = state
+        self._unreported = read.unreported
         self._writer = StateWriter(read.spec, state, version, emit, sync.state_budget)
+        self._writer.keep_unreported(read.unreported)
         self._tracker = StreamTracker(read, sync, self._writer)
         self._cursor = TrackedCursor(self.name, self._writer)
         inner.on_wait = self._writer.checkpoint
@@ -155,9 +157,9 @@ class TrackedStream(WrappedStream):
         return with_columns(super().as_airbyte_stream())
 
     @property
-    def saved_state(self) -> StreamState | None:
-        """The state that the stream goes on from, None before the first sync."""
-        return self._state
+    def unreported(self) -> Sequence[Emitted]:
+        """What earlier syncs emitted that have no receipt yet."""
+        return self._unreported
 
     @property
     def tracker(self) -> StreamTracker:

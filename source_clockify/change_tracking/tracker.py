@@ -7,7 +7,7 @@ the end. Worker threads share a tracker: everything that they change is changed 
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,7 @@ from source_clockify.change_tracking.partitions import Partition, partition_name
 from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_text, plan_read
 from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
 from source_clockify.change_tracking.rows import Row, Rows, hashed_key, key_of
-from source_clockify.change_tracking.state import StreamState
+from source_clockify.change_tracking.state import Emitted, StreamState
 from source_clockify.timestamps import second_of
 
 logger = logging.getLogger("airbyte")
@@ -69,6 +69,7 @@ class TrackedRead:
         plans: the plans of all partitions in the state.
         workspaces: those that the key sees and whose plan has the stream, as far as that is known.
         columns: the columns of the stream's schema.
+        unreported: what earlier syncs emitted that have no receipt yet.
     """
 
     spec: StreamSpec
@@ -76,6 +77,7 @@ class TrackedRead:
     plans: Mapping[Partition, ReadPlan]
     workspaces: frozenset[str]
     columns: frozenset[str]
+    unreported: Sequence[Emitted] = ()
 
 
 @dataclass
