@@ -372,20 +372,31 @@ def test_lost_tombstones_of_a_stream_that_is_empty_are_told(account: Account, re
     tags = account.sandbox.rows("tags")
     for tag in tags:
         account.sandbox.delete(account.workspace, "tags", tag["id"])
-    # A sync that is killed has no receipt: only the next one tells.
+    # All killed syncs have a receipt in the next one.
+    account.sync(killed_after="tags")
     account.sync(killed_after="tags")
 
-    reader.add(delivered(account.sync()))
+    records = account.sync()
+    reader.add(delivered(records))
 
-    live = Problem("live", "tags", THIRD, -len(tags), True)
-    assert [each for each in reader.problems() if each.stream == "tags"] == [live]
-    assert (
-        f"tags: the stream is empty now, but {len(tags)} records are here. Refresh the stream."
-        in reader.sentences()
-    )
-    account.refresh("tags")
+    lost = Problem("lost", "tags", SECOND, len(tags), True)
+    assert [each for each in reader.problems() if each.stream == "tags"] == [lost]
+    account.refresh(*{each.stream for each in reader.problems()})
     reader.add(delivered(account.sync()))
     assert reader.problems() == []
+
+
+def test_records_that_are_here_and_do_not_exist_are_told(account: Account, reader: Both) -> None:
+    records = account.sync()
+    for each in records:
+        if of("sync_log")(each) and each["data"]["stream"] == "tags":
+            each["data"] |= {"live": 0}
+    reader.add(delivered(records))
+    sent = receipts(records)["tags"]["sent"]
+    assert reader.problems() == [Problem("live", "tags", FIRST, -sent, True)]
+    assert reader.sentences() == [
+        f"tags: the stream is empty now, but {sent} records are here. Refresh the stream."
+    ]
 
 
 def test_what_a_killed_sync_sent_and_the_destination_lost_is_told(
@@ -407,12 +418,62 @@ def test_what_a_killed_sync_sent_and_the_destination_lost_is_told(
     reader.add(delivered(account.sync()))
 
     assert reader.problems() == [
-        Problem("live", stream, THIRD, 1, True) for stream in sorted(changed)
+        Problem("lost", stream, SECOND, 1, True) for stream in sorted(changed)
     ]
     assert "time_entries" in changed
     account.refresh(*changed)
     reader.add(delivered(account.sync()))
     assert reader.problems() == []
+
+
+def test_history_that_a_killed_first_sync_sent_and_the_destination_lost_is_told(
+    account: Account, reader: Both
+) -> None:
+    def is_history(each: JSON) -> bool:
+        return of("time_entries")(each) and each["data"]["start"] < "2026-10-20"
+
+    killed = account.sync(killed_after="time_entries")
+    lost = len(list(filter(is_history, killed)))
+    assert lost
+    reader.add(delivered(without(killed, is_history)))
+    assert reader.problems() == []
+    expected = [Problem("lost", "time_entries", FIRST, lost, True)]
+    for _ in range(3):
+        reader.add(delivered(account.sync()))
+        assert reader.problems() == expected
+
+
+def test_events_that_a_killed_sync_sent_and_the_destination_lost_are_told(
+    account: Account, reader: Both
+) -> None:
+    account.streams = ("audit_log", "entity_changes_created", "tags", "sync_log")
+    records = account.sync()
+    account.refresh("sync_log")
+    reader.add(delivered(filter(of("tags"), records)))
+
+    reader.add(delivered(account.sync()))
+
+    assert reader.problems() == [
+        Problem("lost", stream, FIRST, len(list(filter(of(stream), records))), True)
+        for stream in ("audit_log", "entity_changes_created")
+    ]
+
+
+@pytest.mark.parametrize("resend", [0, 1])
+def test_edits_that_a_killed_sync_sent_and_the_destination_lost_are_told(
+    account: Account, reader: Both, resend: int
+) -> None:
+    account.settings = {"resend_changes": resend}
+    reader.add(delivered(account.sync()))
+    account.edit("lost")
+    killed = account.sync(killed_after="projects")
+    lost = len(list(filter(of("projects"), killed)))
+    assert lost
+
+    records = account.sync()
+
+    reader.add(delivered([each for each in records if not of("projects")(each)]))
+    assert reader.problems() == [Problem("lost", "projects", SECOND, lost, True)]
 
 
 def test_a_killed_sync_of_which_everything_arrived_is_no_problem(
@@ -424,6 +485,17 @@ def test_a_killed_sync_of_which_everything_arrived_is_no_problem(
     assert reader.problems() == []
     reader.add(delivered(account.sync()))
     assert reader.problems() == []
+
+
+def test_a_killed_refresh_of_which_everything_arrived_is_no_problem(
+    account: Account, reader: Both
+) -> None:
+    reader.add(delivered(account.sync()))
+    account.refresh("tags")
+    reader.add(delivered(account.sync(killed_after="tags")))
+    for _ in range(2):
+        reader.add(delivered(account.sync()))
+        assert reader.problems() == []
 
 
 def test_a_snapshot_that_failed_is_not_complete_until_a_sync_completes_it(
@@ -551,7 +623,6 @@ def test_a_prefix_of_the_connection_is_that_of_the_receipts(account: Account) ->
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"stream": "unknown"}, "no stream 'unknown', for which it is a receipt"),
         ({"sent": None}, "lacks the numbers of records"),
         ({"_ab_cdc_baseline_at": None}, "lacks the columns of change tracking"),
     ],
@@ -563,6 +634,117 @@ def test_what_is_no_receipt_is_refused(
     record = {**record, "data": {**record["data"], **change}}
     with pytest.raises(ValueError, match=told):
         reader.subscriber.merge(delivered([record]))
+
+
+def test_receipts_of_a_stream_that_the_catalog_no_longer_has_are_taken(account: Account) -> None:
+    records = account.sync()
+    rest = subscriber_of(["projects", "sync_log"])
+    rest.merge(
+        delivered(
+            each
+            for each in records
+            if of("projects")(each) or each["data"].get("stream") in ("projects", "clients")
+        )
+    )
+    assert {each.stream for each in rest.problems()} == {"clients"}
+    rest.database.close()
+
+
+def prefixed(prefix: str, records: Iterable[JSON]) -> Iterator[Message]:
+    return delivered({**each, "stream": f"{prefix}{each['stream']}"} for each in records)
+
+
+def test_each_of_two_prefixes_has_its_receipts(account: Account) -> None:
+    module = load_subscriber()
+    listed: list[JSON] = []
+    for prefix in ("", "b_"):
+        for each in catalog(READ, "incremental")["streams"]:
+            stream = {**each["stream"], "name": f"{prefix}{each['stream']['name']}"}
+            listed.append({**each, "stream": stream})
+    streams = module.streams_of({"streams": listed})
+    subscriber = Subscriber(module.open_database(":memory:", streams), streams)
+    first = account.sync()
+    account.refresh()
+    second = account.sync()
+
+    subscriber.merge(prefixed("", first))
+    # Nothing is said of the connection whose first sync is still on its way.
+    assert subscriber.problems() == []
+    kept = without(second, of("tags"))
+    subscriber.merge(prefixed("b_", kept))
+    assert [(each.kind, each.stream) for each in subscriber.problems()] == [("lost", "b_tags")]
+    subscriber.forget(NOW - timedelta(days=365))
+    subscriber.merge(prefixed("b_", second))
+    assert subscriber.problems() == []
+    subscriber.forget(NOW + timedelta(days=365))
+    assert subscriber.problems() == []
+    subscriber.database.close()
+
+
+def test_streams_that_never_get_a_receipt_are_no_problem(account: Account, reader: Both) -> None:
+    account.streams = ("clients", "tags")
+    reader.add(delivered(account.sync()))
+    account.streams = ("clients", "sync_log")
+    for _ in range(3):
+        reader.add(delivered(account.sync()))
+        assert reader.problems() == []
+
+
+def test_a_refreshed_stream_is_not_complete_until_its_receipt_comes(
+    account: Account, reader: Both
+) -> None:
+    reader.add(delivered(account.sync()))
+    account.refresh("tags")
+    records = account.sync()
+    reader.add(delivered(without(records, of("sync_log"))))
+    assert reader.problems() == [Problem("snapshot", "tags", SECOND, None, False)]
+
+
+def test_a_stream_that_was_added_is_not_complete_until_its_receipt_comes(
+    account: Account, reader: Both
+) -> None:
+    account.streams = ("clients", "sync_log")
+    reader.add(delivered(account.sync()))
+    account.streams = ("clients", "tags", "sync_log")
+    records = account.sync()
+    reader.add(delivered(without(records, of("sync_log"))))
+    assert reader.problems() == [Problem("snapshot", "tags", SECOND, None, False)]
+
+
+def test_a_change_that_was_not_sent_again_since_its_stream_failed_needs_no_refresh(
+    account: Account, reader: Both
+) -> None:
+    reader.add(delivered(account.sync()))
+    account.edit("lost")
+    reader.add(delivered(without(account.sync(), of("tags"))))
+    lost = Problem("lost", "tags", SECOND, 1, False)
+    assert reader.problems() == [lost]
+    account.sandbox.fault({"status": 400}, path=".*/tags")
+    reader.add(delivered(account.sync(fails=True)))
+    assert reader.problems() == [lost, Problem("incomplete", "tags", THIRD, None, False)]
+    account.sandbox.clear_faults()
+    records = account.sync()
+    reader.add(delivered(without(records, of("tags"))))
+    assert reader.problems() == [lost._replace(refresh=True)]
+    reader.add(delivered(records))
+    assert reader.problems() == []
+
+
+def test_a_lost_sync_that_was_not_sent_again_since_a_stream_failed_needs_no_refresh(
+    account: Account, reader: Both
+) -> None:
+    account.streams = ("tags", "sync_log")
+    reader.add(delivered(account.sync()))
+    account.edit("lost")
+    account.sync()
+    account.sandbox.fault({"status": 400}, path=".*/tags")
+    records = account.sync(fails=True)
+    reader.add(delivered(each for each in records if each["data"][UPDATED_AT] == THIRD))
+    assert reader.problems() == [
+        Problem("missing", "tags", SECOND, None, False),
+        Problem("incomplete", "tags", THIRD, None, False),
+    ]
+    assert "resend_changes above 0" in reader.sentences()[0]
 
 
 def test_the_subscriber_keeps_no_keys_of_syncs_that_came_whole(

@@ -323,6 +323,11 @@ class SourceClockify(StreamsSource):
                     each for each in visible if (stream.name, each) not in skipped
                 ),
                 columns=frozenset(stream.get_json_schema().get("properties") or ()),
+                unreported=(
+                    self._sync_log.unreported(stream.name, saved.state)
+                    if self._sync_log and saved
+                    else ()
+                ),
             )
             found.append(TrackedStream(stream, read, sync, self.emit))
         return found

@@ -37,22 +37,24 @@ from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_m
 
 from source_clockify.bodies import large_body_seen
 from source_clockify.change_tracking.budget import StateBudget, size_of
-from source_clockify.change_tracking.live import (
-    KeyCounter,
-    Live,
-    is_counted,
-    live_records,
-)
+from source_clockify.change_tracking.counts import MessageCounter
+from source_clockify.change_tracking.live import Live, is_counted, live_records
 from source_clockify.change_tracking.messages import (
     BASELINE_AT,
     COLUMNS,
-    DELETED_AT,
     UPDATED_AT,
     format_version,
 )
 from source_clockify.change_tracking.profiles import stream_spec
 from source_clockify.change_tracking.rows import RETRY_SECONDS
-from source_clockify.change_tracking.state import CONNECTOR, VERSION, checksum, unusable_state
+from source_clockify.change_tracking.state import (
+    CONNECTOR,
+    VERSION,
+    Emitted,
+    StreamState,
+    checksum,
+    unusable_state,
+)
 from source_clockify.change_tracking.stream import TrackedStream
 
 logger = logging.getLogger("airbyte")
@@ -98,13 +100,19 @@ SCHEMA: Mapping[str, Any] = {
                 "Refresh, and in full refresh."
             ),
         },
-        "started_at": {**_MOMENT, "description": "When reading the stream began."},
-        "ended_at": {**_MOMENT, "description": "When reading the stream ended."},
+        "started_at": {
+            **_MOMENT,
+            "description": "When reading the stream began. Absent for a killed sync.",
+        },
+        "ended_at": {
+            **_MOMENT,
+            "description": "When reading the stream ended. Absent for a killed sync.",
+        },
         "status": {
             **_TEXT,
             "description": (
-                "complete, or incomplete if the stream failed; a later sync then reads the rest "
-                "(open list)."
+                "complete, or incomplete if the stream failed or the sync was killed; a later sync "
+                "then reads the rest (open list)."
             ),
         },
         "sync_mode": {**_TEXT, "description": "full_refresh or incremental (open list)."},
@@ -124,8 +132,8 @@ SCHEMA: Mapping[str, Any] = {
             **_NUMBER,
             "description": (
                 "Number of records that exist, as far as the stream has told; with window_start, "
-                "of those that begin at or after it. Absent if the stream is incomplete, for event "
-                "logs and for incremental approval requests."
+                "of those that begin at or after it. Absent if the stream is incomplete or a part "
+                "of it was refused half-way, for event logs and for approval requests."
             ),
         },
         "window_start": {
@@ -271,6 +279,7 @@ class StreamLog:
         sync_mode: how it is read.
         count_live: counts the records that exist once the stream is complete; None: unknown.
             It is given the number of records that were sent.
+        unreported: what earlier syncs emitted that have no receipt yet.
     """
 
     version: int
@@ -278,37 +287,24 @@ class StreamLog:
     primary_key: Sequence[str]
     sync_mode: SyncMode
     count_live: Callable[[int], Live | None]
+    unreported: Sequence[Emitted] = ()
     started_at: int | None = None
     ended_at: int | None = None
     is_complete: bool = False
-    resent: int = 0
-    deleted: int = 0
     oversized: int = 0
     skipped: Sequence[str] = ()
-    sent: KeyCounter = field(default_factory=KeyCounter)
 
     def __post_init__(self) -> None:
         self._version_text = format_version(self.version)
-        self._only_column = self.primary_key[0] if len(self.primary_key) == 1 else None
+        self._counter = MessageCounter(self.primary_key, self._version_text)
 
     def count(self, data: Mapping[str, Any]) -> None:
         """Count a message."""
-        if data.get(UPDATED_AT) != self._version_text:
-            self.resent += 1
-        elif DELETED_AT in data:
-            self.deleted += 1
-        elif self._only_column is not None:
-            value = data.get(self._only_column)
-            if value is not None:
-                self.sent.add(value if type(value) is str else str(value))
-        else:
-            values = [data.get(column) for column in self.primary_key]
-            if None not in values:
-                self.sent.add(tuple(map(str, values)))
+        self._counter.count(data)
 
     def receipt(self, stream: str, began: int, previous: str | None) -> dict[str, Any]:
         """Return the record, without absent columns."""
-        sent = len(self.sent)
+        sent = len(self._counter.sent)
         live = self.count_live(sent) if self.is_complete else None
         window_start = None
         if live is not None and live.window_start is not None:
@@ -317,15 +313,14 @@ class StreamLog:
             "stream": stream,
             UPDATED_AT: self._version_text,
             BASELINE_AT: format_version(self.baseline_at),
-            # Nothing that a new baseline replaces has to be there.
-            "previous_updated_at": None if self.baseline_at == self.version else previous,
+            "previous_updated_at": _previous(self.version, self.baseline_at, previous),
             "started_at": format_version(began if self.started_at is None else self.started_at),
             "ended_at": format_version(_now() if self.ended_at is None else self.ended_at),
             "status": "complete" if self.is_complete else "incomplete",
             "sync_mode": self.sync_mode.value,
             "sent": sent,
-            "resent": self.resent,
-            "deleted": self.deleted,
+            "resent": self._counter.resent,
+            "deleted": self._counter.deleted,
             "live": None if live is None else live.count,
             "window_start": window_start,
             "skipped": list(self.skipped) or None,
@@ -333,6 +328,29 @@ class StreamLog:
             "connector_version": _connector_version(),
         }
         return {name: value for name, value in found.items() if value is not None}
+
+    def late_receipts(self, stream: str, previous: str | None) -> Iterator[dict[str, Any]]:
+        """Yield the receipts of killed syncs. Their states tell what they emitted, at least."""
+        for version, sent, deleted in self.unreported:
+            found = {
+                "stream": stream,
+                UPDATED_AT: format_version(version),
+                BASELINE_AT: format_version(self.baseline_at),
+                "previous_updated_at": _previous(version, self.baseline_at, previous),
+                "status": "incomplete",
+                "sync_mode": self.sync_mode.value,
+                "sent": sent,
+                "deleted": deleted,
+            }
+            yield {name: value for name, value in found.items() if value is not None}
+            previous = format_version(version)
+
+
+def _previous(version: int, baseline_at: int, previous: str | None) -> str | None:
+    """Return the version of the receipt before, None if it is void: of a former baseline."""
+    if previous is None or baseline_at == version or previous < format_version(baseline_at):
+        return None
+    return previous
 
 
 def stream_log(stream: AbstractStream, definition: Mapping[str, Any], began: int) -> StreamLog:
@@ -346,6 +364,7 @@ def stream_log(stream: AbstractStream, definition: Mapping[str, Any], began: int
             spec.primary_key,
             SyncMode.incremental,
             lambda sent: live_records(tracker),
+            stream.unreported,
         )
     return StreamLog(
         began,
@@ -371,6 +390,16 @@ class SyncLog:
         self._began = began
         self._resend = resend
         self._streams: dict[str, StreamLog] = {}
+
+    def unreported(self, stream: str, state: StreamState) -> list[Emitted]:
+        """Return what a stream emitted in syncs after that of its last receipt, as far as known."""
+        if not self._is_incremental:
+            return []
+        found = [*state.unreported]
+        if state.sent is not None and state.deleted is not None:
+            found.append(Emitted(state.updated_at, state.sent, state.deleted))
+        previous = self._state.previous.get(stream, "")
+        return [each for each in found if format_version(each.version) > previous]
 
     def add(self, stream: str, log: StreamLog) -> None:
         """Add a stream that this sync reads."""
@@ -400,10 +429,16 @@ class SyncLog:
                 yield message
         except Exception as error:
             failure = error
-        yield from queued()
-        for name, log in self._streams.items():
-            log.skipped = [*skipped(name)]
-        yield from self._messages(budget)
+        try:
+            yield from queued()
+            for name, log in self._streams.items():
+                log.skipped = [*skipped(name)]
+            yield from self._messages(budget)
+        except Exception:
+            if failure is None:
+                raise
+            # The failure of the streams says what is to be done.
+            logger.exception("%s: the receipts could not be made.", SYNC_LOG)
         if failure is not None:
             raise failure
 
@@ -436,10 +471,7 @@ class SyncLog:
         stream = StreamDescriptor(name=SYNC_LOG)
         yield status_message(stream, AirbyteStreamStatus.STARTED)
         resent, waiting = self._resent()
-        receipts = [
-            log.receipt(name, self._began, self._state.previous.get(name))
-            for name, log in self._streams.items()
-        ]
+        receipts = [each for name, log in self._streams.items() for each in self._new(name, log)]
         if resent or receipts:
             yield status_message(stream, AirbyteStreamStatus.RUNNING)
         for data in [*resent, *receipts]:
@@ -451,6 +483,14 @@ class SyncLog:
             yield from self._state_messages(receipts, waiting, budget)
         yield status_message(stream, AirbyteStreamStatus.COMPLETE)
 
+    def _new(self, name: str, log: StreamLog) -> Iterator[dict[str, Any]]:
+        """Yield the receipt of a stream, after those of killed syncs before it."""
+        previous = self._state.previous.get(name)
+        for late in log.late_receipts(name, previous):
+            yield late
+            previous = late[UPDATED_AT]
+        yield log.receipt(name, self._began, previous)
+
     def _resent(self) -> tuple[list[Mapping[str, Any]], list[PendingReceipt]]:
         """Return the receipts that are resent now, and those that are still to be resent."""
         if not self._resend:
@@ -459,6 +499,9 @@ class SyncLog:
         resent: list[Mapping[str, Any]] = []
         waiting: list[PendingReceipt] = []
         for pending in self._state.pending:
+            if pending.data["stream"] not in self._streams:
+                # A consumer may no longer know the stream.
+                continue
             if now - pending.sent_at < RETRY_SECONDS:
                 waiting.append(pending)
                 continue

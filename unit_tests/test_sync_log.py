@@ -13,8 +13,10 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify import SourceClockify, bodies
+from source_clockify.change_tracking import checkpoint
 from source_clockify.change_tracking.budget import StateBudget, size_of
-from source_clockify.change_tracking.live import live_keys
+from source_clockify.change_tracking.live import Live, live_keys
+from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.rows import Row, pack
 from source_clockify.change_tracking.state import checksum
 from source_clockify.sync_log import (
@@ -307,6 +309,24 @@ def test_live_rows_are_counted_without_unpacking_them(window_start: int | None) 
     assert len(keys) == len(live)
 
 
+def test_records_of_a_partition_that_was_not_read_to_its_end_leave_live_unknown(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("tags", "sync_log", resend_changes=0)
+    page = {"json": [tag(f"{n:024x}") for n in range(5)], "headers": {"Last-Page": "false"}}
+    clockify.serve_responses("tags", page, REFUSED)
+
+    output = connection.sync()
+
+    found = receipt(output, "tags")
+    assert len(messages(output, "tags")) == found["sent"] == 5
+    assert found["status"] == "complete"
+    assert found["skipped"]
+    assert "live" not in found
+    clockify.serve("tags", [tag(f"{n:024x}") for n in range(5)])
+    assert receipt(connection.sync(), "tags")["live"] == 5
+
+
 # Failed, skipped, killed ------------------------------------------------------------------------
 
 
@@ -433,24 +453,185 @@ def test_a_sync_that_is_killed_leaves_no_receipt(clockify: Clockify) -> None:
     assert [present(message.record).stream for message in told] == ["tags"]
 
 
-def test_what_a_killed_sync_left_in_the_state_is_live_in_the_next(
+def killed_after(connection: Connection, stream: str) -> EntrypointOutput:
+    """A sync of which only the state of one stream was saved."""
+    saved = {stream_of(state): state for state in connection.states or []}
+    output = connection.sync()
+    saved |= {
+        stream_of(each): each for each in connection.states or [] if stream_of(each) == stream
+    }
+    connection.states = [*saved.values()]
+    return output
+
+
+def test_the_receipt_of_a_killed_sync_comes_with_the_next(
     clockify: Clockify, connect: Connect
 ) -> None:
-    """Its records have a version without a receipt: what was lost of them is seen by `live`."""
+    connection = connect("tags", "sync_log", resend_changes=0)
+    clockify.by_id("tags")
+    clockify.serve("tags", [tag("a"), tag("b"), tag("c")])
+    connection.sync()
+    no_key = {"name": "no id", "workspaceId": WORKSPACE}
+    clockify.serve("tags", [tag("a"), tag("b", "new"), tag("d"), no_key])
+    killed_after(connection, "tags")
+
+    late, found = receipts(connection.sync())
+
+    assert late == {
+        "stream": "tags",
+        "_ab_cdc_updated_at": TUESDAY,
+        "_ab_cdc_baseline_at": MONDAY,
+        "previous_updated_at": MONDAY,
+        "status": "incomplete",
+        "sync_mode": "incremental",
+        "sent": 2,
+        "deleted": 1,
+    }
+    assert (found["sent"], found["live"]) == (0, 3)
+    assert found["previous_updated_at"] == TUESDAY
+    assert versions(connection.sync()) == [THURSDAY]
+
+
+def test_a_late_receipt_is_resent_like_any_other(clockify: Clockify, connect: Connect) -> None:
+    connection = connect("tags", "sync_log")
+    clockify.serve("tags", [tag("a")])
+    connection.sync()
+    killed_after(connection, "tags")
+
+    assert versions(connection.sync()) == [MONDAY, TUESDAY, WEDNESDAY]
+    assert versions(connection.sync()) == [TUESDAY, WEDNESDAY, THURSDAY]
+
+
+def test_each_of_several_killed_syncs_gets_a_late_receipt(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("tags", "sync_log", resend_changes=0)
+    for served in ("a", "ab", "abd"):
+        clockify.serve("tags", [tag(each) for each in served])
+        killed_after(connection, "tags")
+
+    found = receipts(connection.sync())
+
+    told = [(each["_ab_cdc_updated_at"], each.get("previous_updated_at")) for each in found]
+    assert told == [
+        (MONDAY, None),
+        (TUESDAY, MONDAY),
+        (WEDNESDAY, TUESDAY),
+        (THURSDAY, WEDNESDAY),
+    ]
+    assert [each["sent"] for each in found] == [1, 1, 1, 0]
+    assert len(receipts(connection.sync())) == 1
+    assert "unreported" not in content_of(final_state(connection.sync(), "tags"))
+
+
+def test_a_first_sync_that_is_killed_has_a_late_receipt_too(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("time_entries", "sync_log")
+    old = entry("old", hours_ago(40 * 24), hours_ago(40 * 24 - 1))
+    # The list names it twice.
+    clockify.serve("time_entries", [entry("e", hours_ago(5), hours_ago(4)), old, old])
+    killed_after(connection, "time_entries")
+
+    late, found = receipts(connection.sync())
+
+    assert late["_ab_cdc_updated_at"] == late["_ab_cdc_baseline_at"] == MONDAY
+    assert "previous_updated_at" not in late
+    assert (late["sent"], late["deleted"], found["sent"]) == (2, 0, 0)
+    assert (found["previous_updated_at"], found["live"]) == (MONDAY, 1)
+
+
+def test_after_a_killed_refresh_no_receipt_names_a_void_one(
+    clockify: Clockify, connect: Connect
+) -> None:
     connection = connect("tags", "sync_log", resend_changes=0)
     clockify.serve("tags", [tag("a")])
     connection.sync()
-    before = {stream_of(state): state for state in connection.states or []}
-    clockify.serve("tags", [tag("a"), tag("b")])
+    refresh(connection, "tags")
+    killed_after(connection, "tags")
+
+    late, found = receipts(connection.sync())
+
+    assert late["_ab_cdc_updated_at"] == late["_ab_cdc_baseline_at"] == TUESDAY
+    assert "previous_updated_at" not in late
+    assert found["previous_updated_at"] == TUESDAY
+
+
+@pytest.mark.parametrize(
+    ("version", "baseline_at", "previous", "named"),
+    [
+        (3, 1, None, None),
+        (3, 1, 1, 1),
+        (3, 1, 2, 2),
+        (3, 2, 1, None),
+        (3, 3, 2, None),
+    ],
+)
+def test_a_receipt_names_the_one_before_if_it_is_of_the_same_baseline(
+    version: int, baseline_at: int, previous: int | None, named: int | None
+) -> None:
+    log = StreamLog(version, baseline_at, ["id"], SyncMode.incremental, lambda sent: None)
+
+    found = log.receipt("tags", 0, None if previous is None else format_version(previous))
+
+    assert found.get("previous_updated_at") == (named and format_version(named))
+
+
+def test_a_killed_sync_without_a_state_has_no_late_receipt(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("tags", "sync_log", resend_changes=0)
+    clockify.serve("tags", [tag("a")])
     connection.sync()
-    after = {stream_of(state): state for state in connection.states or []}
-    # The sync was killed after the state of tags, and before its receipts.
-    connection.states = [after["tags"], before["sync_log"]]
+    killed_after(connection, "no stream")
 
     (found,) = receipts(connection.sync())
 
-    assert (found["sent"], found["live"]) == (0, 2)
-    assert found["previous_updated_at"] == MONDAY
+    assert (found["_ab_cdc_updated_at"], found["previous_updated_at"]) == (WEDNESDAY, MONDAY)
+
+
+def test_a_checkpoint_counts_the_slices_that_have_ended(
+    clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
+    clockify.workspaces(WORKSPACE, OTHER_WORKSPACE)
+    clockify.serve("tags", [tag("a"), tag("b")])
+    clockify.serve("tags", [tag("c"), tag("d")], of=OTHER_WORKSPACE)
+    clockify.users(USER, of=OTHER_WORKSPACE)
+
+    output = connect("tags", "sync_log").sync()
+
+    emitted = 0
+    states = 0
+    for message in output.records_and_state_messages:
+        if told_stream(message) != "tags":
+            continue
+        if message.record is not None:
+            emitted += 1
+        else:
+            states += 1
+            assert 0 < content_of(present(message.state))["sent"] <= emitted
+    assert states > 1
+    assert blob_of(final_state(output, "tags"))["sent"] == 4
+
+
+def test_a_state_that_does_not_tell_how_much_was_sent_has_no_late_receipt(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = connect("tags", "sync_log", resend_changes=0)
+    clockify.serve("tags", [tag("a")])
+    connection.sync()
+    killed_after(connection, "tags")
+    uncounted = []
+    for state in connection.states or []:
+        blob = {**blob_of(state), "sent": None}
+        del blob["checksum"]
+        uncounted.append(state_of(stream_of(state), {**blob, "checksum": checksum(blob)}))
+    connection.states = [each for each in uncounted if stream_of(each) == "tags"]
+
+    (found,) = receipts(connection.sync())
+
+    assert "previous_updated_at" not in found
 
 
 # Full refresh -----------------------------------------------------------------------------------
@@ -560,6 +741,22 @@ def test_a_stream_that_was_deselected_for_a_while_goes_on_with_its_chain(
     found = receipt(both.sync(), "tags")
 
     assert found["previous_updated_at"] == MONDAY
+
+
+def test_a_receipt_of_a_stream_that_is_no_longer_read_is_not_resent(
+    clockify: Clockify, connect: Connect
+) -> None:
+    both, one = (connect(*each, "sync_log") for each in (("tags", "clients"), ("clients",)))
+    clockify.serve("tags", [tag("a")])
+    clockify.serve("clients", [])
+    both.sync()
+    one.states = both.states
+
+    output = one.sync()
+
+    assert [each["stream"] for each in receipts(output)] == ["clients", "clients"]
+    pending = decode_state(blob_of(final_state(output, "sync_log"))).pending
+    assert [each.data["stream"] for each in pending] == ["clients"]
 
 
 # The state --------------------------------------------------------------------------------------
@@ -802,3 +999,28 @@ def test_a_signal_ends_the_sync_without_a_receipt(end: type[BaseException]) -> N
         told.extend(log.follow(messages(), list, lambda name: [], StateBudget()))
 
     assert told == []
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_an_error_of_the_receipts_does_not_replace_that_of_the_streams(
+    fails: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def messages() -> Iterator[Any]:
+        yield from ()
+        if fails:
+            raise ValueError("of the streams")
+
+    def live(sent: int) -> Live | None:
+        raise KeyError("of the receipts")
+
+    log = SyncLog(SyncLogState(), 1_795_000_000_000, 1)
+    version = 1_795_000_000_000
+    stream = StreamLog(version, version, ["id"], SyncMode.incremental, live, is_complete=True)
+    log.add("tags", stream)
+
+    with pytest.raises(ValueError if fails else KeyError, match="of the") as caught:
+        list(log.follow(messages(), list, lambda name: [], StateBudget()))
+
+    assert ("of the streams" in str(caught.value)) == fails
+    assert ("the receipts could not be made" in caplog.text) == fails
+    assert ("of the receipts" in caplog.text) == fails

@@ -21,6 +21,7 @@ from source_clockify import source
 from source_clockify.change_tracking import state as tracking_state
 from source_clockify.change_tracking.rows import Pending, Row, day_of, key_of
 from source_clockify.change_tracking.state import (
+    Emitted,
     Forgetting,
     PartitionState,
     StreamState,
@@ -67,6 +68,8 @@ EXAMPLE = StreamState(
         ),
         ("w", "v"): PartitionState(1795510800, 1792918800, 0, limited_since=1793000000),
     },
+    sent=3,
+    deleted=1,
 )
 
 
@@ -94,7 +97,14 @@ def a_state(seed: int, *, dated: bool = False) -> StreamState:
             dated=dated,
         ).with_rows(rows)
     return StreamState(
-        chance.getrandbits(41), chance.getrandbits(41), chance.random() < 0.5, fields, partitions
+        chance.getrandbits(41),
+        chance.getrandbits(41),
+        chance.random() < 0.5,
+        fields,
+        partitions,
+        chance.choice([None, 0, 10**7]),
+        chance.choice([None, 0, 10**7]),
+        tuple(Emitted(chance.getrandbits(41), n, 7) for n in range(chance.randrange(3))),
     )
 
 
@@ -130,6 +140,8 @@ def test_a_state_tells_a_reader_what_it_is() -> None:
         "updated_at": "2026-11-24T09:00:00.001Z",
         "baseline_at": "2026-11-24T09:00:00.000Z",
         "snapshot_is_complete": True,
+        "sent": 3,
+        "deleted": 1,
         "partition_fields": ["workspace_id", "user_id"],
         "partitions": 2,
         "records": 3,
@@ -200,7 +212,8 @@ def test_a_state_with_a_wrong_value_is_refused_whatever_its_checksum(name: str, 
         return
 
     refusal(blob)
-    if name != "checksum":
+    is_count = name in ("sent", "deleted") and value in (None, 0) and value is not False
+    if name != "checksum" and not is_count:
         refusal(signed(blob))
 
 
@@ -211,8 +224,27 @@ def test_a_state_that_lacks_a_value_is_refused(name: str) -> None:
 
     assert is_tracked(blob)
     refusal(blob)
-    if name not in ("checksum", "connector"):
+    if name not in ("checksum", "connector", "sent", "deleted"):
         refusal(signed(blob))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [*ODD_VALUES, [[1, 2]], [[1, 2, "x"]], [[1, 2, 3, 4]], [[1, -1, 1]]],
+    ids=repr,
+)
+def test_a_state_with_wrong_numbers_of_killed_syncs_is_refused(value: Any) -> None:
+    if value in ([], {}, ""):
+        return
+
+    refusal(signed({**encode("tags", EXAMPLE), "unreported": value}))
+
+
+def test_a_state_that_does_not_tell_how_much_was_sent_is_read() -> None:
+    blob = encode("tags", EXAMPLE)
+    del blob["sent"], blob["deleted"]
+
+    assert decode("tags", signed(blob), dated=False) == replace(EXAMPLE, sent=None, deleted=None)
 
 
 def test_a_state_with_something_more_is_damaged() -> None:
@@ -493,7 +525,7 @@ def test_what_was_forgotten_for_the_limit_is_as_old_as_what_the_lookback_lacks(
     first = connection.sync()
     assert len(changes(first)) == 180
     (warning,) = warnings(first)
-    days = int(re.findall(r"only (\d+) of the 200 days", warning)[0])
+    days = int(re.findall(r"Only (\d+) of the 200 days", warning)[0])
     assert 60 < days < 180
     assert len(json.dumps(content(connection))) < 2200
 

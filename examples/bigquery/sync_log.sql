@@ -13,8 +13,8 @@
 --   live        `expected` records exist, `lost` of which are not here (below 0: too many are here);
 --               with 0 expected, the stream is empty now
 --
--- `refresh` is true where only a Refresh of the stream helps. Otherwise the next sync does that
--- begins an hour or more later.
+-- `refresh` is true where only a Refresh of the stream helps. Otherwise, with resend_changes above 0,
+-- the next sync does that begins an hour or more later and in which the stream does not fail.
 CREATE OR REPLACE VIEW clockify.receipts AS
 SELECT
     namespace,
@@ -39,7 +39,11 @@ WITH arrivals AS (
 ),
 
 newest AS (
-    SELECT namespace, stream, MAX(sync_time) AS newest_time
+    -- A sync in which the stream failed may not have sent anything again.
+    SELECT
+        namespace,
+        stream,
+        MAX(CASE WHEN status = 'complete' THEN sync_time END) AS newest_time
     FROM clockify.receipts
     GROUP BY namespace, stream
 ),
@@ -63,7 +67,8 @@ counted AS (
         AND receipts.previous_updated_at = previous.updated_at
 ),
 
--- What was sent again an hour later, or never will be, has to be refreshed.
+-- What a complete sync an hour later did not bring, or never will be sent again, has to be
+-- refreshed.
 losses AS (
     SELECT
         'lost' AS kind,
@@ -73,7 +78,7 @@ losses AS (
         lost,
         expected,
         updated_at = baseline_at
-            OR TIMESTAMP_DIFF(newest_time, sync_time, SECOND) >= 3600 AS refresh
+            OR IFNULL(TIMESTAMP_DIFF(newest_time, sync_time, SECOND) >= 3600, FALSE) AS refresh
     FROM counted
     WHERE lost > 0
     UNION ALL
@@ -85,9 +90,12 @@ losses AS (
         NULL AS lost,
         NULL AS expected,
         previous_updated_at = baseline_at
-            OR TIMESTAMP_DIFF(
-                newest_time, SAFE_CAST(previous_updated_at AS TIMESTAMP), SECOND
-            ) >= 3600 AS refresh
+            OR IFNULL(
+                TIMESTAMP_DIFF(
+                    newest_time, SAFE_CAST(previous_updated_at AS TIMESTAMP), SECOND
+                ) >= 3600,
+                FALSE
+            ) AS refresh
     FROM counted
     WHERE lacks_previous
 ),
@@ -165,12 +173,22 @@ FROM (
     FROM clockify.versions
     GROUP BY namespace, about
 ) AS known
+-- Of streams that should have receipts: not those of a connection without sync_log, or of the time
+-- before it was selected.
+INNER JOIN (
+    SELECT namespace, MIN(CASE WHEN status = 'complete' THEN updated_at END) AS updated_at
+    FROM clockify.receipts
+    GROUP BY namespace
+) AS oldest
+    ON known.namespace = oldest.namespace
+LEFT JOIN newest
+    ON known.namespace = newest.namespace AND known.stream = newest.stream
 LEFT JOIN complete
     ON known.namespace = complete.namespace
     AND known.stream = complete.stream
     AND known.baseline_at = complete.baseline_at
 WHERE complete.stream IS NULL
-    AND known.namespace IN (SELECT namespace FROM clockify.receipts)
+    AND (newest.stream IS NOT NULL OR known.baseline_at >= oldest.updated_at)
 UNION ALL
 SELECT 'incomplete', receipts.namespace, receipts.stream, receipts.updated_at, NULL, NULL, FALSE
 FROM clockify.receipts AS receipts

@@ -11,6 +11,8 @@ python examples/subscriber/subscriber.py --catalog catalog.json --database clock
 
 With the stream sync_log in the catalog it says which syncs did not arrive whole, and what has to be
 refreshed; nothing, and exit code 0, if all is well. The view `problems` has the same as columns.
+What was lost of a killed sync is said once the next sync has come. Connections that share the topic
+have different prefixes, and each its own sync_log: one without it is not reported on.
 
 It needs google-cloud-pubsub 2.x, Python 3.10 with SQLite 3.24, and the role Pub/Sub Subscriber.
 integration_tests/test_examples.py runs it against a Pub/Sub server on the same machine; it was not
@@ -101,7 +103,7 @@ WHERE updated_at <= (
 """
 FORGET_RECEIPTS = """
 DELETE FROM versions
-WHERE published_at < :published_before AND stream = :receipts AND EXISTS (
+WHERE published_at < ? AND substr(stream, -8) = 'sync_log' AND EXISTS (
     SELECT * FROM receipts JOIN baselines USING (namespace, stream)
         LEFT JOIN settled USING (namespace, stream)
     WHERE receipts.key = versions.key AND receipts.namespace = versions.namespace
@@ -120,15 +122,16 @@ GROUP BY namespace, stream
 ON CONFLICT (namespace, stream) DO UPDATE SET until = max(until, excluded.until)
 """
 
-# Receipts, and what they tell of the rest. {receipts} is the name of their stream, {prefix} what
-# the connection puts before the names of streams.
+# Receipts, and what they tell of the rest. `prefix` is what a connection puts before the names of
+# its streams, {prefixes} that of each stream as JSON. {receipts} are the streams of receipts.
 RECEIPT_VIEWS = """
 BEGIN IMMEDIATE;
 DROP VIEW IF EXISTS receipts;
 CREATE VIEW receipts AS
 SELECT
     namespace,
-    {prefix} || json_extract(record, '$.stream') AS stream,
+    substr(stream, 1, length(stream) - 8) AS prefix,
+    substr(stream, 1, length(stream) - 8) || json_extract(record, '$.stream') AS stream,
     key,
     updated_at,
     json_extract(record, '$._ab_cdc_baseline_at') AS baseline_at,
@@ -138,7 +141,7 @@ SELECT
     json_extract(record, '$.live') AS live,
     json_extract(record, '$.window_start') AS window_start
 FROM versions
-WHERE stream = {receipts};
+WHERE stream IN ({receipts});
 
 DROP VIEW IF EXISTS current_receipts;
 CREATE VIEW current_receipts AS
@@ -148,8 +151,8 @@ FROM receipts
     LEFT JOIN settled USING (namespace, stream)
 WHERE baseline_at = newest;
 
--- Syncs of which records, or even the receipt, did not come. What was sent again an hour later, or
--- never will be, has to be refreshed.
+-- Syncs of which records, or even the receipt, did not come. What a complete sync an hour later did
+-- not bring, or never will be sent again, has to be refreshed.
 DROP VIEW IF EXISTS losses;
 CREATE VIEW losses AS
 WITH counted AS (
@@ -161,22 +164,25 @@ WITH counted AS (
                 AND arrivals.updated_at = receipt.updated_at
         ) AS lost,
         (
+            -- A sync in which the stream failed may not have sent it again.
             SELECT max(later.updated_at) FROM receipts AS later
             WHERE later.namespace = receipt.namespace AND later.stream = receipt.stream
+                AND later.status = 'complete'
         ) AS newest_at
     FROM current_receipts AS receipt
     WHERE updated_at > until
 )
 SELECT
     'lost' AS kind, namespace, stream, updated_at AS sync_at, updated_at AS told_by, lost, expected,
-    updated_at = baseline_at OR julianday(newest_at) - julianday(updated_at) >= 1 / 24.0 AS refresh
+    updated_at = baseline_at
+        OR coalesce(julianday(newest_at) - julianday(updated_at) >= 1 / 24.0, 0) AS refresh
 FROM counted
 WHERE lost > 0
 UNION ALL
 SELECT
     'missing', namespace, stream, previous_updated_at, updated_at, NULL, NULL,
     previous_updated_at = baseline_at
-        OR julianday(newest_at) - julianday(previous_updated_at) >= 1 / 24.0
+        OR coalesce(julianday(newest_at) - julianday(previous_updated_at) >= 1 / 24.0, 0)
 FROM counted
 WHERE previous_updated_at > until AND NOT EXISTS (
     SELECT * FROM receipts
@@ -196,10 +202,25 @@ WITH windows (stream, start) AS (
     ('expense_report', '$.date'),
     ('weekly_report', '$.weekStart')
 ),
+prefixes AS (
+    SELECT key AS stream, value AS prefix FROM json_each({prefixes})
+    WHERE substr(key, -8) <> 'sync_log'
+),
 known AS (
     SELECT namespace, stream, max(baseline_at) AS baseline_at
     FROM (
-        SELECT namespace, stream, newest AS baseline_at FROM baselines WHERE stream <> {receipts}
+        -- Of streams that should have receipts: not those of a connection without sync_log, or of
+        -- the time before it was selected.
+        SELECT namespace, stream, newest AS baseline_at
+        FROM baselines JOIN prefixes USING (stream)
+        WHERE newest >= (
+            SELECT min(updated_at) FROM receipts
+            WHERE receipts.namespace = baselines.namespace AND receipts.prefix = prefixes.prefix
+                AND receipts.status = 'complete'
+        )
+        UNION ALL
+        SELECT namespace, stream, newest
+        FROM receipts JOIN baselines USING (namespace, stream)
         UNION ALL
         SELECT namespace, stream, baseline_at FROM receipts
     )
@@ -211,7 +232,8 @@ newest AS (
     GROUP BY namespace, stream
 ),
 complete AS (
-    SELECT namespace, stream, max(updated_at) AS updated_at, baseline_at, live, window_start
+    SELECT
+        namespace, prefix, stream, max(updated_at) AS updated_at, baseline_at, live, window_start
     FROM current_receipts
     WHERE status = 'complete'
     GROUP BY namespace, stream
@@ -225,7 +247,7 @@ counted AS (
             AND (window_start IS NULL OR coalesce(julianday(json_extract(record, start)), 1e9)
                 >= julianday(window_start))
     ) AS here
-    FROM complete LEFT JOIN windows ON complete.stream = {prefix} || windows.stream
+    FROM complete LEFT JOIN windows ON complete.stream = prefix || windows.stream
     WHERE live IS NOT NULL AND NOT EXISTS (
         -- Records of a sync that has not ended yet.
         SELECT * FROM versions
@@ -237,7 +259,7 @@ SELECT kind, namespace, stream, sync_at, lost, expected, refresh FROM losses
 UNION ALL
 SELECT 'snapshot', namespace, stream, baseline_at, NULL, NULL, 0
 FROM known
-WHERE namespace IN (SELECT namespace FROM receipts) AND NOT EXISTS (
+WHERE NOT EXISTS (
     SELECT * FROM complete
     WHERE complete.namespace = known.namespace AND complete.stream = known.stream
         AND complete.baseline_at = known.baseline_at
@@ -256,7 +278,10 @@ WHERE here <> live AND NOT EXISTS (
 COMMIT;
 """
 REFRESH = "Refresh the stream."
-WAIT = "A sync that begins an hour later sends again what changed; if this is said then, refresh."
+WAIT = (
+    "With resend_changes above 0, the next sync that begins an hour later, and in which the stream "
+    "does not fail, sends it again. If this is said then, or with 0, refresh."
+)
 SENTENCES = {
     "lost": "{lost} of {expected} records of the sync of {sync_at} did not arrive. {remedy}",
     "missing": "nothing arrived of the sync of {sync_at}, not even its receipt. {remedy}",
@@ -321,15 +346,23 @@ def open_database(path: Path | str, streams: Mapping[str, Stream]) -> sqlite3.Co
             )
             database.execute(f'DROP VIEW IF EXISTS "{name}"')
             database.execute(VIEW.format(name=f'"{name}"', columns=columns, stream=f"'{name}'"))
-    receipts = receipts_of(streams)
-    names = {"receipts": f"'{receipts}'", "prefix": f"'{receipts.removesuffix(RECEIPTS)}'"}
-    database.executescript(RECEIPT_VIEWS.format(**names))
+    receipts = ", ".join(quoted(name) for name in streams if name.endswith(RECEIPTS))
+    prefixes = quoted(json.dumps(prefixes_of(streams)))
+    database.executescript(RECEIPT_VIEWS.format(receipts=receipts, prefixes=prefixes))
     return database
 
 
-def receipts_of(streams: Mapping[str, Stream]) -> str:
-    """The name of the stream of receipts; its prefix is that of all streams."""
-    return next((name for name in streams if name.endswith(RECEIPTS)), RECEIPTS)
+def quoted(text: str) -> str:
+    """A text in SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def prefixes_of(streams: Iterable[str]) -> dict[str, str]:
+    """The prefix of each stream that has receipts: the longest one that fits."""
+    names = [*streams]
+    prefixes = [name.removesuffix(RECEIPTS) for name in names if name.endswith(RECEIPTS)]
+    found = {name: [each for each in prefixes if name.startswith(each)] for name in names}
+    return {name: max(fitting, key=len) for name, fitting in found.items() if fitting}
 
 
 def row_of(
@@ -370,14 +403,12 @@ def row_of(
         instant(published),
         text,
     )
-    return receipt(row, record, streams) if name == receipts_of(streams) else row
+    return receipt(row, record) if name.endswith(RECEIPTS) else row
 
 
-def receipt(row: Row, record: Mapping[str, Any], streams: Mapping[str, Stream]) -> Row:
-    """The row of a receipt; ValueError if it is none."""
+def receipt(row: Row, record: Mapping[str, Any]) -> Row:
+    """The row of a receipt, also for a stream that is no longer read; ValueError if it is none."""
     name = f"{row.stream.removesuffix(RECEIPTS)}{record['stream']}"
-    if name not in streams:
-        raise ValueError(f"the catalog has no stream {name!r}, for which it is a receipt")
     if not all(isinstance(record.get(number), int) for number in ("sent", "deleted")):
         raise ValueError("its receipt lacks the numbers of records")
     completes = row.baseline_at if record.get("status") == "complete" else None
@@ -402,9 +433,7 @@ def merge(database: sqlite3.Connection, rows: Iterable[Row]) -> None:
                 database.execute(NEWEST_BASELINE, {**row._asdict(), **told})
 
 
-def forget(
-    database: sqlite3.Connection, published_before: datetime, receipts: str = RECEIPTS
-) -> None:
+def forget(database: sqlite3.Connection, published_before: datetime) -> None:
     """Delete what is needed no more.
 
     These are the tombstones and void rows whose topic no longer holds anything older, and the keys
@@ -415,7 +444,7 @@ def forget(
         database.execute(FORGET, [moment])
         database.execute(SETTLE)
         database.execute(FORGET_ARRIVALS)
-        database.execute(FORGET_RECEIPTS, {"published_before": moment, "receipts": receipts})
+        database.execute(FORGET_RECEIPTS, [moment])
 
 
 def problems(database: sqlite3.Connection) -> list[str]:
@@ -503,8 +532,7 @@ def main() -> None:
                 more = take(client, subscription, database, streams, refused, arguments.wait)
                 now = datetime.now(timezone.utc)
                 if not more or now >= next_time:
-                    until = now - timedelta(days=arguments.retention_days)
-                    forget(database, until, receipts_of(streams))
+                    forget(database, now - timedelta(days=arguments.retention_days))
                     next_time = now + timedelta(hours=1)
             if refused:
                 sys.exit(f"subscriber.py: {len(refused)} messages were left")

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from airbyte_cdk.models import (
@@ -19,10 +19,17 @@ from airbyte_cdk.models import (
 from airbyte_cdk.models import Type as MessageType
 
 from source_clockify.change_tracking.budget import MEGABYTE, StateBudget, size_of
+from source_clockify.change_tracking.counts import MessageCounter
 from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.profiles import Granularity, StreamSpec, round_down
-from source_clockify.change_tracking.state import Forgetting, PartitionState, StreamState, encode
+from source_clockify.change_tracking.state import (
+    Emitted,
+    Forgetting,
+    PartitionState,
+    StreamState,
+    encode,
+)
 from source_clockify.timestamps import DAY, format_second
 
 logger = logging.getLogger("airbyte")
@@ -36,6 +43,10 @@ CHECKPOINT_SECONDS_PER_MEGABYTE = 10
 _STEPS = 5
 # How much of its room a state that forgets something aims at.
 _AIM = 0.98
+
+
+# A state tells of so many killed syncs in a row.
+MOST_UNREPORTED = 20
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,9 @@ class StateWriter:
         self._partitions = dict(state.partitions) if state else {}
         self._fields = state.partition_fields if state else ()
         self._snapshot_is_complete = state is not None and state.snapshot_is_complete
+        self._primary_key = spec.primary_key
+        self._emitted = self.message_counter()
+        self._unreported: tuple[Emitted, ...] = ()
         self._is_dirty = False
         self._last_sent = time.monotonic()
         self._size = 0
@@ -91,6 +105,20 @@ class StateWriter:
             can_shrink=self._can_shrink,
             limited_since=_limited_since(self._partitions.values()),
         )
+
+    def message_counter(self) -> MessageCounter:
+        """Return a counter of messages of this sync."""
+        return MessageCounter(self._primary_key, format_version(self.version))
+
+    def count_emitted(self, counted: MessageCounter) -> None:
+        """Add messages that were emitted, so that every state from now on comes after them."""
+        with self._lock:
+            self._emitted.update(counted)
+
+    def keep_unreported(self, unreported: Sequence[Emitted]) -> None:
+        """Keep what earlier syncs emitted that have no receipt yet: this one may be killed too."""
+        with self._lock:
+            self._unreported = tuple(unreported[-MOST_UNREPORTED:])
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -127,6 +155,9 @@ class StateWriter:
                 self._snapshot_is_complete,
                 self._fields,
                 dict(self._partitions),
+                len(self._emitted.sent),
+                self._emitted.deleted,
+                self._unreported,
             )
 
     def checkpoint(self) -> None:

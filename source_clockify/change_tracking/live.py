@@ -1,9 +1,9 @@
 """The number of records of a stream that a consumer of all its messages holds."""
 
-from array import array
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from source_clockify.change_tracking.counts import KeyCounter
 from source_clockify.change_tracking.profiles import Kind, StreamSpec
 from source_clockify.change_tracking.rows import (
     DELETED,
@@ -31,20 +31,6 @@ class Live:
     window_start: int | None = None
 
 
-class KeyCounter:
-    """Counts distinct keys, in 8 bytes for each that is added."""
-
-    def __init__(self) -> None:
-        self._hashes = [array("q") for _ in range(64)]
-
-    def add(self, key: Hashable) -> None:
-        hashed = hash(key)
-        self._hashes[hashed & 63].append(hashed)
-
-    def __len__(self) -> int:
-        return sum(len(set(each)) for each in self._hashes)
-
-
 def is_counted(spec: StreamSpec) -> bool:
     """Return whether the state holds a row for each record that a consumer has."""
     return spec.profile.kind not in (Kind.EVENT_LOG, Kind.UPDATED_AT)
@@ -54,12 +40,15 @@ def live_records(tracker: StreamTracker) -> Live | None:
     """Return the number of records, of windowed streams of those that begin within the window.
 
     It counts the records that a consumer of all messages has: missing ones that are undecided, but
-    none that had a tombstone. None for event logs and for approval requests.
+    none that had a tombstone. None for event logs, for approval requests, and if records of a
+    partition were sent that was not read to its end, so that it has no state.
     """
     spec, writer = tracker.spec, tracker.writer
     if not is_counted(spec):
         return None
     partitions = writer.partitions()
+    if any(read.emitted and ids not in partitions for ids, read in tracker.reads.items()):
+        return None
     window_start = _window_start(tracker, partitions.values()) if spec.profile.start else None
     found = 0
     keys = KeyCounter()

@@ -3,8 +3,9 @@
 A state of version 2:
 `{"connector": "source-clockify", "state_version": 2, "stream": "time_entries",
 "updated_at": "2026-11-24T09:00:00.000Z", "baseline_at": "2026-11-01T09:00:00.000Z",
-"snapshot_is_complete": true, "partition_fields": ["workspace_id", "user_id"], "partitions": 12,
-"records": 3456, "content": "...", "checksum": "..."}`. columns.py describes `content`.
+"snapshot_is_complete": true, "sent": 2, "deleted": 1,
+"partition_fields": ["workspace_id", "user_id"], "partitions": 12, "records": 3456,
+"content": "...", "checksum": "..."}`. columns.py describes `content`.
 """
 
 import json
@@ -13,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -126,6 +127,20 @@ class PartitionState:
         return Counter({day: count for day, count in days.items() if day < end})
 
 
+class Emitted(NamedTuple):
+    """How many messages with a version were emitted before a state, at least.
+
+    Attributes:
+        version: in milliseconds since 1970.
+        sent: the number of records.
+        deleted: the number of tombstones.
+    """
+
+    version: int
+    sent: int
+    deleted: int
+
+
 @dataclass(frozen=True)
 class StreamState:
     """The saved state of one stream.
@@ -136,6 +151,11 @@ class StreamState:
         snapshot_is_complete: whether the first read of the stream came to its end.
         partition_fields: the names of a partition's ids, such as `("workspace_id", "user_id")`.
         partitions: by the ids.
+        sent: how many records with the last version were emitted before this state, at least; None
+            if that was not counted.
+        deleted: likewise, of tombstones.
+        unreported: likewise, of earlier versions that have no receipt, since their syncs were
+            killed.
     """
 
     updated_at: int
@@ -143,6 +163,9 @@ class StreamState:
     snapshot_is_complete: bool = True
     partition_fields: tuple[str, ...] = ()
     partitions: Mapping[Partition, PartitionState] = field(default_factory=dict)
+    sent: int | None = None
+    deleted: int | None = None
+    unreported: tuple[Emitted, ...] = ()
 
     @property
     def record_count(self) -> int:
@@ -178,6 +201,9 @@ def encode(stream: str, state: StreamState) -> dict[str, Any]:
         "updated_at": format_version(state.updated_at),
         "baseline_at": format_version(state.baseline_at),
         "snapshot_is_complete": state.snapshot_is_complete,
+        "sent": state.sent,
+        "deleted": state.deleted,
+        **({"unreported": [[*each] for each in state.unreported]} if state.unreported else {}),
         "partition_fields": list(state.partition_fields),
         "partitions": len(partitions),
         "records": state.record_count,
@@ -236,6 +262,9 @@ def _decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState
         blob["snapshot_is_complete"],
         tuple(fields),
         {ids: PartitionState(*known, packed, dated) for ids, known, packed in entries},
+        _count(blob.get("sent")),
+        _count(blob.get("deleted")),
+        tuple(_emitted(*each) for each in blob.get("unreported", ())),
     )
     counts = len(entries), len(state.partitions), state.record_count
     if counts != (blob["partitions"], blob["partitions"], blob["records"]):
@@ -269,6 +298,19 @@ def _time(value: Any) -> int:
     if type(value) is not int or abs(value) > _LARGEST_TIME:
         raise ValueError("no time")
     return value
+
+
+def _emitted(version: Any, sent: Any, deleted: Any) -> Emitted:
+    found = Emitted(_time(version), _time(sent), _time(deleted))
+    if min(found) < 0:
+        raise ValueError("no number of messages")
+    return found
+
+
+def _count(value: Any) -> int | None:
+    if value is not None and _time(value) < 0:
+        raise ValueError("no number")
+    return None if value is None else _time(value)
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,7 @@ the end. Worker threads share a tracker: everything that they change is changed 
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,7 @@ from source_clockify.change_tracking.partitions import Partition, partition_name
 from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_text, plan_read
 from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
 from source_clockify.change_tracking.rows import Row, Rows, hashed_key, key_of
-from source_clockify.change_tracking.state import StreamState
+from source_clockify.change_tracking.state import Emitted, StreamState
 from source_clockify.timestamps import second_of
 
 logger = logging.getLogger("airbyte")
@@ -69,6 +69,7 @@ class TrackedRead:
         plans: the plans of all partitions in the state.
         workspaces: those that the key sees and whose plan has the stream, as far as that is known.
         columns: the columns of the stream's schema.
+        unreported: what earlier syncs emitted that have no receipt yet.
     """
 
     spec: StreamSpec
@@ -76,6 +77,7 @@ class TrackedRead:
     plans: Mapping[Partition, ReadPlan]
     workspaces: frozenset[str]
     columns: frozenset[str]
+    unreported: Sequence[Emitted] = ()
 
 
 @dataclass
@@ -92,6 +94,7 @@ class PartitionRead:
         open: the number of slices that have not ended.
         generated: whether all its slices are known.
         complete: whether nothing failed so far.
+        emitted: whether a record of it was emitted.
         seen: the rows of the records that came.
         diff: the result, once all slices have ended.
     """
@@ -105,6 +108,7 @@ class PartitionRead:
     open: int = 0
     generated: bool = False
     complete: bool = True
+    emitted: bool = False
     seen: Rows = field(default_factory=dict)
     diff: PartitionDiff | None = None
 
@@ -243,6 +247,7 @@ class StreamTracker:
             self._failed = self._failed or failed
             read.seen.update(diff.seen)
             read.complete = read.complete and not failed and not refused
+            read.emitted = read.emitted or bool(diff.counts)
             read.open -= 1
             finished = read.generated and read.open == 0
         if finished:
