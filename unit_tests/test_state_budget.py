@@ -20,6 +20,7 @@ from source_clockify.change_tracking.profiles import Kind, StreamSpec, TrackingP
 from source_clockify.change_tracking.rows import Pending, Row, Rows
 from source_clockify.change_tracking.state import PartitionState, StreamState, decode, encode
 from source_clockify.timestamps import DAY
+from unit_tests.protocol import present
 
 VERSION = NOW * 1000
 FIELDS = ("workspace_id", "user_id")
@@ -364,6 +365,45 @@ def test_streams_that_grow_together_share_the_room(platform: Platform) -> None:
     counts = [state.record_count for state in known if state]
     assert min(counts) > 0.9 * max(counts)
     assert platform.most <= 0.9 * MEGABYTE
+
+
+def test_a_small_stream_that_grows_takes_free_room(
+    platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    budget = platform.budget(9, 100)
+    finish(
+        a_writer(platform, budget, "time_entries", some_days(465)),
+        a_writer(platform, budget, "detailed_report", some_days(60, seed=2)),
+        a_writer(platform, budget, "scheduling_assignments", some_days(1, 3, seed=3)),
+    )
+    budget = platform.budget(0.9, 100)
+    entries = a_writer(platform, budget, "time_entries", some_days(465))
+    report = a_writer(platform, budget, "detailed_report", some_days(60, seed=2))
+    assignments = a_writer(platform, budget, "scheduling_assignments", some_days(2, 100, seed=3))
+
+    finish(assignments, entries, report)
+    budget.warn_of_limit(NOW)
+
+    assert present(platform.known("time_entries")).record_count == 46_500
+    assert present(platform.known("detailed_report")).record_count == 6_000
+    assert not caplog.messages or "tracked" not in caplog.text
+    assert platform.size() <= 900_000
+
+
+def test_a_partition_that_is_never_read_again_keeps_no_warning(
+    platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    budget = platform.budget(0.3, 100)
+    finish(a_writer(platform, budget, "time_entries", some_days(330)))
+    budget = platform.budget(9, 100)
+    writer = a_writer(platform, budget, "time_entries")
+    later = NOW + 300 * DAY
+    writer.put(("w", "u"), PartitionState(later, later - 100 * DAY))
+
+    finish(writer)
+    budget.warn_of_limit(later)
+
+    assert "tracked" not in caplog.text
 
 
 def test_later_syncs_forget_the_same_as_long_as_the_state_says_so(platform: Platform) -> None:

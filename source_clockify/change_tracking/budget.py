@@ -170,7 +170,12 @@ class StateBudget:
         share = max(left, 0) // (len(windowed) + 1)
         # After a longer lookback all of them grow: the first must not take what the others need.
         growth = size / own.began_with if own.began_with else 1.0
-        return left - sum(_reserved(stream, share, growth) for stream in windowed)
+        free = left - sum(
+            share if stream.awaits_first_state else stream.taken for stream in windowed
+        )
+        # A stream within its share takes room that is free, however much it has grown.
+        reserved = sum(_reserved(stream, share, growth) for stream in windowed)
+        return max(left - reserved, min(share, free))
 
     def grant(self, name: str, size: int) -> bool:
         """Return whether a state may leave, and keep its place until it has."""
@@ -228,7 +233,8 @@ class StateBudget:
         """Warn once, at the end of the sync, if records were forgotten."""
         with self._lock:
             moment = self._forgotten_before if self._is_limited else None
-        if moment is None:
+        # A partition that is never read again keeps its moment.
+        if moment is None or now - moment >= self._lookback_days * DAY:
             return
         logger.warning(
             "Only %s of the %s days of Lookback Days (lookback_days) are tracked, since the states "
