@@ -12,8 +12,8 @@ python examples/subscriber/subscriber.py --catalog catalog.json --database clock
 With the stream sync_log in the catalog it says which syncs did not arrive whole, and what has to be
 refreshed; nothing, and exit code 0, if all is well. The view `problems` has the same as columns.
 What was lost of a killed sync is said once the next sync has come. Connections that share the topic
-have different prefixes, and each its own sync_log: one without it is not reported on, unless another
-has no prefix.
+have different prefixes, and each its own sync_log: one without it is not reported on, unless
+another has no prefix.
 
 It needs google-cloud-pubsub 2.x, Python 3.10 with SQLite 3.24, and the role Pub/Sub Subscriber.
 integration_tests/test_examples.py runs it against a Pub/Sub server on the same machine; it was not
