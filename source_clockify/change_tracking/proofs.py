@@ -16,6 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 from source_clockify.change_tracking.fingerprint import is_running
@@ -202,18 +203,26 @@ def _may_be_elsewhere(case: Case) -> bool:
 # By id --------------------------------------------------------------------------------------------
 
 
-def prove_by_id(case: Case, by_id: ById, keys: Sequence[str]) -> Iterator[Finding]:
-    """Look at records one by one."""
+def prove_by_id(
+    case: Case,
+    by_id: ById,
+    keys: Sequence[str],
+    found: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+) -> Iterator[Finding]:
+    """Look at records one by one, but for those that are `found` already, by id."""
     moved: dict[str, dict[str, Any]] = {}
     for key in keys:
-        record, result = _record_by_id(case, by_id, key)
+        record, result = found.get(_id_of(key)), LookupResult.FOUND
+        if record is None:
+            record, result = _record_by_id(case, by_id, key)
         if result is LookupResult.NOT_FOUND:
             yield Finding(key, Verdict.DELETED)
-        elif result is LookupResult.FOUND and record is not None:
-            if by_id.shape is SingleRead.OTHER:
-                moved[key] = record
-            else:
-                yield _unlisted(case, by_id, key, record)
+        elif result is not LookupResult.FOUND or record is None:
+            continue
+        elif by_id.shape is SingleRead.OTHER:
+            moved[key] = record
+        else:
+            yield _existing(case, by_id, key, record)
     yield from _rows_of_other_lists(case, moved)
 
 
@@ -228,40 +237,34 @@ def prove_in_batch(
     tracker = case.tracker
     found: Mapping[str, dict[str, Any]] | None = {}
     if len(keys) > 1 and tracker.sync.lookup_budget.take():
-        ids = [parts_of(key)[-1] for key in keys]
+        ids = [_id_of(key) for key in keys]
         found = tracker.sync.lookups.entries(tracker.spec.name, case.workspace_id, ids)
     if found is None and halve and len(keys) > 3:
         middle = len(keys) // 2
         yield from prove_in_batch(case, by_id, keys[:middle], halve=halve)
         yield from prove_in_batch(case, by_id, keys[middle:], halve=halve)
-        return
-    moved: dict[str, dict[str, Any]] = {}
-    for key in keys:
-        record, result = (found or {}).get(parts_of(key)[-1]), LookupResult.FOUND
-        if record is None:
-            record, result = _record_by_id(case, by_id, key)
-        if result is LookupResult.NOT_FOUND:
-            yield Finding(key, Verdict.DELETED)
-        elif result is LookupResult.FOUND and record is not None:
-            if by_id.shape is SingleRead.OTHER:
-                moved[key] = record
-            else:
-                yield _existing_entry(case, by_id, key, record)
-    yield from _rows_of_other_lists(case, moved)
+    else:
+        yield from prove_by_id(case, by_id, keys, found or {})
 
 
-def _existing_entry(case: Case, by_id: ById, key: str, record: dict[str, Any]) -> Finding:
-    if case.tracker.spec.profile.kind is not Kind.MEMBERSHIP:
+def _existing(case: Case, by_id: ById, key: str, record: dict[str, Any]) -> Finding:
+    """Return the finding of an existing record that was read in the shape of a row."""
+    kind = case.tracker.spec.profile.kind
+    if kind is Kind.WINDOWED_SNAPSHOT:
         return Finding(key, Verdict.EXISTS, (record,))
-    if is_running(record):
-        return _unlisted(case, by_id, key, record)
-    return Finding(key, Verdict.DELETED)
+    if kind is Kind.MEMBERSHIP and not is_running(record):
+        return Finding(key, Verdict.DELETED)
+    return _unlisted(case, by_id, key, record)
+
+
+def _id_of(key: str) -> str:
+    return (parts_of(key) or [""])[-1]
 
 
 def _record_by_id(case: Case, by_id: ById, key: str) -> tuple[dict[str, Any] | None, LookupResult]:
     if not case.take_lookup([key], is_reread=case.is_known_unlisted(key)):
         return None, LookupResult.FAILED
-    identifier = (parts_of(key) or [""])[-1]
+    identifier = _id_of(key)
     path = by_id.path.format(**case.names, id=identifier)
     record, result = case.tracker.sync.lookups.record(
         case.tracker.spec.name, f"workspaces/{case.workspace_id}/{path}", case.partition
