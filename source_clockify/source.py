@@ -315,19 +315,17 @@ class SourceClockify(StreamsSource):
                 found.append(StampedStream(stream, sync.began, cursor))
                 continue
             saved = self._saved.get(stream.name)
+            state = saved.state if saved else None
+            if state is not None and self._sync_log is not None:
+                state = self._sync_log.with_unreported(stream.name, state)
             read = TrackedRead(
                 spec=spec,
-                state=saved.state if saved else None,
+                state=state,
                 plans=saved.plans if saved else {},
                 workspaces=frozenset(
                     each for each in visible if (stream.name, each) not in skipped
                 ),
                 columns=frozenset(stream.get_json_schema().get("properties") or ()),
-                unreported=(
-                    self._sync_log.unreported(stream.name, saved.state)
-                    if self._sync_log and saved
-                    else ()
-                ),
             )
             found.append(TrackedStream(stream, read, sync, self.emit))
         return found

@@ -10,7 +10,7 @@ import logging
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from typing import Any
@@ -37,11 +37,11 @@ from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_m
 
 from source_clockify.bodies import large_body_seen
 from source_clockify.change_tracking.budget import StateBudget, size_of
-from source_clockify.change_tracking.counts import MessageCounter
-from source_clockify.change_tracking.live import Live, is_counted, live_records
+from source_clockify.change_tracking.live import KeyCounter, Live, is_counted, live_records
 from source_clockify.change_tracking.messages import (
     BASELINE_AT,
     COLUMNS,
+    DELETED_AT,
     UPDATED_AT,
     format_version,
 )
@@ -296,15 +296,28 @@ class StreamLog:
 
     def __post_init__(self) -> None:
         self._version_text = format_version(self.version)
-        self._counter = MessageCounter(self.primary_key, self._version_text)
+        self._sent = KeyCounter()
+        self._deleted = self._resent = 0
+        self._only_column = self.primary_key[0] if len(self.primary_key) == 1 else None
 
     def count(self, data: Mapping[str, Any]) -> None:
-        """Count a message."""
-        self._counter.count(data)
+        """Count a message. A record without a column of its key does not count as sent."""
+        if data.get(UPDATED_AT) != self._version_text:
+            self._resent += 1
+        elif DELETED_AT in data:
+            self._deleted += 1
+        elif self._only_column is not None:
+            value = data.get(self._only_column)
+            if value is not None:
+                self._sent.add(value if type(value) is str else str(value))
+        else:
+            values = [data.get(column) for column in self.primary_key]
+            if None not in values:
+                self._sent.add(tuple(map(str, values)))
 
     def receipt(self, stream: str, began: int, previous: str | None) -> dict[str, Any]:
         """Return the record, without absent columns."""
-        sent = len(self._counter.sent)
+        sent = len(self._sent)
         live = self.count_live(sent) if self.is_complete else None
         window_start = None
         if live is not None and live.window_start is not None:
@@ -319,8 +332,8 @@ class StreamLog:
             "status": "complete" if self.is_complete else "incomplete",
             "sync_mode": self.sync_mode.value,
             "sent": sent,
-            "resent": self._counter.resent,
-            "deleted": self._counter.deleted,
+            "resent": self._resent,
+            "deleted": self._deleted,
             "live": None if live is None else live.count,
             "window_start": window_start,
             "skipped": list(self.skipped) or None,
@@ -364,7 +377,7 @@ def stream_log(stream: AbstractStream, definition: Mapping[str, Any], began: int
             spec.primary_key,
             SyncMode.incremental,
             lambda sent: live_records(tracker),
-            stream.unreported,
+            tracker.writer.unreported,
         )
     return StreamLog(
         began,
@@ -391,15 +404,16 @@ class SyncLog:
         self._resend = resend
         self._streams: dict[str, StreamLog] = {}
 
-    def unreported(self, stream: str, state: StreamState) -> list[Emitted]:
-        """Return what a stream emitted in syncs after that of its last receipt, as far as known."""
+    def with_unreported(self, stream: str, state: StreamState) -> StreamState:
+        """Return a saved state with what was emitted in syncs after that of the last receipt."""
         if not self._is_incremental:
-            return []
+            return replace(state, unreported=())
         found = [*state.unreported]
         if state.sent is not None and state.deleted is not None:
             found.append(Emitted(state.updated_at, state.sent, state.deleted))
         previous = self._state.previous.get(stream, "")
-        return [each for each in found if format_version(each.version) > previous]
+        unreported = tuple(each for each in found if format_version(each.version) > previous)
+        return replace(state, unreported=unreported)
 
     def add(self, stream: str, log: StreamLog) -> None:
         """Add a stream that this sync reads."""

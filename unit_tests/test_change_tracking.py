@@ -1,11 +1,13 @@
 """Change tracking: what a sync sends in every situation in which it can begin."""
 
 import re
+import threading
 from typing import Any
 
 import pytest
 
 from source_clockify.change_tracking import checkpoint
+from source_clockify.change_tracking.budget import StateBudget
 from unit_tests.clockify import (
     API,
     NOW,
@@ -187,9 +189,24 @@ def test_an_interrupted_baseline_goes_on_with_the_users_that_are_not_done(
     for user in users:
         old = entry(f"old of {user}", "2019-01-01T00:00:00Z", "2019-01-01T01:00:00Z")
         clockify.user_entries(user, [entry(f"e of {user}", hours_ago(5), hours_ago(4)), old])
+    served = [entry("e of u4", hours_ago(5), hours_ago(4)), old]
+    has_left = threading.Event()
+    sent = StateBudget.sent
+
+    def set_and_send(budget: StateBudget, name: str, *, is_limited: bool = False) -> None:
+        sent(budget, name, is_limited=is_limited)
+        has_left.set()
+
+    def after_a_state() -> list[dict[str, Any]]:
+        assert has_left.wait(10)
+        return served
+
+    monkeypatch.setattr(StateBudget, "sent", set_and_send)
+    clockify.user_entries("u4", after_a_state)
     first = connection.sync()
-    (middle,) = [state for state in states_of(first) if blob_of(state)["partitions"] == 2][:1]
+    middle = states_of(first)[0]
     done = {user for _, user in partitions_of(middle)}
+    assert 0 < len(done) < len(users)
     connection.states = [state_of("time_entries", blob_of(middle))]
 
     second = connection.sync(hours=0.1)

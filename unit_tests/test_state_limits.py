@@ -24,6 +24,7 @@ from unit_tests.clockify import (
     statuses,
     warnings,
 )
+from unit_tests.protocol import error_messages, logs_of, states_of
 
 REFUSED = {"status_code": 400, "json": {"code": 1, "message": "No"}}
 
@@ -140,6 +141,22 @@ def test_a_stream_at_its_limit_goes_on_after_everything_was_edited(
     assert [each for each in warnings(output) if "are not resent" in each]
     assert len(changes(connection.sync())) < len(changes(output))
     assert changes(connection.sync()) == []
+
+
+def test_a_failure_is_said_although_the_state_does_not_fit_either(
+    clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = limited(connect, monkeypatch, 300)
+    clockify.users("u1")
+    clockify.answer(f"/workspaces/{WORKSPACE}/user/u1/time-entries", REFUSED)
+
+    output = connection.sync(fails=True)
+
+    assert statuses(output, "time_entries")[-1] == "INCOMPLETE"
+    said = [*error_messages(output), *(log.message for log in logs_of(output))]
+    assert [each for each in said if "State Limit" in each]
+    assert [each for each in error_messages(output) if "No" in each]
+    assert states_of(output) == []
 
 
 @pytest.mark.parametrize("granularity", [Granularity.DAY, Granularity.WEEK])

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from airbyte_cdk.models import (
@@ -19,12 +19,10 @@ from airbyte_cdk.models import (
 from airbyte_cdk.models import Type as MessageType
 
 from source_clockify.change_tracking.budget import MEGABYTE, StateBudget, size_of
-from source_clockify.change_tracking.counts import MessageCounter
 from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.profiles import Granularity, StreamSpec, round_down
 from source_clockify.change_tracking.state import (
-    Emitted,
     Forgetting,
     PartitionState,
     StreamState,
@@ -43,7 +41,6 @@ CHECKPOINT_SECONDS_PER_MEGABYTE = 10
 _STEPS = 5
 # How much of its room a state that forgets something aims at.
 _AIM = 0.98
-
 
 # A state tells of so many killed syncs in a row.
 MOST_UNREPORTED = 20
@@ -91,9 +88,9 @@ class StateWriter:
         self._partitions = dict(state.partitions) if state else {}
         self._fields = state.partition_fields if state else ()
         self._snapshot_is_complete = state is not None and state.snapshot_is_complete
-        self._primary_key = spec.primary_key
-        self._emitted = self.message_counter()
-        self._unreported: tuple[Emitted, ...] = ()
+        self._sent = self._deleted = 0
+        # This sync may be killed too.
+        self.unreported = state.unreported[-MOST_UNREPORTED:] if state else ()
         self._is_dirty = False
         self._last_sent = time.monotonic()
         self._size = 0
@@ -106,19 +103,11 @@ class StateWriter:
             limited_since=_limited_since(self._partitions.values()),
         )
 
-    def message_counter(self) -> MessageCounter:
-        """Return a counter of messages of this sync."""
-        return MessageCounter(self._primary_key, format_version(self.version))
-
-    def count_emitted(self, counted: MessageCounter) -> None:
-        """Add messages that were emitted, so that every state from now on comes after them."""
+    def count_emitted(self, *, sent: int, deleted: int) -> None:
+        """Add messages of this version that every state from now on comes after."""
         with self._lock:
-            self._emitted.update(counted)
-
-    def keep_unreported(self, unreported: Sequence[Emitted]) -> None:
-        """Keep what earlier syncs emitted that have no receipt yet: this one may be killed too."""
-        with self._lock:
-            self._unreported = tuple(unreported[-MOST_UNREPORTED:])
+            self._sent += sent
+            self._deleted += deleted
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -155,9 +144,9 @@ class StateWriter:
                 self._snapshot_is_complete,
                 self._fields,
                 dict(self._partitions),
-                len(self._emitted.sent),
-                self._emitted.deleted,
-                self._unreported,
+                self._sent,
+                self._deleted,
+                self.unreported,
             )
 
     def checkpoint(self) -> None:
@@ -215,9 +204,11 @@ class StateWriter:
             logger.error(str(self._budget.refusal(self._name, self._size).message))
 
     def _prepare(self) -> None:
-        made = self._fitting()
+        try:
+            made = self._fitting()
+        finally:
+            self._budget.end(self._name)
         self._does_not_fit = made is None
-        self._budget.end(self._name)
         if made is not None:
             self._budget.wait_for_turn(self._name, made.size)
         self._prepared = made
@@ -289,14 +280,15 @@ class StateWriter:
 
     def _known_state(self) -> StreamState:
         moment = self._budget.forgotten_before
+        with self._lock:
+            # A partition that is put from now on is not in it.
+            self._is_dirty = False
         state = self.state()
         if not self._can_shrink or moment is None:
             return state
         return state.forget_before(Forgetting(moment, self._granularity, self._forgets_resends))
 
     def _make(self, state: StreamState) -> _Made:
-        with self._lock:
-            self._is_dirty = False
         blob = encode(self._name, state)
         stream = AirbyteStreamState(
             stream_descriptor=StreamDescriptor(name=self._name),

@@ -1,9 +1,9 @@
 """The number of records of a stream that a consumer of all its messages holds."""
 
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
-from source_clockify.change_tracking.counts import KeyCounter
 from source_clockify.change_tracking.profiles import Kind, StreamSpec
 from source_clockify.change_tracking.rows import (
     DELETED,
@@ -29,6 +29,21 @@ class Live:
 
     count: int
     window_start: int | None = None
+
+
+class KeyCounter:
+    """Counts distinct keys, in 8 bytes for each that is added."""
+
+    def __init__(self) -> None:
+        # Counting one part after the other takes little memory.
+        self._hashes = [array("q") for _ in range(64)]
+
+    def add(self, key: Hashable) -> None:
+        hashed = hash(key)
+        self._hashes[hashed & 63].append(hashed)
+
+    def __len__(self) -> int:
+        return sum(len(set(each)) for each in self._hashes)
 
 
 def is_counted(spec: StreamSpec) -> bool:

@@ -5,7 +5,7 @@ returns. In full refresh `StampedStream` adds the columns and nothing else.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -14,12 +14,13 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition as CdkPartition
 from airbyte_cdk.sources.types import Record, StreamSlice
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.change_tracking.checkpoint import StateWriter, describe_start
 from source_clockify.change_tracking.deletions import resolve_missing
 from source_clockify.change_tracking.messages import COLUMNS, UPDATED_AT, Stamp
 from source_clockify.change_tracking.partitions import partition_of
-from source_clockify.change_tracking.state import Emitted, encode
+from source_clockify.change_tracking.state import encode
 from source_clockify.change_tracking.tracker import (
     PartitionRead,
     StreamTracker,
@@ -106,9 +107,7 @@ class TrackedStream(WrappedStream):
         version = max(sync.began, state.updated_at + 1 if state else 0)
         self._budget = sync.state_budget
         self._state = state
-        self._unreported = read.unreported
         self._writer = StateWriter(read.spec, state, version, emit, sync.state_budget)
-        self._writer.keep_unreported(read.unreported)
         self._tracker = StreamTracker(read, sync, self._writer)
         self._cursor = TrackedCursor(self.name, self._writer)
         inner.on_wait = self._writer.checkpoint
@@ -151,20 +150,12 @@ class TrackedStream(WrappedStream):
                         stream_name=self.name,
                         associated_slice=StreamSlice(partition=partition, cursor_slice={}),
                     )
-                    counter = writer.message_counter()
-                    counter.count(data)
-                    writer.count_emitted(counter)
             writer.prepare_final()
         finally:
             tracker.log_counts()
 
     def as_airbyte_stream(self) -> AirbyteStream:
         return with_columns(super().as_airbyte_stream())
-
-    @property
-    def unreported(self) -> Sequence[Emitted]:
-        """What earlier syncs emitted that have no receipt yet."""
-        return self._unreported
 
     @property
     def tracker(self) -> StreamTracker:
@@ -189,7 +180,6 @@ class TrackedPartition(WrappedPartition):
     def read(self) -> Iterable[Record]:
         tracker = self._stream.tracker
         diff = tracker.compare(self._read)
-        counter = tracker.writer.message_counter()
         columns: dict[int, dict[str, str]] = {}
         failure: Exception | None = None
         try:
@@ -200,16 +190,20 @@ class TrackedPartition(WrappedPartition):
                 if version not in columns:
                     columns[version] = tracker.stamp(version).columns()
                 cast(dict[str, Any], record.data).update(columns[version])
-                counter.count(record.data)
                 yield record
         except Exception as error:
             failure = error
-        tracker.writer.count_emitted(counter)
         is_last = tracker.end_slice(
             self._read, diff, failed=failure is not None, refused=self._slice.refused
         )
-        if is_last:
-            yield from self._stream.resolve()
+        try:
+            if is_last:
+                yield from self._stream.resolve()
+        except AirbyteTracedException as error:
+            if failure is None:
+                raise
+            # The failure of the slice is raised.
+            logger.error("%s: %s", self._stream.name, error.message)
         if failure is not None:
             raise failure
 

@@ -7,7 +7,7 @@ the end. Worker threads share a tracker: everything that they change is changed 
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,7 @@ from source_clockify.change_tracking.partitions import Partition, partition_name
 from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_text, plan_read
 from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
 from source_clockify.change_tracking.rows import Row, Rows, hashed_key, key_of
-from source_clockify.change_tracking.state import Emitted, StreamState
+from source_clockify.change_tracking.state import StreamState
 from source_clockify.timestamps import second_of
 
 logger = logging.getLogger("airbyte")
@@ -69,7 +69,6 @@ class TrackedRead:
         plans: the plans of all partitions in the state.
         workspaces: those that the key sees and whose plan has the stream, as far as that is known.
         columns: the columns of the stream's schema.
-        unreported: what earlier syncs emitted that have no receipt yet.
     """
 
     spec: StreamSpec
@@ -77,7 +76,6 @@ class TrackedRead:
     plans: Mapping[Partition, ReadPlan]
     workspaces: frozenset[str]
     columns: frozenset[str]
-    unreported: Sequence[Emitted] = ()
 
 
 @dataclass
@@ -241,8 +239,8 @@ class StreamTracker:
         self, read: PartitionRead, diff: SliceDiff, *, failed: bool, refused: bool
     ) -> bool:
         """Add the result of a slice; return True if it was the last open part of the stream."""
+        self.count(diff.counts)
         with self._lock:
-            self._counts.update(diff.counts)
             self._listed_columns.update(diff.columns or ())
             self._failed = self._failed or failed
             read.seen.update(diff.seen)
@@ -373,9 +371,11 @@ class StreamTracker:
             return True
 
     def count(self, counts: Mapping[str, int]) -> None:
-        """Add to the numbers of messages: `sent`, `resent` and `deleted`."""
+        """Add to the numbers of messages: `sent`, `resent`, `deleted` and `without key`."""
         with self._lock:
             self._counts.update(counts)
+        sent = counts.get("sent", 0) - counts.get("without key", 0)
+        self.writer.count_emitted(sent=sent, deleted=counts.get("deleted", 0))
 
     @property
     def has_failed(self) -> bool:
