@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-import requests
-from airbyte_cdk.sources.types import Record, StreamSlice
+from airbyte_cdk.sources.types import StreamSlice
 
 from source_clockify.adaptations import workspace_of
 from source_clockify.bodies import decoded_body
@@ -52,28 +51,19 @@ class ApprovalRequestsPagination(LastPageHeaderPagination):
     def initial_token(self) -> Any | None:
         return None
 
-    def next_page_token(  # noqa: PLR0913 (the CDK's signature)
-        self,
-        response: requests.Response,
-        last_page_size: int,
-        last_record: Record | None,
-        last_page_token_value: Any | None,
-        page_size_override: int | None = None,
-        stream_slice: StreamSlice | None = None,
-    ) -> Any | None:
-        rows = [_status_of(row) for row in decoded_body(response)]
-        token: StateToken = last_page_token_value or StateToken(status="", page=1)
+    def token_after(self, page: Page) -> Any | None:
+        rows = [_status_of(row) for row in decoded_body(page.response)]
+        token: StateToken = page.token or StateToken(status="", page=1)
         notes = current_notes() or RequestNotes()
         states = {str(row.get("state")) for row in rows}
         if not token["status"]:
             notes.approval_states |= states
         elif token["status"] in states:
             # A list that is not limited would have shown this state.
-            notes.gaps[Gap(workspace_of(response.request), MESSAGE)] = None
+            notes.gaps[Gap(workspace_of(page.response.request), MESSAGE)] = None
         is_proven = len(notes.approval_states) > 1
-        page = Page(response, len(rows), last_page_size, last_record, token)
-        if not is_last_page(response, len(rows), self.get_page_size()) and not (
-            _precedes_window(rows, stream_slice) and (is_proven or token["status"])
+        if not is_last_page(page.response, page.rows, self.get_page_size()) and not (
+            _precedes_window(rows, page.window) and (is_proven or token["status"])
         ):
             refuse_repeated_page(page)
             return StateToken(status=token["status"], page=token["page"] + 1)

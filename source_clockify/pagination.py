@@ -60,16 +60,16 @@ class Page:
     Attributes:
         response: with its decoded body, see bodies.py.
         rows: how many rows it holds.
-        kept: how many of them the stream's filter kept.
-        last_record: the last that was kept, None without one.
+        last_record: the last that the stream's filter kept, None without one.
         token: the token that requested the page, None if the first was requested without one.
+        window: the slice that the page belongs to, None without one.
     """
 
     response: requests.Response
     rows: int
-    kept: int
     last_record: Record | None
     token: Any | None
+    window: StreamSlice | None = None
 
 
 @dataclass
@@ -86,7 +86,8 @@ class LastPageHeaderPagination(PageIncrement):
         stream_slice: StreamSlice | None = None,
     ) -> Any | None:
         rows = extracted_record_count(response, default=last_page_size)
-        page = Page(response, rows, last_page_size, last_record, last_page_token_value)
+        token = last_page_token_value
+        page = Page(response, rows, last_record, token, stream_slice)
         return self.token_after(page)
 
     def token_after(self, page: Page) -> Any | None:
