@@ -63,7 +63,8 @@ def write_document(
     pending: dict[Pending, int] = {}
     writer.numbers([distinct.setdefault(known, len(distinct)) for known in properties])
     writer.numbers([rows.id_count for rows in packed])
-    writer.numbers([rows.packed_count for rows in packed])
+    counts = [rows.packed_count for rows in packed]
+    writer.numbers(counts)
     writer.numbers([len(rows.odd) for rows in packed])
     writer.numbers([len(rows.pending) for rows in packed])
     writer.numbers(
@@ -78,7 +79,9 @@ def write_document(
             bases = writer.ids(ids)
     for id_count in sorted({rows.id_count for rows in packed}):
         chosen = [rows.id_count == id_count for rows in packed]
-        _write_rows(writer, id_count, list(compress(bases, chosen)), list(compress(packed, chosen)))
+        content = b"".join([rows.content for rows in compress(packed, chosen)])
+        first_ids = list(compress(bases, chosen)), list(compress(counts, chosen))
+        _write_rows(writer, id_count, content, first_ids)
     header = {
         "partitions": len(partitions),
         "properties": [list(known) for known in distinct],
@@ -153,24 +156,27 @@ def _decompressed(text: str) -> bytes:
 
 
 def _b85decode(text: str) -> bytes:
-    """Return what `base64.b85decode` returns, in half the time."""
+    """Return what `base64.b85decode` returns, in a tenth of the time.
+
+    All words are calculated at once: each has 8 bytes of one large number, which it never fills.
+    """
     padding = -len(text) % 5
     digits = text.encode("ascii").translate(_DIGITS) + bytes([84]) * padding
     if _INVALID in digits:
         raise ValueError("not base85")
-    columns = (digits[place::5] for place in range(5))
-    # OverflowError for more than 32 bits.
-    words = array(
-        "I",
-        [
-            (((a * 85 + b) * 85 + c) * 85 + d) * 85 + e
-            for a, b, c, d, e in zip(*columns, strict=True)
-        ],
-    )
-    if sys.byteorder == "little":
-        words.byteswap()
-    found = words.tobytes()
-    return found[:-padding] if padding else found
+    count = len(digits) // 5
+    words = 0
+    for place in range(5):
+        lanes = bytearray(8 * count)
+        lanes[::8] = digits[place::5]
+        words = words * 85 + int.from_bytes(lanes, "little")
+    little = words.to_bytes(8 * count, "little")
+    if any(little[4::8]):
+        raise ValueError("not base85: more than 32 bits")
+    found = bytearray(4 * count)
+    for place in range(4):
+        found[3 - place :: 4] = little[place::8]
+    return bytes(found[: len(found) - padding])
 
 
 def _read_partition_ids(
@@ -194,16 +200,22 @@ def _read_partition_ids(
 
 
 def _write_rows(
-    writer: "_Writer", id_count: int, bases: Sequence[int], packed: Sequence[PackedRows]
+    writer: "_Writer",
+    id_count: int,
+    content: bytes,
+    first_ids: tuple[Sequence[int], Sequence[int]],
 ) -> None:
-    """Write the packed rows of partitions; a base is the time from which the first id differs."""
-    content = b"".join([rows.content for rows in packed])
+    """Write the packed rows of partitions.
+
+    Args:
+        first_ids: of each partition the time from which its first id differs, and its rows' number.
+    """
     size = ID_BYTES * id_count + TAIL_BYTES
     times: Sequence[int] = array("I", bytes(4 * (len(content) // size)))
     for place in range(id_count):
         ids = _bytes_of(content, size, ID_BYTES * place, ID_BYTES)
         if place == 0:
-            times = writer.ids(ids, bases, [rows.packed_count for rows in packed])
+            times = writer.ids(ids, *first_ids)
         else:
             writer.repeated_ids(ids)
     tail = ID_BYTES * id_count
