@@ -13,8 +13,9 @@ import orjson
 from source_clockify.change_tracking.fingerprint import fingerprint
 from source_clockify.change_tracking.lookups import LookupResult, Lookups
 
-# Roles that see everything, whoever has them.
-_FULL_ACCESS = ("OWNER", "WORKSPACE_ADMIN")
+# Roles that see everything, whoever has them, and their access fingerprint.
+_FULL_ROLES = ("OWNER", "WORKSPACE_ADMIN")
+FULL_ACCESS = "all"
 
 
 class AccessFingerprints:
@@ -59,7 +60,7 @@ def access_fingerprint(user_id: str, users: Sequence[Mapping[str, Any]]) -> str:
     """
     held = next((user.get("roles") for user in users if user.get("id") == user_id), None)
     roles = [role for role in held if isinstance(role, dict)] if isinstance(held, list) else []
-    if any(role.get("role") in _FULL_ACCESS for role in roles):
-        return "all"
+    if any(role.get("role") in _FULL_ROLES for role in roles):
+        return FULL_ACCESS
     texts = sorted(orjson.dumps(role, option=orjson.OPT_SORT_KEYS).decode() for role in roles)
     return f"{fingerprint({'user': user_id, 'roles': texts}):016x}"[-8:]

@@ -103,7 +103,7 @@ def read_document(width: int, text: str, checked: Callable[[Any], Properties]) -
     Raises:
         ValueError and others (see `state.decode`): for anything else.
     """
-    reader = _Reader(_decompressed(text))
+    reader = _Reader(decompressed(text))
     header = json.loads(reader.take(int.from_bytes(reader.take(4), "big")))
     count = _integer(header["partitions"])
     if count > len(text) * 1000:
@@ -147,7 +147,12 @@ def read_document(width: int, text: str, checked: Callable[[Any], Properties]) -
     ]
 
 
-def _decompressed(text: str) -> bytes:
+def decompressed(text: str) -> bytes:
+    """Return what was compressed with zlib and written in base85, of a limited size.
+
+    Raises:
+        ValueError, zlib.error: for anything else.
+    """
     decompressor = zlib.decompressobj()
     document = decompressor.decompress(_b85decode(text), _DECOMPRESSED_BYTES + 4 * len(text))
     if not decompressor.eof or decompressor.unused_data:

@@ -146,6 +146,7 @@ class _Resolution:
             rows=self._rows,
             key=self._tracker.key_function(self._names),
             unresolved=self._unresolved,
+            budget=self._tracker.sync.lookup_budget,
         )
 
     # Which records are looked at ----------------------------------------------------------------
@@ -281,7 +282,7 @@ class _Resolution:
                 yield from self._apply_existing(finding)
             elif finding.verdict is Verdict.MISSING:
                 self._rows[finding.key].missing = True
-            else:
+            elif finding.verdict is Verdict.UNREADABLE:
                 row = self._rows[finding.key]
                 row.missing, row.running = False, finding.is_unlisted
 

@@ -93,7 +93,8 @@ class SliceDiff:
         claim: reserves a key for emission, see `EmittedKeys.claim`.
         columns: collects the columns of the records; None where they are not needed.
         seen: the rows of the records that came.
-        counts: the numbers of records that were `sent`, `resent`, or sent `without key`.
+        counts: the numbers of records that were `sent`, `resent`, or sent `without key`; of those
+            that were sent, the `edited` ones.
     """
 
     plan: ReadPlan
@@ -158,7 +159,7 @@ class SliceDiff:
                 # It would leave the state at once.
                 return self.versions.current
         fingerprint = self.fingerprint(record)
-        version, pending = classify_change(known, fingerprint, self.versions)
+        version, pending = self._classified(known, fingerprint)
         if unknown is UnknownRecord.BACKFILLED:
             pending = None
         emitted = None if version is None else self.claim(key, fingerprint)
@@ -168,6 +169,12 @@ class SliceDiff:
             fingerprint = fingerprint if emitted == fingerprint else 0
         self.seen[key] = Row(fingerprint, start, pending, running=running)
         return version
+
+    def _classified(self, known: Row | None, fingerprint: int) -> tuple[int | None, Pending | None]:
+        version, pending = classify_change(known, fingerprint, self.versions)
+        if known is not None and version == self.versions.current:
+            self.counts["edited"] += 1
+        return version, pending
 
 
 class Access(Enum):

@@ -10,6 +10,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -36,10 +37,24 @@ BY_ID = "one record"
 ENTRIES_BY_ID = "time entries by id"
 REREAD = "reread"
 SECOND_LIST = "of a second list"
+CHANGE_FEED = "change feed"
+AUDITED_TIME = "audited time"
 # The name of the stream itself, since the CDK's cache is found by it.
 ROLES = "users"
 
 _ID = re.compile("[0-9a-f]{24}")
+
+# The codes of changes that name a time entry.
+TIME_ENTRY_CODES = ("TIME_ENTRY", "TIME_ENTRY_RATE", "TIME_ENTRY_CUSTOM_FIELD_VALUE")
+
+_HINTS_WAIT = (
+    "A change feed cannot be read, so what was edited, deleted or entered late outside of Lookback "
+    "Days is found by a later sync. If it never can be read, set Follow Changes (follow_changes) "
+    "to false: %s"
+)
+_DELETIONS_WAIT = (
+    "A lookup request failed. The deletions that depend on it are re-checked in the next sync: %s"
+)
 
 
 class LookupResult(Enum):
@@ -57,15 +72,37 @@ class LookupResult(Enum):
     FAILED = "failed"
 
 
+@dataclass(frozen=True)
+class LookupAnswer:
+    """What requests for the pages of one list brought.
+
+    Attributes:
+        rows: in the order in which they came.
+        result: of the requests.
+        is_cut: whether more rows follow that were not requested.
+        refusal: the sentence of a refused request.
+    """
+
+    rows: list[dict[str, Any]]
+    result: LookupResult
+    is_cut: bool = False
+    refusal: str = ""
+
+
 class LookupBudget:
     """The lookups that are left in this sync; worker threads share it.
 
     Records that stay outside of their lists are looked up in every sync. They get half of the
     lookups, those of one stream a tenth: the others are for what may be deleted.
+
+    Args:
+        lookups: their number.
+        whole: the budget of which this is a part.
     """
 
-    def __init__(self, lookups: int) -> None:
+    def __init__(self, lookups: int, whole: "LookupBudget | None" = None) -> None:
         self._left = lookups
+        self._whole = whole
         self._rereads = lookups // 2
         self._rereads_of_a_stream = max(1, lookups // 10)
         self._reread: Counter[str] = Counter()
@@ -88,8 +125,12 @@ class LookupBudget:
             self._reread[stream] += 1
             return True
 
+    def half(self) -> "LookupBudget":
+        """Return a budget that takes no more than half of the lookups of this one."""
+        return LookupBudget((self._left + 1) // 2, self)
+
     def _take(self) -> bool:
-        if self._left <= 0:
+        if self._left <= 0 or (self._whole is not None and not self._whole.take()):
             return False
         self._left -= 1
         return True
@@ -135,6 +176,8 @@ def lookup_streams(manifest: Mapping[str, Any], tracked: Collection[str]) -> lis
     if "tasks" in tracked:
         # The one stream that has two definitions.
         found.append(_reread(definitions["tasks_stream"], filtered=True))
+    if any(PROFILES.get(name, TrackingProfile()).takes_hints for name in tracked):
+        found += [_change_feed(definitions), _audited_time(definitions)]
     return [on_demand(each) for each in found]
 
 
@@ -180,6 +223,39 @@ def _some_entries(
         },
     }
     return {**_transformed_as(stream, name), "retriever": _retriever(requester)}
+
+
+def _change_feed(definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the feeds of created, updated and deleted time entries."""
+    types = "&".join(f"type={code}" for code in TIME_ENTRY_CODES)
+    return _feed(
+        definitions["entity_changes_created_stream"],
+        CHANGE_FEED,
+        {"url": f"{_WORKSPACE}/entities/{{{{ stream_partition['change'] }}}}?{types}"},
+    )
+
+
+def _audited_time(definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the events of the audit log that are about time entries."""
+    stream = definitions["audit_log_stream"]
+    body = stream["retriever"]["requester"]["request_body"]
+    actions = [action for action in body["value"]["actions"] if "_TIME" in action]
+    value = {**body["value"], "actions": actions}
+    return _feed(stream, AUDITED_TIME, {"request_body": {**body, "value": value}})
+
+
+def _feed(stream: Mapping[str, Any], name: str, requester: Mapping[str, Any]) -> dict[str, Any]:
+    retriever = stream["retriever"]
+    return {
+        **{part: value for part, value in stream.items() if part != "incremental_sync"},
+        "name": name,
+        "transformations": [],
+        "retriever": {
+            **retriever,
+            "requester": {**retriever["requester"], **requester},
+            "partition_router": REQUESTED_SLICES,
+        },
+    }
 
 
 def _users_of_any_status(users: Mapping[str, Any]) -> dict[str, Any]:
@@ -355,14 +431,32 @@ class Lookups:
         """Return the users of a workspace, from the request cache if they were read before."""
         return self._read(ROLES, {"workspace_id": workspace_id})
 
+    def feed(
+        self, name: str, partition: Mapping[str, Any], window: Mapping[str, Any], most: int | None
+    ) -> "LookupAnswer":
+        """Return the rows of a window of a feed, and no page after more than `most` rows."""
+        return self._request(name, partition, window, most=most, warning=_HINTS_WAIT)
+
     def _read(
         self, name: str, partition: Mapping[str, Any], window: Mapping[str, Any] | None = None
     ) -> tuple[list[dict[str, Any]], LookupResult]:
+        answer = self._request(name, partition, window or {})
+        return answer.rows, answer.result
+
+    def _request(
+        self,
+        name: str,
+        partition: Mapping[str, Any],
+        window: Mapping[str, Any],
+        *,
+        most: int | None = None,
+        warning: str = _DELETIONS_WAIT,
+    ) -> "LookupAnswer":
         kind = _kind_of(name, partition)
         with self._lock:
             if kind in self._broken:
-                return [], LookupResult.FAILED
-        requested = StreamSlice(partition=partition, cursor_slice=window or {})
+                return LookupAnswer([], LookupResult.FAILED)
+        requested = StreamSlice(partition=partition, cursor_slice=window)
         rows: list[dict[str, Any]] = []
         outer = current_notes()
         on_wait = outer.on_wait if outer else None
@@ -372,20 +466,20 @@ class Lookups:
         ):
             try:
                 for part in self._streams[name].generate_partitions():
-                    rows += [dict(record.data) for record in part.read()]
+                    for record in part.read():
+                        rows.append(dict(record.data))
+                        if most is not None and len(rows) > most:
+                            return LookupAnswer(rows, LookupResult.FOUND, is_cut=True)
             except (AirbyteTracedException, requests.RequestException) as error:
                 with self._lock:
                     self._broken.add(kind)
-                logger.warning(
-                    "A lookup request failed. The deletions that depend on it are re-checked in "
-                    "the next sync: %s",
-                    filter_secrets(str(error)),
-                )
-                return [], LookupResult.FAILED
+                logger.warning(warning, filter_secrets(str(error)))
+                return LookupAnswer([], LookupResult.FAILED)
         if notes.refusals:
             vanished = all(refusal.vanished for refusal in notes.refusals)
-            return [], LookupResult.NOT_FOUND if vanished else LookupResult.REFUSED
-        return rows, LookupResult.FAILED if notes.short else LookupResult.FOUND
+            result = LookupResult.NOT_FOUND if vanished else LookupResult.REFUSED
+            return LookupAnswer([], result, refusal=notes.refusals[0].message)
+        return LookupAnswer(rows, LookupResult.FAILED if notes.short else LookupResult.FOUND)
 
 
 def _kind_of(name: str, partition: Mapping[str, Any]) -> tuple[str, ...]:

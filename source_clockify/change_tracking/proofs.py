@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any
 
 from source_clockify.change_tracking.fingerprint import is_running
-from source_clockify.change_tracking.lookups import LookupResult
+from source_clockify.change_tracking.lookups import LookupBudget, LookupResult
 from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.plan import cursor_text
 from source_clockify.change_tracking.profiles import ById, Kind, SingleRead
@@ -44,12 +44,14 @@ class Verdict(Enum):
     EXISTS: it exists, and its content is known.
     UNREADABLE: it exists, but cannot be read in the shape of its list.
     MISSING: this read lacks it as well; the next sync must lack it too.
+    REFUSED: Clockify refuses to read it, which proves nothing.
     """
 
     DELETED = "deleted"
     EXISTS = "exists"
     UNREADABLE = "unreadable"
     MISSING = "missing"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class Case:
         rows: its saved rows.
         key: returns the key of a record.
         unresolved: counts what stays undecided.
+        budget: the number of lookups that are left.
     """
 
     tracker: StreamTracker
@@ -136,6 +139,7 @@ class Case:
     rows: Rows
     key: Callable[[Mapping[str, Any]], str | None]
     unresolved: Unresolved
+    budget: LookupBudget
 
     @property
     def workspace_id(self) -> str:
@@ -148,8 +152,8 @@ class Case:
 
     def take_lookup(self, keys: Sequence[str], *, is_reread: bool) -> bool:
         """Take a lookup from the budget; without one, the records that need it wait."""
-        budget = self.tracker.sync.lookup_budget
-        taken = budget.take_reread(self.tracker.spec.name) if is_reread else budget.take()
+        name = self.tracker.spec.name
+        taken = self.budget.take_reread(name) if is_reread else self.budget.take()
         if not taken:
             self.unresolved.postponed[self.workspace_id] += len(keys)
         return taken
@@ -217,6 +221,8 @@ def prove_by_id(
             record, result = _record_by_id(case, by_id, key)
         if result is LookupResult.NOT_FOUND:
             yield Finding(key, Verdict.DELETED)
+        elif result is LookupResult.REFUSED:
+            yield Finding(key, Verdict.REFUSED)
         elif result is not LookupResult.FOUND or record is None:
             continue
         elif by_id.shape is SingleRead.OTHER:
@@ -236,7 +242,7 @@ def prove_in_batch(
     """
     tracker = case.tracker
     found: Mapping[str, dict[str, Any]] | None = {}
-    if len(keys) > 1 and tracker.sync.lookup_budget.take():
+    if len(keys) > 1 and case.budget.take():
         ids = [_id_of(key) for key in keys]
         found = tracker.sync.lookups.entries(tracker.spec.name, case.workspace_id, ids)
     if found is None and halve and len(keys) > 3:

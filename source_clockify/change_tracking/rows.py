@@ -8,7 +8,7 @@ fingerprint, and 2 for five flags and the number of its resends. Rows that do no
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -242,6 +242,23 @@ def _row(fingerprint: int, start: int | None, flags: int, pending: Pending | Non
         deleted=bool(flags & DELETED),
         hidden=bool(flags & HIDDEN),
     )
+
+
+def find_keys(packed: PackedRows, keys: Collection[str]) -> Iterator[tuple[str, bool]]:
+    """Yield those of some keys, of one id each, that have a row, and whether it is deleted.
+
+    It unpacks no row.
+    """
+    wanted = {ids: key for key in keys if (ids := id_bytes((key,))) is not None}
+    size, content = packed.row_bytes, packed.content
+    for place in range(0, len(content) if packed.id_count == 1 else 0, size):
+        key = wanted.get(content[place : place + ID_BYTES])
+        if key is not None:
+            flags = int.from_bytes(content[place + size - 2 : place + size], "big")
+            yield key, bool(flags & DELETED)
+    for odd_key, _, _, flags, _ in packed.odd:
+        if odd_key in keys:
+            yield odd_key, bool(flags & DELETED)
 
 
 # What forgets ------------------------------------------------------------------------------------
