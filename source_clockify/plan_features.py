@@ -49,6 +49,11 @@ def missing_features(
                 )
 
 
+def has_feature(features: Any, feature: str) -> bool:
+    """Return whether a workspace is known to have a feature."""
+    return isinstance(features, (list, tuple)) and feature in features
+
+
 def lacks_feature(features: Any, feature: str) -> bool:
     """Tell whether a workspace lacks a feature; one without a list of features may have it."""
     return isinstance(features, (list, tuple)) and bool(features) and feature not in features

@@ -29,6 +29,13 @@ from source_clockify.authenticator import is_addon
 from source_clockify.cdk_patches import StreamsSource, patch_cdk
 from source_clockify.change_tracking.access import AccessFingerprints
 from source_clockify.change_tracking.budget import DEFAULT_LIMIT_MB, MEGABYTE, StateBudget
+from source_clockify.change_tracking.feeds import (
+    FREE_MOST_ROWS,
+    MOST_ROWS,
+    OVERLAP,
+    ChangeFeeds,
+)
+from source_clockify.change_tracking.hints import asked_until
 from source_clockify.change_tracking.lookups import LookupBudget, Lookups
 from source_clockify.change_tracking.plan import sync_bounds
 from source_clockify.change_tracking.profiles import stream_spec
@@ -48,7 +55,7 @@ from source_clockify.check import (
     start_date_problem,
 )
 from source_clockify.manifest import load_manifest, parents_of
-from source_clockify.plan_features import missing_features
+from source_clockify.plan_features import has_feature, missing_features
 from source_clockify.prefetch_parents import prefetch_parents
 from source_clockify.report_history import ReportHistory, rows_of_report
 from source_clockify.requested_slices import is_on_demand
@@ -306,7 +313,7 @@ class SourceClockify(StreamsSource):
         visible = self.settings.get("workspace_ids") or [row["id"] for row in workspaces]
         if workspaces and not self.settings.get("workspace_ids"):
             self._warn_of_lost_workspaces(visible)
-        sync = self._sync(built, budget)
+        sync = self._sync(built, workspaces, budget)
         found: list[AbstractStream] = []
         for stream in built.streams:
             spec = self._specs.get(stream.name)
@@ -330,18 +337,57 @@ class SourceClockify(StreamsSource):
             found.append(TrackedStream(stream, read, sync, self.emit))
         return found
 
-    def _sync(self, built: "_Streams", budget: StateBudget) -> Sync:
+    def _sync(
+        self, built: "_Streams", workspaces: Sequence[Mapping[str, Any]], budget: StateBudget
+    ) -> Sync:
         lookups = Lookups(built.on_demand, built.context.adaptations)
         is_free = self.settings.get("plan") == "free"
         resend = self.settings.get("resend_changes")
+        lookup_budget = LookupBudget(FREE_SINGLE_READS if is_free else SINGLE_READS)
         return Sync(
             bounds=self._bounds,
             began=self._began,
             resend=1 if resend is None else resend,
             lookups=lookups,
             access=AccessFingerprints(lookups),
-            lookup_budget=LookupBudget(FREE_SINGLE_READS if is_free else SINGLE_READS),
+            lookup_budget=lookup_budget,
+            hint_budget=lookup_budget.half(),
+            feeds=self._feeds(lookups, workspaces),
             state_budget=budget,
+        )
+
+    def _feeds(
+        self, lookups: Lookups, workspaces: Sequence[Mapping[str, Any]]
+    ) -> ChangeFeeds | None:
+        """Return the change feeds; None where the configuration does not follow them."""
+        is_free = self.settings.get("plan") == "free"
+        follows = self.settings.get("follow_changes")
+        if not (not is_free if follows is None else follows):
+            return None
+        # Several streams share what is read; the one that was read longest ago needs the most.
+        since: dict[str, int] = {}
+        for saved in self._saved.values():
+            if saved.spec.profile.takes_hints:
+                known = {ids[0] for ids in saved.state.partitions}
+                for workspace_id in known.union(saved.state.hints):
+                    asked = asked_until(saved.state, workspace_id)
+                    begin = (self._bounds.now if asked is None else asked) - OVERLAP
+                    since[workspace_id] = min(since.get(workspace_id, begin), begin)
+        return ChangeFeeds(
+            lookups,
+            since,
+            self._bounds.now,
+            FREE_MOST_ROWS if is_free else MOST_ROWS,
+            self._audited(workspaces),
+        )
+
+    def _audited(self, workspaces: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+        """Return the workspaces whose plan has the audit log, as far as that is known."""
+        host = str((self.settings.get("hosts") or {}).get("audit_log"))
+        if is_addon(self.settings) or not host.startswith("http"):
+            return frozenset()
+        return frozenset(
+            row["id"] for row in workspaces if has_feature(row.get("features"), "AUDIT_LOG")
         )
 
     def _warn_of_lost_workspaces(self, visible: Collection[str]) -> None:

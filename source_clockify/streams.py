@@ -176,6 +176,10 @@ class ClockifyStream(WrappedStream):
         if notes.failures:
             raise notes.failures[0]
 
+    def report_gap(self, gap: Gap) -> None:
+        """Take note of data that is missing from the stream."""
+        self._context.report.add_gap(self.name, gap)
+
 
 class ClockifyPartition(WrappedPartition):
     """A partition of the manifest, read with the stream's traits.

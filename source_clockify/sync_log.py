@@ -56,6 +56,7 @@ from source_clockify.change_tracking.state import (
     unusable_state,
 )
 from source_clockify.change_tracking.stream import TrackedStream
+from source_clockify.change_tracking.tracker import HintCounts
 
 logger = logging.getLogger("airbyte")
 
@@ -151,6 +152,19 @@ SCHEMA: Mapping[str, Any] = {
         "oversized": {
             **_NUMBER,
             "description": "Number of records that are too large for a Pub/Sub message.",
+        },
+        "hinted": {
+            **_NUMBER,
+            "description": (
+                "Of sent and deleted, those outside of the window that Clockify's change feeds "
+                "named. Absent where no feeds are followed."
+            ),
+        },
+        "waiting": {
+            **_NUMBER,
+            "description": (
+                "Number of entries that the feeds named and a later sync looks up. Absent likewise."
+            ),
         },
         "connector_version": {**_TEXT, "description": "Version of the connector."},
     },
@@ -280,6 +294,7 @@ class StreamLog:
         count_live: counts the records that exist once the stream is complete; None: unknown.
             It is given the number of records that were sent.
         unreported: what earlier syncs emitted that have no receipt yet.
+        hints: what change feeds named; None where no feeds are followed.
     """
 
     version: int
@@ -288,6 +303,7 @@ class StreamLog:
     sync_mode: SyncMode
     count_live: Callable[[int], Live | None]
     unreported: Sequence[Emitted] = ()
+    hints: HintCounts | None = None
     started_at: int | None = None
     ended_at: int | None = None
     is_complete: bool = False
@@ -338,6 +354,8 @@ class StreamLog:
             "window_start": window_start,
             "skipped": list(self.skipped) or None,
             "oversized": self.oversized,
+            "hinted": self.hints and self.hints.sent + self.hints.deleted,
+            "waiting": self.hints and self.hints.waiting,
             "connector_version": _connector_version(),
         }
         return {name: value for name, value in found.items() if value is not None}
@@ -378,6 +396,7 @@ def stream_log(stream: AbstractStream, definition: Mapping[str, Any], began: int
             SyncMode.incremental,
             lambda sent: live_records(tracker),
             tracker.writer.unreported,
+            tracker.hints if tracker.follows_hints else None,
         )
     return StreamLog(
         began,

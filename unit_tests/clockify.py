@@ -203,6 +203,8 @@ class Clockify:
         self.mocker = mocker
         self.api = api
         self.reports = reports
+        # Nothing changed outside of any window.
+        mocker.get(re.compile("/workspaces/[^/]+/entities/(created|updated|deleted)"), json=[])
 
     def workspaces(self, *accounts: Mapping[str, Any] | str) -> None:
         """Let the key see these workspaces, `WORKSPACE` if none is named."""

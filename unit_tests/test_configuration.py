@@ -77,6 +77,8 @@ def test_the_form_has_these_fields_with_these_defaults() -> None:
         "num_workers": 4,
         "track_changes": True,
         "resend_changes": 1,
+        # On or off with the plan.
+        "follow_changes": None,
         "state_limit_mb": 9,
     }
     assert SPEC["required"] == ["credentials"]
@@ -147,6 +149,7 @@ CUSTOM = {"server_type": "custom", "api_url": API}
         *(config(num_workers=number) for number in (2, 20)),
         *(config(track_changes=on) for on in (True, False)),
         *(config(resend_changes=number) for number in (0, 10)),
+        *(config(follow_changes=on) for on in (True, False)),
         *(config(state_limit_mb=number) for number in (1, 200)),
         config(something_newer="is ignored"),
     ],
@@ -197,6 +200,7 @@ def test_valid_settings_are_accepted(settings: dict[str, Any]) -> None:
         *(config(resend_changes=number) for number in (-1, 11)),
         *(config(state_limit_mb=number) for number in (0, 201)),
         config(track_changes="yes"),
+        config(follow_changes="yes"),
     ],
     ids=lambda settings: json.dumps(settings).replace(KEY, "key"),
 )

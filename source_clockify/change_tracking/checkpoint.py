@@ -19,6 +19,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.models import Type as MessageType
 
 from source_clockify.change_tracking.budget import MEGABYTE, StateBudget, size_of
+from source_clockify.change_tracking.hint_state import HintState
 from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.profiles import Granularity, StreamSpec, round_down
@@ -86,6 +87,7 @@ class StateWriter:
         # A state must not be overtaken by an older one.
         self._emitting = threading.Lock()
         self._partitions = dict(state.partitions) if state else {}
+        self._hints = dict(state.hints) if state else {}
         self._fields = state.partition_fields if state else ()
         self._snapshot_is_complete = state is not None and state.snapshot_is_complete
         self._sent = self._deleted = 0
@@ -136,6 +138,17 @@ class StateWriter:
             else:
                 self._partitions[ids] = state
 
+    def hints(self, workspace_id: str) -> HintState | None:
+        """Return the hints of a workspace; None before the first."""
+        with self._lock:
+            return self._hints.get(workspace_id)
+
+    def put_hints(self, workspace_id: str, hints: HintState) -> None:
+        """Replace the hints of a workspace."""
+        with self._lock:
+            self._is_dirty = True
+            self._hints[workspace_id] = hints
+
     def state(self) -> StreamState:
         with self._lock:
             return StreamState(
@@ -147,6 +160,7 @@ class StateWriter:
                 self._sent,
                 self._deleted,
                 self.unreported,
+                dict(self._hints),
             )
 
     def checkpoint(self) -> None:

@@ -96,6 +96,8 @@ class TrackingProfile:
         volatile: columns whose change alone is no change of the record.
         volatile_while_running: likewise while the record's timer runs; dotted for nested columns.
         deletions: whether it has tombstones at all.
+        takes_hints: whether its records are time entries, of which change feeds tell what happened
+            to those outside of the window.
     """
 
     kind: Kind = Kind.SNAPSHOT
@@ -107,6 +109,7 @@ class TrackingProfile:
     volatile: frozenset[str] = frozenset()
     volatile_while_running: tuple[str, ...] = ()
     deletions: bool = True
+    takes_hints: bool = False
 
     @property
     def can_forget_days(self) -> bool:
@@ -147,7 +150,11 @@ PROFILES: Mapping[str, TrackingProfile] = {
     "tags": TrackingProfile(by_id=ById("tags/{id}")),
     "project_custom_fields": TrackingProfile(parent="projects/{project_id}"),
     "time_entries": TrackingProfile(
-        Kind.WINDOWED_SNAPSHOT, start="start", has_end=False, by_id=_TIME_ENTRY
+        Kind.WINDOWED_SNAPSHOT,
+        start="start",
+        has_end=False,
+        by_id=_TIME_ENTRY,
+        takes_hints=True,
     ),
     "time_entries_in_progress": TrackingProfile(Kind.MEMBERSHIP, by_id=_TIME_ENTRY),
     "expenses": TrackingProfile(by_id=ById("expenses/{id}", SingleRead.OTHER)),
@@ -183,6 +190,7 @@ PROFILES: Mapping[str, TrackingProfile] = {
             "costAmount",
             "amounts",
         ),
+        takes_hints=True,
     ),
     "summary_report": TrackingProfile(Kind.AGGREGATE, start="date", granularity=Granularity.DAY),
     "weekly_report": TrackingProfile(

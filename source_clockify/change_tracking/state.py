@@ -5,7 +5,8 @@ A state of version 2:
 "updated_at": "2026-11-24T09:00:00.000Z", "baseline_at": "2026-11-01T09:00:00.000Z",
 "snapshot_is_complete": true, "sent": 2, "deleted": 1,
 "partition_fields": ["workspace_id", "user_id"], "partitions": 12, "records": 3456,
-"content": "...", "checksum": "..."}`. columns.py describes `content`.
+"content": "...", "hints": {}, "checksum": "..."}`. columns.py describes `content`, hint_state.py
+`hints`, which only the streams have that change feeds help.
 """
 
 import json
@@ -20,6 +21,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.change_tracking.columns import Properties, read_document, write_document
+from source_clockify.change_tracking.hint_state import HintState, decode_hints, encode_hints
 from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.profiles import Granularity, round_down
@@ -156,6 +158,7 @@ class StreamState:
         deleted: likewise, of tombstones.
         unreported: likewise, of earlier versions that have no receipt, since their syncs were
             killed.
+        hints: what change feeds tell of records outside of the window, by workspace.
     """
 
     updated_at: int
@@ -166,6 +169,7 @@ class StreamState:
     sent: int | None = None
     deleted: int | None = None
     unreported: tuple[Emitted, ...] = ()
+    hints: Mapping[str, HintState] = field(default_factory=dict)
 
     @property
     def record_count(self) -> int:
@@ -212,6 +216,7 @@ def encode(stream: str, state: StreamState) -> dict[str, Any]:
             (_properties(known) for known in states),
             [known.packed for known in states],
         ),
+        **({"hints": encode_hints(state.hints)} if state.hints else {}),
     }
     return {**content, "checksum": checksum(content)}
 
@@ -265,6 +270,7 @@ def _decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState
         _count(blob.get("sent")),
         _count(blob.get("deleted")),
         tuple(_emitted(*each) for each in blob.get("unreported", ())),
+        decode_hints(blob.get("hints", {})),
     )
     counts = len(entries), len(state.partitions), state.record_count
     if counts != (blob["partitions"], blob["partitions"], blob["records"]):

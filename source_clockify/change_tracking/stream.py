@@ -7,6 +7,7 @@ returns. In full refresh `StampedStream` adds the columns and nothing else.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any, cast
 
 from airbyte_cdk.models import AirbyteMessage, AirbyteStream, SyncMode
@@ -18,6 +19,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.change_tracking.checkpoint import StateWriter, describe_start
 from source_clockify.change_tracking.deletions import resolve_missing
+from source_clockify.change_tracking.hints import follow_hints
 from source_clockify.change_tracking.messages import COLUMNS, UPDATED_AT, Stamp
 from source_clockify.change_tracking.partitions import partition_of
 from source_clockify.change_tracking.state import encode
@@ -143,13 +145,15 @@ class TrackedStream(WrappedStream):
             writer.baseline_is_done()
         try:
             with recording_requests(on_wait=writer.checkpoint):
-                for ids, data in resolve_missing(tracker):
+                for ids, data in chain(resolve_missing(tracker), follow_hints(tracker)):
                     partition = partition_of(writer.fields, ids)
                     yield Record(
                         data=data,
                         stream_name=self.name,
                         associated_slice=StreamSlice(partition=partition, cursor_slice={}),
                     )
+            for gap in tracker.hints.gaps:
+                self._stream.report_gap(gap)
             writer.prepare_final()
         finally:
             tracker.log_counts()

@@ -23,6 +23,7 @@ from source_clockify.change_tracking.diff import (
     diff_partition,
     partial_diff,
 )
+from source_clockify.change_tracking.feeds import ChangeFeeds
 from source_clockify.change_tracking.fingerprint import fingerprinter
 from source_clockify.change_tracking.lookups import LookupBudget, Lookups
 from source_clockify.change_tracking.messages import Stamp
@@ -31,6 +32,7 @@ from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_te
 from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
 from source_clockify.change_tracking.rows import Row, Rows, hashed_key, key_of
 from source_clockify.change_tracking.state import StreamState
+from source_clockify.request_notes import Gap
 from source_clockify.timestamps import second_of
 
 logger = logging.getLogger("airbyte")
@@ -47,6 +49,8 @@ class Sync:
         lookups: requests in addition to the listings.
         access: the key owner's permissions in each workspace.
         lookup_budget: the number of lookups that are left.
+        hint_budget: the part of them that may be used for what change feeds name.
+        feeds: the change feeds; None where they are not followed.
         state_budget: the size that the states of all streams may take.
     """
 
@@ -56,6 +60,8 @@ class Sync:
     lookups: Lookups
     access: AccessFingerprints
     lookup_budget: LookupBudget
+    hint_budget: LookupBudget
+    feeds: ChangeFeeds | None
     state_budget: StateBudget
 
 
@@ -79,6 +85,23 @@ class TrackedRead:
 
 
 @dataclass
+class HintCounts:
+    """The numbers of entries that change feeds named.
+
+    Attributes:
+        sent: those that were sent as new or changed.
+        deleted: those that were sent as deleted.
+        waiting: those that are looked up by a later sync.
+        gaps: what the feeds do not tell.
+    """
+
+    sent: int = 0
+    deleted: int = 0
+    waiting: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+
+
+@dataclass
 class PartitionRead:
     """One partition in this sync.
 
@@ -93,6 +116,7 @@ class PartitionRead:
         generated: whether all its slices are known.
         complete: whether nothing failed so far.
         emitted: whether a record of it was emitted.
+        edited: the number of records that it brought with other content than the last sync.
         seen: the rows of the records that came.
         diff: the result, once all slices have ended.
     """
@@ -107,6 +131,7 @@ class PartitionRead:
     generated: bool = False
     complete: bool = True
     emitted: bool = False
+    edited: int = 0
     seen: Rows = field(default_factory=dict)
     diff: PartitionDiff | None = None
 
@@ -116,22 +141,26 @@ class StreamTracker:
 
     Attributes:
         spec: the stream.
+        state: the saved state; None before the first sync.
         sync: everything that the trackers of one sync share.
         writer: holds the new state.
         versions: the versions of what this sync sends.
         columns: the columns of the stream's schema.
         reads: the partitions of this sync.
         parents_failed: whether the list of partitions is incomplete.
+        hints: what came of the change feeds, for the receipt.
     """
 
     def __init__(self, read: TrackedRead, sync: Sync, writer: StateWriter) -> None:
         self.spec = read.spec
+        self.state = read.state
         self.sync = sync
         self.writer = writer
         self.versions = Versions(writer.version, sync.resend, sync.bounds.now)
         self.columns = read.columns
         self.reads: dict[Partition, PartitionRead] = {}
         self.parents_failed = False
+        self.hints = HintCounts()
         profile = read.spec.profile
         self.fingerprint = fingerprinter(
             read.spec.added | profile.volatile, profile.volatile_while_running
@@ -246,6 +275,7 @@ class StreamTracker:
             read.seen.update(diff.seen)
             read.complete = read.complete and not failed and not refused
             read.emitted = read.emitted or bool(diff.counts)
+            read.edited += diff.counts["edited"]
             read.open -= 1
             finished = read.generated and read.open == 0
         if finished:
@@ -353,6 +383,20 @@ class StreamTracker:
         """Return the columns that rows of the list have."""
         with self._lock:
             return frozenset(self._listed_columns)
+
+    @property
+    def workspaces(self) -> frozenset[str]:
+        """The workspaces that the key sees and whose plan has the stream."""
+        return self._workspaces
+
+    @property
+    def follows_hints(self) -> bool:
+        """Whether change feeds are read for the stream."""
+        return self.spec.profile.takes_hints and self.sync.feeds is not None
+
+    def edited_in(self, workspace_id: str) -> int:
+        """Return the number of records of a workspace that the comparison found edited."""
+        return sum(read.edited for ids, read in self.reads.items() if ids[0] == workspace_id)
 
     def is_readable(self, workspace_id: str) -> bool:
         """Return whether the partitions of a workspace were listed in this sync."""

@@ -1,0 +1,307 @@
+"""Clockify's change feeds, which name time entries that were created, changed or deleted.
+
+The feeds `/entities/created`, `/updated` and `/deleted` are experimental
+(https://docs.clockify.me/#tag/Entity-changes-(Experimental)) and were seen to leave out changes. On
+the Enterprise plan the audit log names time entries as well. Nothing is believed of a row but the
+id of the entry, see hints.py.
+"""
+
+import re
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from source_clockify.change_tracking.hint_state import Candidate, Named
+from source_clockify.change_tracking.lookups import (
+    AUDITED_TIME,
+    CHANGE_FEED,
+    TIME_ENTRY_CODES,
+    LookupResult,
+    Lookups,
+)
+from source_clockify.timestamps import DAY, format_second, second_of
+
+# Each request begins so long before the end of the last one: Clockify shows some events late.
+OVERLAP = 10 * 60
+
+# Clockify's 30 days may be calendar days, of which 29 times 24 hours touch no more than 30.
+_WINDOW = 29 * DAY
+# Nothing is known of older events.
+_LONGEST = 364 * DAY
+
+# The most rows of a feed that are read in a sync. What is later waits for the next.
+MOST_ROWS = 10_000
+FREE_MOST_ROWS = 250
+
+_ENTRY, *_PARTS = TIME_ENTRY_CODES
+_ID = re.compile("[0-9a-f]{24}")
+_VERBS = {
+    "CREATE": Named.CREATED,
+    "RESTORE": Named.UPDATED,
+    "UPDATE": Named.UPDATED,
+    "DELETE": Named.DELETED,
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """A row of a feed.
+
+    Attributes:
+        identity: a hash of what, which entry and when; 48 bits.
+        candidate: the entry that it names.
+    """
+
+    identity: int
+    candidate: Candidate
+
+
+@dataclass(frozen=True)
+class FeedRead:
+    """What the feeds of a workspace told in this sync. Times are in seconds since 1970.
+
+    Attributes:
+        events: each once.
+        until: up to when all feeds that can be read were read; None if not at all.
+        refusal: the sentence of a refused feed.
+        began_late: from when on the feeds were read, if not from where they were to be.
+        knows_updates: whether the feed of updated entries was answered and named an entry.
+        answered: whether it was answered.
+    """
+
+    events: tuple[Event, ...] = ()
+    until: int | None = None
+    refusal: str = ""
+    began_late: int | None = None
+    knows_updates: bool = False
+    answered: bool = False
+
+
+@dataclass(frozen=True)
+class _Feed:
+    """One list of events.
+
+    Attributes:
+        stream: that reads it.
+        partition: with which.
+        named: as what it names entries; None where each row says so.
+        moment: the columns of a row that lead to the time of the event.
+    """
+
+    stream: str
+    partition: Mapping[str, str]
+    named: Named | None
+    moment: tuple[str, ...]
+
+
+_CHANGES = (
+    _Feed(CHANGE_FEED, {"change": "created"}, Named.CREATED, ("auditMetadata", "createdAt")),
+    _Feed(CHANGE_FEED, {"change": "updated"}, Named.UPDATED, ("auditMetadata", "updatedAt")),
+    _Feed(CHANGE_FEED, {"change": "deleted"}, Named.DELETED, ("deletedAt",)),
+)
+_AUDIT = tuple(
+    _Feed(AUDITED_TIME, {"authors": authors}, None, ("timestamp",))
+    for authors in ("EVERYBODY", "SYSTEM")
+)
+
+
+@dataclass
+class _Reading:
+    """What was read of one workspace so far."""
+
+    events: dict[int, Event] = field(default_factory=dict)
+    refused: dict[int, str] = field(default_factory=dict)
+    answered: set[Named | None] = field(default_factory=set)
+    knows_updates: bool = False
+
+
+class ChangeFeeds:
+    """Reads the feeds once for each workspace; worker threads share it under its lock.
+
+    Args:
+        lookups: makes the requests.
+        since: from when on the feeds of a workspace are read, in seconds since 1970.
+        now: when the sync began, likewise.
+        most: the most rows of a feed.
+        audited: the workspaces whose audit log is read as well.
+    """
+
+    def __init__(
+        self,
+        lookups: Lookups,
+        since: Mapping[str, int],
+        now: int,
+        most: int,
+        audited: Collection[str],
+    ) -> None:
+        self._lookups = lookups
+        self._since = since
+        self._now = now
+        self._most = most
+        self._audited = audited
+        self._lock = threading.Lock()
+        self._found: dict[str, FeedRead] = {}
+
+    def read(self, workspace_id: str) -> FeedRead:
+        """Return what the feeds of a workspace tell."""
+        with self._lock:
+            if workspace_id not in self._found:
+                self._found[workspace_id] = self._read(workspace_id)
+            return self._found[workspace_id]
+
+    def _read(self, workspace_id: str) -> FeedRead:
+        since = self._since[workspace_id]
+        feeds = [*_CHANGES, *(_AUDIT if workspace_id in self._audited else ())]
+        start = first = max(since, self._now - _LONGEST)
+        reading = _Reading()
+        until: int | None = None
+        while start < self._now and len(reading.events) < self._most:
+            end = self._read_window(workspace_id, feeds, start, reading)
+            if end is None:
+                break
+            start = until = end
+        is_refused = len(reading.refused) == len(feeds)
+        return FeedRead(
+            tuple(reading.events.values()),
+            None if is_refused else until,
+            next(iter(reading.refused.values()), ""),
+            first if first > since else None,
+            reading.knows_updates,
+            Named.UPDATED in reading.answered,
+        )
+
+    def _read_window(
+        self, workspace_id: str, feeds: Sequence[_Feed], start: int, reading: _Reading
+    ) -> int | None:
+        """Read all feeds from a moment on; return up to when. None if one failed or all refuse."""
+        end = min(start + _WINDOW, self._now)
+        pages: dict[int, list[dict[str, Any]]] = {}
+        number = 0
+        while number < len(feeds):
+            feed = feeds[number]
+            if number in reading.refused or number in pages:
+                number += 1
+                continue
+            answer = self._lookups.feed(
+                feed.stream,
+                {"workspace_id": workspace_id, **feed.partition},
+                {"start_time": format_second(start), "end_time": format_second(end)},
+                # A single second cannot be divided.
+                self._most if end - start > 1 else None,
+            )
+            if answer.is_cut:
+                end = _earlier_end(start, end, [_moment(feed, row) for row in answer.rows])
+                pages.clear()
+                number = 0
+            elif answer.result is LookupResult.FAILED:
+                return None
+            elif answer.result is LookupResult.FOUND:
+                pages[number] = answer.rows
+            else:
+                reading.refused[number] = answer.refusal
+        for place, rows in pages.items():
+            self._note(workspace_id, feeds[place], rows, end, reading)
+        reading.answered.update(feeds[place].named for place in pages)
+        return end if pages else None
+
+    def _note(
+        self,
+        workspace_id: str,
+        feed: _Feed,
+        rows: Iterable[Mapping[str, Any]],
+        end: int,
+        reading: _Reading,
+    ) -> None:
+        for row in rows:
+            moment = _moment(feed, row)
+            for event in _events(feed, row, workspace_id, end if moment is None else moment):
+                reading.events.setdefault(event.identity, event)
+                if feed.named is Named.UPDATED:
+                    reading.knows_updates = True
+
+
+def _earlier_end(start: int, end: int, moments: Sequence[int | None]) -> int:
+    """Return an earlier end for a window with too many rows, of which the first are known."""
+    found = [moment for moment in moments if moment is not None and start <= moment <= end]
+    middle = sorted(found)[len(found) // 2] if found else (start + end) // 2
+    if found and found[0] > found[-1]:
+        # The newest first: the older ones are still to come.
+        middle = (start + middle) // 2
+    return max(min(middle, end) - 1, start + 1)
+
+
+def _moment(feed: _Feed, row: Mapping[str, Any]) -> int | None:
+    value: Any = row
+    for column in feed.moment:
+        value = value.get(column) if isinstance(value, Mapping) else None
+    return second_of(value)
+
+
+def _events(feed: _Feed, row: Mapping[str, Any], workspace_id: str, moment: int) -> Iterator[Event]:
+    """Yield the events of a row; none if it names no time entry of the workspace."""
+    found = _of_change(feed.named, row) if feed.named is not None else _of_audit(row)
+    for identifier, named, entry in found:
+        if not isinstance(identifier, str) or not _ID.fullmatch(identifier):
+            continue
+        if entry.get("workspaceId") not in (None, workspace_id):
+            continue
+        user_id = entry.get("userId")
+        interval = entry.get("timeInterval")
+        start = interval.get("start") if isinstance(interval, Mapping) else None
+        candidate = Candidate(
+            identifier,
+            named,
+            moment,
+            user_id if isinstance(user_id, str) and _ID.fullmatch(user_id) else "",
+            second_of(start),
+        )
+        yield Event(_identity(str(named.value), identifier, str(moment)), candidate)
+
+
+# The id of an entry, as what it is named, and what the feed knows of it.
+_Found = tuple[Any, Named, Mapping[str, Any]]
+
+
+def _of_change(named: Named, row: Mapping[str, Any]) -> Iterator[_Found]:
+    code = row.get("documentCode", _ENTRY)
+    document = row.get("document")
+    entry = document if isinstance(document, Mapping) else row
+    if code == _ENTRY:
+        yield row.get("id") or entry.get("id"), named, entry
+    elif code in _PARTS:
+        # A rate or the value of a custom field that appears or vanishes changes its entry.
+        identifier = row.get("timeEntryId") or entry.get("timeEntryId") or row.get("id")
+        yield identifier, Named.IN_PART, entry
+
+
+def _of_audit(row: Mapping[str, Any]) -> Iterator[_Found]:
+    action = str(row.get("action"))
+    named = _VERBS.get(action.partition("_")[0])
+    if named is None or "_TIME" not in action:
+        return
+    for column in ("content", "previousContent"):
+        entries = _json(row.get(column))
+        if entries:
+            for entry in entries:
+                yield entry.get("id") or entry.get("_id"), named, entry
+            return
+
+
+def _json(text: Any) -> list[Mapping[str, Any]]:
+    """Return the objects of a JSON text, of a list or a single one."""
+    if isinstance(text, str):
+        try:
+            text = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return []
+    found = text if isinstance(text, list) else [text]
+    return [each for each in found if isinstance(each, Mapping)]
+
+
+def _identity(*parts: str) -> int:
+    digest = blake2b("\x1f".join(parts).encode(), digest_size=6).digest()
+    return int.from_bytes(digest, "big")

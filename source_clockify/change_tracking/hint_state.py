@@ -1,0 +1,194 @@
+"""What the state keeps of the hints of one workspace, see hints.py.
+
+In the state of a stream: `"hints": {"64e777123456789012345678": {"asked_until":
+"2026-11-24T09:00:00Z", "waiting": 2, "content": "..."}}`. `content` is there if there is more to
+keep than a moment: compressed JSON of the candidates that wait, of the records whose changes are
+still to be resent, of the events that the next request names again, and of the permissions.
+"""
+
+import json
+import zlib
+from base64 import b85encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntFlag
+from typing import Any
+
+from source_clockify.change_tracking.columns import decompressed
+from source_clockify.change_tracking.rows import FINGERPRINT_BITS, Pending, Row
+from source_clockify.timestamps import format_second, second_of
+
+_LARGEST = 2**53
+
+
+class Named(IntFlag):
+    """As what the feeds name an entry. IN_PART: a rate or custom field of it changed."""
+
+    CREATED = 1
+    UPDATED = 2
+    DELETED = 4
+    IN_PART = 8
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A time entry that a feed names. Nothing of it is believed but its id.
+
+    Attributes:
+        id: of the entry.
+        named: as what.
+        at: when the feed says that it happened, in seconds since 1970.
+        user_id: of its user, as the feed has it; "" if unknown. Only tombstones take it.
+        start: when it began, likewise, in seconds since 1970; None if unknown.
+    """
+
+    id: str
+    named: Named
+    at: int
+    user_id: str = ""
+    start: int | None = None
+
+    def joined(self, other: "Candidate") -> "Candidate":
+        """Return the same entry as both name it."""
+        newer, older = (self, other) if self.at >= other.at else (other, self)
+        return Candidate(
+            self.id,
+            self.named | other.named,
+            older.at,
+            newer.user_id or older.user_id,
+            older.start if newer.start is None else newer.start,
+        )
+
+
+@dataclass(frozen=True)
+class HintedRow:
+    """A record outside of the window whose change or tombstone is still to be resent.
+
+    Attributes:
+        user_id: of its user; "" if unknown.
+        row: what was sent.
+    """
+
+    user_id: str
+    row: Row
+
+
+@dataclass(frozen=True)
+class HintState:
+    """The hints of one workspace. Times are in seconds since 1970.
+
+    Attributes:
+        asked_until: the end of what the feeds were asked for.
+        seen: hashes of the events that the next request names again.
+        waiting: the candidates that were not looked up yet, the oldest first.
+        rows: the records whose changes are still to be resent, by id.
+        access: the access fingerprint with which deletions are proven, see access.py; "" if none.
+    """
+
+    asked_until: int
+    seen: frozenset[int] = frozenset()
+    waiting: tuple[Candidate, ...] = ()
+    rows: Mapping[str, HintedRow] = field(default_factory=dict)
+    access: str = ""
+
+
+def encode_hints(hints: Mapping[str, HintState]) -> dict[str, Any]:
+    """Return the hints of all workspaces as the state has them."""
+    return {workspace_id: _encoded(hint) for workspace_id, hint in sorted(hints.items())}
+
+
+def _encoded(hint: HintState) -> dict[str, Any]:
+    found: dict[str, Any] = {"asked_until": format_second(hint.asked_until)}
+    if hint.waiting:
+        found["waiting"] = len(hint.waiting)
+    if not (hint.seen or hint.waiting or hint.rows or hint.access):
+        return found
+    content = [
+        [[each.id, int(each.named), each.at, each.user_id, each.start] for each in hint.waiting],
+        [_row_parts(key, hint.rows[key]) for key in sorted(hint.rows)],
+        sorted(hint.seen),
+        hint.access,
+    ]
+    packed = zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 9)
+    return {**found, "content": b85encode(packed).decode()}
+
+
+def _row_parts(key: str, hinted: HintedRow) -> list[Any]:
+    row = hinted.row
+    pending = row.pending
+    return [
+        key,
+        hinted.user_id,
+        row.fingerprint,
+        row.start,
+        row.running,
+        row.deleted,
+        [pending.updated_at, pending.times, pending.sent_at] if pending else None,
+    ]
+
+
+def decode_hints(value: Any) -> dict[str, HintState]:
+    """Return the hints of all workspaces.
+
+    Raises:
+        ValueError, TypeError, KeyError, zlib.error: for a damaged value.
+    """
+    if type(value) is not dict:
+        raise ValueError("no hints")
+    return {workspace_id: _decoded(hint) for workspace_id, hint in value.items()}
+
+
+def _decoded(hint: Mapping[str, Any]) -> HintState:
+    asked_until = second_of(hint["asked_until"])
+    if asked_until is None:
+        raise ValueError("no moment")
+    if "content" not in hint:
+        return HintState(_integer(asked_until))
+    content = json.loads(decompressed(hint["content"]))
+    waiting, rows, seen, access = content
+    if len(waiting) != hint.get("waiting", 0) or type(access) is not str:
+        raise ValueError("no hints")
+    return HintState(
+        _integer(asked_until),
+        frozenset(_integer(each) for each in seen),
+        tuple(_candidate(each) for each in waiting),
+        dict(_hinted_row(each) for each in rows),
+        access,
+    )
+
+
+def _candidate(parts: Sequence[Any]) -> Candidate:
+    identifier, named, at, user_id, start = parts
+    return Candidate(
+        _text(identifier), Named(_integer(named)), _integer(at), _text(user_id), _optional(start)
+    )
+
+
+def _hinted_row(parts: Sequence[Any]) -> tuple[str, HintedRow]:
+    key, user_id, fingerprint, start, running, deleted, pending = parts
+    if not 0 <= _integer(fingerprint) < 1 << FINGERPRINT_BITS:
+        raise ValueError("no fingerprint")
+    row = Row(
+        fingerprint,
+        _optional(start),
+        Pending(*(_integer(each) for each in pending)) if pending else None,
+        running=running is True,
+        deleted=deleted is True,
+    )
+    return _text(key), HintedRow(_text(user_id), row)
+
+
+def _integer(value: Any) -> int:
+    if type(value) is not int or abs(value) > _LARGEST:
+        raise ValueError("no number")
+    return value
+
+
+def _optional(value: Any) -> int | None:
+    return None if value is None else _integer(value)
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise ValueError("no text")
+    return value

@@ -1,0 +1,420 @@
+"""Follows hints: what Clockify's change feeds tell of time entries outside of the window.
+
+A feed only names candidates. Each is read by id, and only what the read shows is sent: an entry as
+it is now, or a tombstone if Clockify says that it does not exist. So a feed that lacks events costs
+completeness, and one that is wrong costs requests. What lies inside of the window is left to the
+comparison with the state.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from source_clockify.change_tracking.access import FULL_ACCESS
+from source_clockify.change_tracking.budget import MEGABYTE
+from source_clockify.change_tracking.deletions import TOMBSTONE_FINGERPRINT, Message
+from source_clockify.change_tracking.diff import classify_change
+from source_clockify.change_tracking.feeds import OVERLAP, FeedRead
+from source_clockify.change_tracking.fingerprint import is_running
+from source_clockify.change_tracking.hint_state import Candidate, HintedRow, HintState, Named
+from source_clockify.change_tracking.lookups import LookupResult
+from source_clockify.change_tracking.messages import tombstone
+from source_clockify.change_tracking.partitions import Partition
+from source_clockify.change_tracking.profiles import ById, SingleRead
+from source_clockify.change_tracking.proofs import (
+    BATCH_SIZE,
+    Case,
+    Finding,
+    Unresolved,
+    Verdict,
+    prove_by_id,
+    prove_in_batch,
+)
+from source_clockify.change_tracking.rows import Row, find_keys, resent
+from source_clockify.change_tracking.state import StreamState
+from source_clockify.change_tracking.tracker import StreamTracker
+from source_clockify.request_notes import Gap
+from source_clockify.timestamps import format_second, second_of
+
+logger = logging.getLogger("airbyte")
+
+# For each megabyte that the states may take: about 5 % of it.
+_WAITING_PER_MEGABYTE = 2_000
+_MOST_WAITING = 20_000
+_LEAST_WAITING = 100
+
+_REFUSED = (
+    "Clockify refuses its change feeds, so what is edited, deleted or entered late outside of "
+    "Lookback Days is not found. Use a key of a workspace owner or admin, or set Follow Changes "
+    "(follow_changes) to false. {refusal}"
+)
+_BEGAN_LATE = (
+    "The change feeds were not read for over a year, so what was edited, deleted or entered late "
+    "outside of Lookback Days before {date} is not found. Refresh the stream."
+)
+
+
+def asked_until(state: StreamState | None, workspace_id: str) -> int | None:
+    """Return up to when the feeds of a workspace were asked for a stream, in seconds since 1970.
+
+    None if the stream has not been read there yet.
+    """
+    if state is None:
+        return None
+    if workspace_id in state.hints:
+        return state.hints[workspace_id].asked_until
+    reads = [known.read_at for ids, known in state.partitions.items() if ids[0] == workspace_id]
+    return min(reads, default=None)
+
+
+def follow_hints(tracker: StreamTracker) -> Iterator[Message]:
+    """Yield the messages for what the feeds name, after all else of a stream is decided."""
+    by_id = tracker.spec.profile.by_id
+    if not tracker.spec.profile.takes_hints or by_id is None:
+        return
+    counts = tracker.hints
+    for workspace_id in sorted(tracker.workspaces):
+        if not tracker.is_readable(workspace_id):
+            continue
+        hints = _Hints(tracker, workspace_id, by_id)
+        yield from hints.messages()
+    if counts.sent or counts.deleted or counts.waiting:
+        logger.info(
+            "%s: of the entries outside of the window that Clockify's change feeds name, %s were "
+            "sent as new or changed, %s as deleted, and %s wait for a later sync.",
+            tracker.spec.name,
+            counts.sent,
+            counts.deleted,
+            counts.waiting,
+        )
+
+
+class _Hints:
+    """The hints of one workspace for one stream."""
+
+    def __init__(self, tracker: StreamTracker, workspace_id: str, by_id: ById) -> None:
+        self._tracker = tracker
+        self._sync = tracker.sync
+        self._versions = tracker.versions
+        self._workspace_id = workspace_id
+        self._by_id = by_id
+        now = tracker.sync.bounds.now
+        asked = asked_until(tracker.state, workspace_id)
+        # A clock that was ahead of this one was wrong.
+        self._since = None if asked is None else min(asked, now) - OVERLAP
+        self._state = tracker.writer.hints(workspace_id) or HintState(asked or now)
+        self._rows = dict(self._state.rows)
+        self._waiting = {each.id: each for each in self._state.waiting}
+        self._access = self._state.access
+        # Ids that partitions of the state hold, by whether a tombstone was sent for them.
+        self._known: dict[str, bool] = {}
+        self._foreign: set[str] = set()
+        self._unreadable = 0
+
+    def messages(self) -> Iterator[Message]:
+        """Yield the messages; the state is stored after each batch of lookups."""
+        self._ask()
+        self._leave_to_comparison()
+        yield from self._resend_tombstones()
+        for keys in self._batches():
+            changed = [key for key in keys if not self._is_named_as_deleted(key)]
+            deleted = [key for key in keys if self._is_named_as_deleted(key)]
+            yield from self._apply(prove_in_batch(self._case(), self._by_id, changed, halve=True))
+            yield from self._apply(prove_by_id(self._case(), self._by_id, deleted))
+            self._store()
+        self._store()
+        self._tracker.hints.waiting += len(self._waiting)
+        if self._unreadable:
+            logger.warning(
+                "%s: %s entries of workspace %s that Clockify's change feeds name cannot be read, "
+                "so what changed in them is not sent. Refresh the stream once they can be read.",
+                self._tracker.spec.name,
+                self._unreadable,
+                self._workspace_id,
+            )
+
+    # What the feeds name ------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        """Add what the feeds name since they were asked last."""
+        feeds, since = self._sync.feeds, self._since
+        if feeds is None or since is None:
+            return
+        if len(self._waiting) >= self._most:
+            logger.warning(
+                "%s: %s entries of workspace %s that Clockify's change feeds name wait for their "
+                "lookup. The feeds are not read until fewer wait.",
+                self._tracker.spec.name,
+                len(self._waiting),
+                self._workspace_id,
+            )
+            return
+        read = feeds.read(self._workspace_id)
+        self._report(read)
+        for event in read.events:
+            found = event.candidate
+            if found.at < since or event.identity in self._state.seen:
+                continue
+            known = self._waiting.get(found.id)
+            self._waiting[found.id] = found if known is None else known.joined(found)
+        if read.until is not None:
+            overlap = read.until - OVERLAP
+            seen = frozenset(each.identity for each in read.events if each.candidate.at >= overlap)
+            self._state = replace(self._state, asked_until=read.until, seen=seen)
+
+    def _report(self, read: FeedRead) -> None:
+        """Say what the feeds lack."""
+        gaps = self._tracker.hints.gaps
+        if read.refusal:
+            gaps.append(Gap(self._workspace_id, _REFUSED.format(refusal=read.refusal).strip()))
+        if read.began_late is not None:
+            date = format_second(read.began_late)[:10]
+            gaps.append(Gap(self._workspace_id, _BEGAN_LATE.format(date=date)))
+        # Rows of a report also change with what they are computed from.
+        is_of_entries = self._by_id.shape is SingleRead.ROW
+        edited = self._tracker.edited_in(self._workspace_id)
+        if is_of_entries and edited and read.answered and not read.knows_updates:
+            logger.info(
+                "%s: %s entries of workspace %s were edited since the last sync, and Clockify's "
+                "feed of updated entries names none. It is not reliable on this account: edits "
+                "outside of Lookback Days may not be found.",
+                self._tracker.spec.name,
+                edited,
+                self._workspace_id,
+            )
+
+    @property
+    def _most(self) -> int:
+        """How many candidates may wait, and how many rows may be kept."""
+        fitting = _WAITING_PER_MEGABYTE * self._sync.state_budget.limit // MEGABYTE
+        return max(_LEAST_WAITING, min(_MOST_WAITING, fitting))
+
+    def _leave_to_comparison(self) -> None:
+        """Drop what the state holds: its partition was compared, or will be."""
+        wanted = {*self._waiting, *self._rows}
+        if not wanted:
+            return
+        for ids, partition in self._tracker.writer.partitions().items():
+            for key, is_deleted in find_keys(partition.packed, wanted):
+                if ids[0] != self._workspace_id:
+                    self._foreign.add(key)
+                else:
+                    self._known[key] = is_deleted and self._known.get(key, True)
+        for key, is_deleted in self._known.items():
+            candidate = self._waiting.get(key)
+            if not is_deleted:
+                self._rows.pop(key, None)
+                self._waiting.pop(key, None)
+            elif candidate is not None and candidate.named == Named.DELETED:
+                del self._waiting[key]
+
+    def _batches(self) -> Iterator[list[str]]:
+        """Yield the ids to be looked up: due rows, then candidates, the oldest first."""
+        due = [
+            key
+            for key, hinted in self._rows.items()
+            if not hinted.row.deleted
+            and (hinted.row.running or self._versions.is_due(hinted.row.pending))
+        ]
+        waiting: list[Candidate] = []
+        if self._sync.feeds is not None:
+            room = max(0, self._most - len(self._rows))
+            waiting = sorted(self._waiting.values(), key=lambda each: (each.at, each.id))[:room]
+        keys = [*dict.fromkeys([*sorted(due), *(each.id for each in waiting)])]
+        for first in range(0, len(keys), BATCH_SIZE):
+            yield keys[first : first + BATCH_SIZE]
+
+    def _is_named_as_deleted(self, key: str) -> bool:
+        candidate = self._waiting.get(key)
+        return candidate is not None and Named.DELETED in candidate.named
+
+    def _case(self) -> Case:
+        return Case(
+            tracker=self._tracker,
+            ids=(self._workspace_id,),
+            names={"workspace_id": self._workspace_id},
+            partition={"workspace_id": self._workspace_id},
+            windows=(),
+            rows={},
+            key=self._tracker.key_function(self._names("")),
+            # It counts what is missing from a list.
+            unresolved=Unresolved(),
+            budget=self._sync.hint_budget,
+        )
+
+    def _names(self, user_id: str) -> dict[str, str]:
+        ids = {"workspace_id": self._workspace_id, "user_id": user_id}
+        return {name: ids[name] for name in self._tracker.writer.fields}
+
+    # What follows from it -----------------------------------------------------------------------
+
+    def _apply(self, findings: Iterator[Finding]) -> Iterator[Message]:
+        for finding in findings:
+            if finding.verdict is Verdict.DELETED:
+                yield from self._apply_deleted(finding.key)
+            elif finding.verdict is Verdict.EXISTS:
+                yield from self._apply_existing(finding.key, finding.shapes[0])
+            else:
+                # No report shows the row of a running timer.
+                self._unreadable += not finding.is_unlisted
+                self._drop(finding.key)
+
+    def _drop(self, key: str) -> None:
+        self._waiting.pop(key, None)
+        self._rows.pop(key, None)
+
+    def _apply_existing(self, key: str, record: dict[str, Any]) -> Iterator[Message]:
+        hinted, candidate = self._rows.get(key), self._waiting.get(key)
+        start = second_of(record.get(self._tracker.spec.profile.start or ""))
+        user_id = str(record.get("userId") or "")
+        is_foreign = record.get("workspaceId") not in (None, self._workspace_id)
+        if is_foreign or self._is_compared(user_id, start):
+            self._drop(key)
+            return
+        if hinted is None and (self._is_before_start_date(start) or _is_only_deleted(candidate)):
+            self._drop(key)
+            return
+        fingerprint = self._tracker.fingerprint(record)
+        known = hinted.row if hinted else None
+        version, pending = classify_change(known, fingerprint, self._versions)
+        if version is not None:
+            emitted = self._tracker.claim_function(self._names(user_id))(key, fingerprint)
+            if emitted == TOMBSTONE_FINGERPRINT:
+                # It is back, and its tombstone was resent in this sync: the next sync sends it.
+                return
+            if emitted is not None:
+                self._drop(key)
+                return
+        self._waiting.pop(key, None)
+        row = Row(fingerprint, start, pending, running=is_running(record))
+        if row.pending is not None or row.running:
+            self._rows[key] = HintedRow(user_id, row)
+        else:
+            self._rows.pop(key, None)
+        if version is not None:
+            self._count("sent", version)
+            stamp = self._tracker.stamp(version)
+            yield self._ids(user_id), {**record, **stamp.columns()}
+
+    def _is_compared(self, user_id: str, start: int | None) -> bool:
+        """Return whether a record lies inside of the window of its partition."""
+        read = self._tracker.reads.get(self._ids(user_id))
+        if read is None:
+            return False
+        return start is None or read.plan.since is None or start >= read.plan.since
+
+    def _is_before_start_date(self, start: int | None) -> bool:
+        start_date = self._sync.bounds.start_date
+        return start_date is not None and start is not None and start < start_date
+
+    def _apply_deleted(self, key: str) -> Iterator[Message]:
+        """Send a tombstone for an entry that Clockify says does not exist."""
+        hinted, candidate = self._rows.get(key), self._waiting.get(key)
+        if hinted is None and not self._may_have_been_sent(key, candidate):
+            self._drop(key)
+            return
+        if hinted is not None and hinted.row.deleted:
+            self._waiting.pop(key, None)
+            return
+        if not self._permissions_are_unchanged():
+            return
+        is_foreign = hinted is None and self._exists_elsewhere(key)
+        if is_foreign is None:
+            return
+        user_id = (hinted and hinted.user_id) or (candidate and candidate.user_id) or ""
+        if is_foreign or self._claim_tombstone(key, user_id) is not None:
+            self._drop(key)
+            return
+        start = hinted.row.start if hinted else candidate.start if candidate else None
+        row = Row(TOMBSTONE_FINGERPRINT, start, self._versions.pending, deleted=True)
+        self._drop(key)
+        if row.pending is not None:
+            self._rows[key] = HintedRow(user_id, row)
+        self._count("deleted", self._versions.current)
+        yield self._tombstone(key, user_id, row, self._versions.current)
+
+    def _may_have_been_sent(self, key: str, candidate: Candidate | None) -> bool:
+        """Return whether a consumer may have an entry that no state holds."""
+        if candidate is None or key in self._known or key in self._foreign:
+            return False
+        return bool(candidate.named & (Named.UPDATED | Named.DELETED))
+
+    def _permissions_are_unchanged(self) -> bool:
+        """Return whether what cannot be read is deleted, and not hidden by reduced permissions."""
+        access = self._sync.access.of(self._workspace_id)
+        if access is None:
+            return False
+        if access == FULL_ACCESS:
+            self._access = access
+        elif not self._access:
+            # The next sync decides, if it has them too.
+            self._access = access
+            return False
+        return access == self._access
+
+    def _exists_elsewhere(self, key: str) -> bool | None:
+        """Return whether another workspace has the entry; None if that cannot be told yet."""
+        if "workspaceId" in self._tracker.spec.primary_key:
+            return False
+        for workspace_id in sorted(self._tracker.workspaces - {self._workspace_id}):
+            if not self._sync.hint_budget.take():
+                return None
+            path = f"workspaces/{workspace_id}/{self._by_id.path.format(id=key)}"
+            _, result = self._sync.lookups.row(path)
+            if result is LookupResult.FAILED:
+                return None
+            if result is LookupResult.FOUND:
+                return True
+        return False
+
+    def _claim_tombstone(self, key: str, user_id: str) -> int | None:
+        claim = self._tracker.claim_function(self._names(user_id))
+        return claim(key, TOMBSTONE_FINGERPRINT)
+
+    def _resend_tombstones(self) -> Iterator[Message]:
+        for key, hinted in list(self._rows.items()):
+            row = hinted.row
+            if not row.deleted:
+                continue
+            if row.pending is None or not self._versions.resend:
+                del self._rows[key]
+            elif self._versions.is_due(row.pending):
+                if self._claim_tombstone(key, hinted.user_id) is not None:
+                    continue
+                version = row.pending.updated_at
+                self._count("resent", version)
+                yield self._tombstone(key, hinted.user_id, row, version)
+                row.pending = resent(row.pending, self._versions.now)
+                if row.pending is None:
+                    del self._rows[key]
+
+    def _tombstone(self, key: str, user_id: str, row: Row, version: int) -> Message:
+        names = {name: each for name, each in self._names(user_id).items() if each}
+        stamp = self._tracker.stamp(version)
+        return self._ids(user_id), tombstone(self._tracker.spec, names, key, row, stamp)
+
+    def _ids(self, user_id: str) -> Partition:
+        return tuple(self._names(user_id).values())
+
+    def _count(self, kind: str, version: int) -> None:
+        counts = self._tracker.hints
+        if kind == "deleted":
+            counts.deleted += 1
+        elif version == self._versions.current:
+            counts.sent += 1
+        else:
+            kind = "resent"
+        self._tracker.count({kind: 1})
+
+    def _store(self) -> None:
+        waiting = sorted(self._waiting.values(), key=lambda each: (each.at, each.id))
+        self._state = replace(
+            self._state, waiting=tuple(waiting), rows=dict(self._rows), access=self._access
+        )
+        self._tracker.writer.put_hints(self._workspace_id, self._state)
+        self._tracker.writer.checkpoint()
+
+
+def _is_only_deleted(candidate: Candidate | None) -> bool:
+    return candidate is not None and candidate.named == Named.DELETED
