@@ -6,12 +6,13 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from integration_tests.airbyte import STREAMS, config_of
+from integration_tests.airbyte import CONNECTOR, STREAMS, config_of, read
 from integration_tests.sandbox.client import JSON, Sandbox, start
 from source_clockify.probe.catalogue import LINES
 from source_clockify.probe.client import Client, Request, WritingRequest, is_read
@@ -413,6 +414,240 @@ def test_the_key_goes_to_another_host_only_where_it_is_named(
         )
         assert [each["path"] for each in other.requests()] == ["/user"]
     assert found.verdicts == {"other-host": MATCHES}
+
+
+# The feeds of changes against the state of an earlier sync
+
+FEED_LINES = ("feed-created", "feed-updated", "feed-deleted")
+PARTS_OF_ENTRIES = ["TIME_ENTRY", "TIME_ENTRY_RATE", "TIME_ENTRY_CUSTOM_FIELD_VALUE"]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """An account, the state of a sync, and what is done to the account after it.
+
+    Attributes:
+        edited, deleted: ids of entries of the last weeks that were made long before the sync.
+    """
+
+    sandbox: Sandbox
+    config: JSON
+    state: Path
+    edited: tuple[str, ...]
+    deleted: tuple[str, ...]
+
+    @property
+    def workspace(self) -> str:
+        return str(self.sandbox.workspaces[0]["id"])
+
+    def change(self, new: int) -> list[str]:
+        """Edit and delete entries, and make some; returns the ids of these."""
+        for number, entry in enumerate(self.edited):
+            text = {"description": f"edited {number}"}
+            self.sandbox.update(self.workspace, "time-entries", entry, text)
+        for entry in self.deleted:
+            self.sandbox.delete(self.workspace, "time-entries", entry)
+        made = [self.sandbox.create(self.workspace, "time-entries") for _ in range(new)]
+        return [row["id"] for row in made]
+
+    def survey(self, *more: str) -> Survey:
+        only = ("--only", ",".join(FEED_LINES))
+        return survey(self.state.parent, self.config, "--state", str(self.state), *only, *more)
+
+
+def said(found: Survey) -> dict[str, str]:
+    return {line["id"]: line["server"] for line in found.report["lines"]}
+
+
+@pytest.fixture
+def followed(sandbox: Sandbox, tmp_path: Path) -> Iterator[Followed]:
+    sandbox.reset()
+    # A deletion shows at once, and pages are short, as nothing is known of either.
+    sandbox.settings(deletion_lag=0, short_feeds=995)
+    config = config_of(sandbox, workspace_ids=[sandbox.workspaces[0]["id"]])
+    first = read(CONNECTOR, config, ["time_entries"], sync_mode="incremental", in_process=True)
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps(first.state))
+    known = {row["id"]: row for row in first.records["time_entries"]}
+    now = datetime.now(timezone.utc)
+    recent = f"{now - timedelta(days=25):%Y-%m-%dT%H:%M:%SZ}"
+    # An id begins with the second in which the entry was made.
+    made = f"{int((now - timedelta(days=2)).timestamp()):x}"
+    ended = [
+        name
+        for name, row in known.items()
+        if row["timeInterval"]["end"] and row["timeInterval"]["start"] > recent and name < made
+    ]
+    yield Followed(sandbox, config, state, tuple(ended[:12]), tuple(ended[12:19]))
+    sandbox.reset()
+
+
+def test_feeds_that_name_every_change_since_a_state_match(followed: Followed) -> None:
+    followed.change(new=5)
+    found = followed.survey()
+    assert said(found) == {
+        "feed-created": "of 5 new entries the feed named 5 (100 %)",
+        "feed-updated": "of 12 edited entries the feed named 12 (100 %)",
+        "feed-deleted": "of 7 deleted entries the feed named 7 (100 %)",
+    }
+    assert found.of(MATCHES) == set(FEED_LINES)
+
+
+def test_the_share_that_the_feeds_name_is_counted(followed: Followed) -> None:
+    followed.change(new=5)
+    followed.sandbox.settings(feed_drop={"created": 100, "updated": 40, "deleted": 60})
+    start = f"{datetime.now(timezone.utc) - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
+    path = f"/workspaces/{followed.workspace}/entities"
+    updated, deleted = (
+        {
+            row["id"]
+            for page in range(9)
+            for row in followed.sandbox.get(
+                f"{path}/{kind}", type=PARTS_OF_ENTRIES, start=start, page=page, limit=1000
+            ).json()
+        }
+        for kind in ("updated", "deleted")
+    )
+    shares = len(updated & {*followed.edited}), len(deleted & {*followed.deleted})
+    assert 0 < shares[0] < 12
+    assert 0 < shares[1] < 7
+    found = followed.survey()
+    assert found.of(DIFFERS) == set(FEED_LINES)
+    assert said(found) == {
+        "feed-created": "of 5 new entries the feed named 0 (0 %)",
+        "feed-updated": (
+            f"of 12 edited entries the feed named {shares[0]} ({shares[0] * 100 // 12} %)"
+        ),
+        "feed-deleted": (
+            f"of 7 deleted entries the feed named {shares[1]} ({shares[1] * 100 // 7} %)"
+        ),
+    }
+
+
+def test_an_entry_is_named_by_the_row_of_its_rate(followed: Followed) -> None:
+    rate = {"hourlyRate": {"amount": 4711, "currency": "EUR"}}
+    followed.sandbox.update(followed.workspace, "time-entries", followed.edited[0], rate)
+    followed.sandbox.settings(feed_parts_id="timeEntryId")
+    at = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    lie = {"workspaceId": followed.workspace, "kind": "updated", "id": followed.edited[0], "at": at}
+    followed.sandbox.settings(feed_drop=100, feed_lies=[{**lie, "code": "TIME_ENTRY_RATE"}])
+    found = followed.survey("--only", "feed-updated")
+    assert said(found) == {"feed-updated": "of 1 edited entries the feed named 1 (100 %)"}
+
+
+def test_changes_that_no_feed_has_to_name_are_not_counted(followed: Followed) -> None:
+    (fresh,) = followed.change(new=1)
+    second = read(
+        CONNECTOR,
+        followed.config,
+        ["time_entries"],
+        sync_mode="incremental",
+        state=json.loads(followed.state.read_text()),
+        in_process=True,
+    )
+    followed.state.write_text(json.dumps(second.state))
+    # What was made right before the state, and what is back after its deletion was found.
+    followed.sandbox.update(followed.workspace, "time-entries", fresh, {"description": "again"})
+    followed.sandbox.update(
+        followed.workspace, "time-entries", followed.edited[0], {"description": "again"}
+    )
+    followed.sandbox.restore(followed.workspace, "time-entries", followed.deleted[0])
+    found = followed.survey()
+    assert said(found)["feed-updated"] == (
+        "of 1 edited entries the feed named 1 (100 %); "
+        "1 more are not counted, since the feed need not name them"
+    )
+    assert found.of(UNTESTABLE) == {"feed-created", "feed-deleted"}
+
+
+def test_feeds_cannot_be_tested_without_a_state_or_a_change(
+    followed: Followed, whole: Survey
+) -> None:
+    assert {*FEED_LINES} <= whole.of(UNTESTABLE)
+    assert {said(whole)[name] for name in FEED_LINES} == {
+        "only with --state, the state of an earlier sync"
+    }
+    assert followed.survey().of(UNTESTABLE) == set(FEED_LINES)
+    followed.change(new=1)
+    earlier = followed.state.parent / "earlier.json"
+    earlier.write_text(json.dumps(whole.report))
+    assert followed.survey("--continue", str(earlier)).of(MATCHES) == set(FEED_LINES)
+
+
+def test_a_refused_feed_cannot_be_tested(followed: Followed) -> None:
+    followed.change(new=1)
+    followed.sandbox.settings(feed_refused="403")
+    assert followed.survey().of(UNTESTABLE) == set(FEED_LINES)
+
+
+def test_nothing_is_compared_where_no_request_is_left_for_the_feeds(followed: Followed) -> None:
+    followed.sandbox.clear_requests()
+    assert followed.survey("--requests", "1").of(NOT_ASKED) == set(FEED_LINES)
+    assert len(followed.sandbox.requests()) == 1
+
+
+def test_a_read_that_fails_is_no_comparison(followed: Followed) -> None:
+    followed.change(new=1)
+    followed.sandbox.fault({"status": 400, "body": {"message": "no", "code": 1}}, path=".*/user/.*")
+    found = followed.survey()
+    assert found.of(NO_ANSWER) == set(FEED_LINES)
+    assert "reading time_entries from the state failed" in said(found)["feed-created"]
+
+
+def test_a_comparison_says_what_it_reads_and_prints_nothing_of_it(
+    followed: Followed, capfd: pytest.CaptureFixture[str]
+) -> None:
+    followed.change(new=1)
+    capfd.readouterr()
+    followed.sandbox.clear_requests()
+    found = followed.survey()
+    sent = followed.sandbox.requests()
+    by_user = {each["path"] for each in sent if re.search("/user/[0-9a-f]{24}/", each["path"])}
+    assert f"which knows {len(by_user)} users" in found.err
+    assert len(sent) > found.report["requests"]
+    assert all(each["method"] == "GET" or is_read("POST", each["path"]) for each in sent)
+    printed = capfd.readouterr()
+    assert not printed.out + printed.err
+    assert not re.search("[0-9a-f]{24}", found.text)
+    texts = personal_texts(followed.sandbox)
+    assert not {text for text in texts if len(text) > 12 and text in found.text}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        "[]",
+        "[1]",
+        '{"time_entries": {"cursor": "2026-01-01"}}',
+        '[{"type": "STREAM", "stream": {"stream_descriptor": {"name": "time_entries"}, '
+        '"stream_state": {"states": []}}}]',
+    ],
+)
+def test_a_file_that_is_no_tracked_state_is_a_sentence(
+    sandbox: Sandbox, tmp_path: Path, content: str
+) -> None:
+    state = tmp_path / "state.json"
+    state.write_text(content)
+    found = survey(tmp_path, config_of(sandbox), "--state", str(state))
+    assert found.code == 1
+    assert "state" in found.err
+    assert "Traceback" not in found.err
+    assert not found.out
+
+
+def test_a_state_of_another_workspace_cannot_be_compared(
+    followed: Followed, tmp_path: Path
+) -> None:
+    with start(plan="PRO", users=1, seed=2) as other:
+        found = survey(
+            tmp_path,
+            config_of(other),
+            *("--state", str(followed.state), "--only", ",".join(FEED_LINES)),
+        )
+    assert found.of(UNTESTABLE) == set(FEED_LINES)
+    assert set(said(found).values()) == {"the state knows no time entries of this workspace"}
 
 
 # The command line

@@ -1,5 +1,6 @@
 """The sandbox from outside, over HTTP: it behaves as Clockify, and serves what its truth says."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -1944,6 +1945,200 @@ def test_an_edit_leaves_its_trace_in_the_feeds(rich: Sandbox, e: str) -> None:
     rich.restore(e[-24:], "tags", old)
     assert tags("deleted") == {}
     assert tags("updated").keys() == {old}
+
+
+def every_change(rich: Sandbox, e: str) -> dict[str, list[JSON]]:
+    """The changes of the last 31 days by feed."""
+    return {kind: changed(rich, e, kind) for kind in ("created", "updated", "deleted")}
+
+
+@pytest.fixture
+def feeds(rich: Sandbox, e: str) -> Sandbox:
+    """The sandbox after changes and deletions of what is old."""
+    for collection in ("projects", "clients", "tags"):
+        for number, row in enumerate(truth(rich, collection)):
+            rich.update(e[-24:], collection, row["id"], {"name": "renamed"})
+            if number % 2:
+                rich.delete(e[-24:], collection, row["id"])
+    rich.settings(deletion_lag=0)
+    return rich
+
+
+def test_a_row_that_a_feed_left_out_once_is_left_out_for_good(feeds: Sandbox, e: str) -> None:
+    def told() -> dict[str, list[JSON]]:
+        return {**every_change(feeds, e), "audit_log": audit_year(feeds, e)}
+
+    whole = told()
+    feeds.settings(feed_drop=50)
+    half = told()
+    for feed, rows in whole.items():
+        assert all(row in rows for row in half[feed])
+        assert 0 < len(half[feed]) < len(rows), feed
+    start = "2026-11-10T00:00:00Z"
+    later = [row for row in half["created"] if row["auditMetadata"]["createdAt"] >= start]
+    assert changed(feeds, e, "created", start=start) == later
+    feeds.settings(feed_seed=1)
+    assert told() != half
+    feeds.settings(feed_seed=0)
+    assert told() == half
+    feeds.settings(feed_drop={"updated": 100})
+    assert told() == {**whole, "updated": []}
+    feeds.settings(feed_drop=100)
+    assert not any(told().values())
+
+
+def test_a_feed_can_be_out_of_order_and_repeat_rows(feeds: Sandbox, e: str) -> None:
+    whole = every_change(feeds, e)
+    feeds.settings(feed_order="descending")
+    assert every_change(feeds, e) == {kind: rows[::-1] for kind, rows in whole.items()}
+    feeds.settings(feed_order="shuffled")
+    mixed = every_change(feeds, e)
+    assert mixed["created"] not in (whole["created"], whole["created"][::-1])
+    assert all(same(mixed[kind], rows) for kind, rows in whole.items())
+    assert every_change(feeds, e) == mixed
+    feeds.settings(feed_seed=1)
+    assert every_change(feeds, e) != mixed
+    feeds.settings(feed_order="ascending", feed_repeats=3)
+    twice = every_change(feeds, e)["created"]
+    assert twice[2] == twice[3]
+    assert len(twice) == len(whole["created"]) + len(whole["created"]) // 3
+    assert [row for number, row in enumerate(twice) if number % 4 != 3] == whole["created"]
+
+
+def test_a_feed_can_name_what_was_not_changed(rich: Sandbox, e: str) -> None:
+    w, at = e[-24:], "2026-11-20T08:00:00Z"
+    entry = truth(rich, "time_entries")[0]
+    never = "5f0000000000000000000001"
+    lies = [
+        {"workspaceId": w, "kind": "updated", "id": entry["id"], "at": at},
+        {"workspaceId": w, "kind": "deleted", "id": entry["id"], "at": at},
+        {"workspaceId": w, "kind": "created", "id": never, "at": at, "document": {"a": 1}},
+        {"workspaceId": w, "kind": "deleted", "id": never, "at": at, "code": "TAGS"},
+        {"workspaceId": rich.workspaces[1]["id"], "kind": "deleted", "id": never, "at": at},
+    ]
+    before = every_change(rich, e)
+    # What is told although it is not true is told whatever else is left out.
+    rich.settings(feed_lies=lies, feed_drop=100)
+    false = every_change(rich, e)
+    marks = {"documentCode": "TIME_ENTRY", "id": entry["id"]}
+    (updated,) = false["updated"]
+    assert updated == {**entry, **marks, "auditMetadata": updated["auditMetadata"]}
+    assert updated["auditMetadata"]["updatedAt"] == at
+    (created,) = false["created"]
+    assert (created["id"], created["a"]) == (never, 1)
+    assert created["auditMetadata"] == {"createdAt": at, "updatedAt": None}
+    assert [(row["documentCode"], row["id"], row["deletedAt"]) for row in false["deleted"]] == [
+        ("TAGS", never, at),
+        ("TIME_ENTRY", entry["id"], at),
+    ]
+    assert [row["document"] for row in false["deleted"]] == [{}, entry]
+    rich.settings(feed_drop=0)
+    both = every_change(rich, e)
+    assert all(same(both[kind], before[kind] + false[kind]) for kind in both)
+    rich.settings(feed_lies=[])
+    assert every_change(rich, e) == before
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"feed_drop": 101},
+        {"feed_drop": "half"},
+        {"feed_drop": {"updated": -1}},
+        {"feed_drop": {"made": 5}},
+        {"feed_seed": "a"},
+        {"feed_repeats": -1},
+        {"feed_order": "random"},
+        {"feed_refused": "500"},
+        {"feed_parts_id": "id"},
+        {"feed_lies": {}},
+        {"feed_lies": [{"workspaceId": "w", "kind": "created", "id": "5f"}]},
+        {"feed_lies": [{"workspaceId": "w", "kind": "made", "id": "5f", "at": NOW}]},
+        {"feed_lies": [{"workspaceId": "w", "kind": "created", "id": "5f", "at": "now"}]},
+        {"feed_lies": [{"workspaceId": "w", "kind": "created", "id": "5f", "at": NOW, "code": ""}]},
+        {"feed_lies": [{"workspaceId": "w", "kind": "created", "id": "5f", "at": NOW, "a": 1}]},
+    ],
+    ids=str,
+)
+def test_a_flaw_of_the_feeds_that_cannot_be_is_refused(sandbox: Sandbox, settings: JSON) -> None:
+    before = sandbox.settings()
+    with pytest.raises(RuntimeError, match="400"):
+        sandbox.settings(**settings)
+    assert sandbox.settings() == before
+
+
+@pytest.mark.parametrize(
+    ("setting", "refusal"),
+    [
+        ("400", (400, 501)),
+        ("401", (401, None)),
+        ("403", (403, 501)),
+        ("404", (404, 3000)),
+        ("empty_403", (403, None)),
+    ],
+)
+def test_the_feeds_and_nothing_else_can_be_refused(
+    rich: Sandbox, e: str, setting: str, refusal: tuple[int, int | None]
+) -> None:
+    rich.settings(feed_refused=setting)
+    for kind in ("created", "updated", "deleted"):
+        answer = rich.get(f"{e}/entities/{kind}", type="TAGS")
+        assert (answer.status_code, answer.json().get("code") if answer.content else None) == (
+            refusal
+        )
+    assert rich.get(f"{e}/tags").ok
+    assert len(audit(rich, e)) == 20
+
+
+def test_rates_and_field_values_of_an_edited_entry_bear_its_id(rich: Sandbox, e: str) -> None:
+    entries = truth(rich, "time_entries")
+    old = [row for row in entries if row["timeInterval"]["start"] < "2026-09-01"]
+    rated = next(row["id"] for row in old if row["hourlyRate"] and not row["costRate"])
+    valued = next(row["id"] for row in old if row["customFieldValues"] and not row["costRate"])
+    field = next(row for row in old if row["id"] == valued)["customFieldValues"][0]
+    rich.advance(3600)
+    made_before = changed(rich, e, "created", end="2026-11-24T11:00:00Z")
+    rich.update(e[-24:], "time-entries", rated, {"hourlyRate": {"amount": 7, "currency": "EUR"}})
+    rich.update(e[-24:], "time-entries", valued, {"customFieldValues": [{**field, "value": "v"}]})
+    window: JSON = {"start": NOW, "end": "2026-11-24T11:00:00Z"}
+
+    def parts() -> dict[tuple[str, str], JSON]:
+        rows = changed(rich, e, "updated", **window)
+        assert same(rows, truth(rich, "entity_changes_updated", **window))
+        return {(row["documentCode"], row.get("timeEntryId") or row["id"]): row for row in rows}
+
+    rate, value = ("TIME_ENTRY_RATE", rated), ("TIME_ENTRY_CUSTOM_FIELD_VALUE", valued)
+    assert {rate, value, ("TIME_ENTRY", rated), ("TIME_ENTRY", valued)} <= parts().keys()
+    assert parts()[rate]["hourlyRate"]["amount"] == 7
+    assert parts()[value]["customFieldValues"][0]["value"] == "v"
+    assert parts()[rate]["id"] == rated
+    assert changed(rich, e, "created", end="2026-11-24T11:00:00Z") == made_before
+    rich.settings(feed_parts_id="timeEntryId")
+    assert {rate, value} <= parts().keys()
+    own = {parts()[rate]["id"], parts()[value]["id"]}
+    assert len(own - {rated, valued}) == 2
+    assert parts()["TIME_ENTRY", rated]["id"] == rated
+    assert "timeEntryId" not in parts()["TIME_ENTRY", rated]
+
+
+def test_the_audit_log_holds_the_entry_before_and_after_an_edit(rich: Sandbox, e: str) -> None:
+    before = len(truth(rich, "audit_log"))
+    made = rich.create(e[-24:], "time-entries", {"description": "first"})
+    changed_entry = rich.update(e[-24:], "time-entries", made["id"], {"description": "second"})
+    rich.delete(e[-24:], "time-entries", made["id"])
+    back = rich.restore(e[-24:], "time-entries", made["id"])
+    rows = truth(rich, "audit_log")[before:]
+    assert [row["action"].partition("_TIME")[0] for row in rows] == [
+        "CREATE", "UPDATE", "DELETE", "RESTORE",
+    ]  # fmt: skip
+    held = [
+        tuple(row[name] and json.loads(row[name]) for name in ("previousContent", "content"))
+        for row in rows
+    ]
+    assert held == [
+        (None, made), (made, changed_entry), (changed_entry, None), (None, back)
+    ]  # fmt: skip
+    assert made["id"] == changed_entry["id"] == back["id"]
 
 
 # Reports that group

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
@@ -25,7 +26,11 @@ def run() -> None:
     serialize_literal_eval()
     arguments = sys.argv[1:]
     if arguments[:1] == ["probe"]:
-        sys.exit(probe(arguments[1:]))
+        code = probe(arguments[1:])
+        # An interrupted comparison leaves threads that wait for room in a queue.
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
     source = source_of(arguments)
     # A sync makes many records and no cycles: looking for garbage takes a fifth of its time.
     gc.freeze()

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from integration_tests.sandbox import changes, history
+from integration_tests.sandbox import changes, entity_changes, feed_flaws, history
 from integration_tests.sandbox.changes import Unknown, workspace_of
 from integration_tests.sandbox.faults import Faults
 from integration_tests.sandbox.records import counts, records
@@ -131,6 +131,9 @@ def _change_settings(state: State, wanted: Row) -> Row:
         "users_info": ("on", "404", "405"),
         "account_statuses": ("csv", "single", "ignored", "refused"),
         "change_types": ("all", "official"),
+        "feed_order": ("ascending", "descending", "shuffled"),
+        "feed_refused": ("", "400", "401", "403", "404", "empty_403"),
+        "feed_parts_id": ("entry", "timeEntryId"),
         "audit_envelope": ("array", "response"),
         "plan_refusal": ("403", "401", "402", "empty_403", "400_4033"),
         "batch_route": ("on", "404", "405"),
@@ -159,6 +162,8 @@ def _change_settings(state: State, wanted: Row) -> Row:
     for name, values in allowed.items():
         if wanted.get(name, values[0]) not in values:
             raise ValueError(f"{name} must be one of {values}")
+    feed_flaws.check(wanted)
+    entity_changes.check_lies(wanted.get("feed_lies", []))
     if wanted.get("report_offset") is not None:
         ZoneInfo(wanted["report_offset"])
     if "time_zone" in wanted:

@@ -1,24 +1,25 @@
 """The feeds of created, updated and deleted entities (experimental at Clockify)."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from integration_tests.sandbox import changes
+from integration_tests.sandbox import changes, feed_flaws
 from integration_tests.sandbox.call import Call, Handler, Reply, encode, error, mismatch
 from integration_tests.sandbox.paging import QUERY_LIMIT, Paging, page_of
 from integration_tests.sandbox.plans import has
 from integration_tests.sandbox.render import entry_values
-from integration_tests.sandbox.state import State
+from integration_tests.sandbox.state import Settings, State
 from integration_tests.sandbox.store import Deletion, Row, Workspace
 from integration_tests.sandbox.time_off import parsed
-from integration_tests.sandbox.timetext import utc_text
+from integration_tests.sandbox.timetext import parse_instant, utc_text
 from integration_tests.sandbox.traces import created_at
 
 CHANGES_PAGING = Paging(QUERY_LIMIT, maximum=1000)
 DEFAULT_DAYS = 30
 DAY = 86_400
+LIES_MADE_BEFORE = 400 * DAY
 COLLECTIONS = {
     "APPROVAL_REQUESTS": "approval-requests",
     "BALANCE": "time-off-balances",
@@ -63,7 +64,7 @@ _CODES = {name: code for code, name in COLLECTIONS.items() if code not in _PARTS
 
 @dataclass(frozen=True)
 class Change:
-    """An entity of a code; times in epoch seconds."""
+    """An entity of a code; times in epoch seconds, `document` only of what is not true."""
 
     at: int
     code: str
@@ -71,6 +72,7 @@ class Change:
     created: int
     updated: int | None
     deletion: Deletion | None = None
+    document: Row | None = None
 
 
 def created(state: State, workspace: Workspace) -> list[Change]:
@@ -85,6 +87,12 @@ def updated(state: State, workspace: Workspace) -> list[Change]:
         for each in _existing(workspace):
             if each.updated is not None:
                 yield Change(each.updated, each.code, each.entity_id, each.created, each.updated)
+        code = "TIME_ENTRY_RATE"
+        for entry_id in workspace.rates_edited & workspace.entries.keys():
+            if not workspace.entries[entry_id].cost_rate:
+                made = created_at(workspace, "time-entries", entry_id)
+                changed = workspace.updated_at["time-entries", entry_id]
+                yield Change(changed, code, entry_id, made, changed)
 
     return _kept(state, workspace, "updated", make)
 
@@ -97,7 +105,55 @@ def deleted(state: State, workspace: Workspace) -> list[Change]:
         for each in workspace.deletions
         if (code := _CODES.get(each.collection)) and _open(workspace, code) and each.deleted <= told
     ]
-    return sorted(found, key=_order)
+    return sorted(_told(state, workspace, "deleted", found), key=_order)
+
+
+def _told(
+    state: State, workspace: Workspace, kind: str, found: Iterable[Change]
+) -> Iterator[Change]:
+    """What a feed tells of the changes that were made, and of some that were not."""
+    for each in found:
+        if not feed_flaws.is_dropped(state.settings, kind, each.code, each.entity_id, each.at):
+            yield each
+    for lie in state.settings.feed_lies:
+        if (lie["workspaceId"], lie["kind"]) == (workspace.id, kind):
+            yield _false_change(workspace, lie)
+
+
+def check_lies(lies: Any) -> None:
+    """Refuse changes of another form, with a ValueError."""
+    if not isinstance(lies, list):
+        raise ValueError("feed_lies must be a list")
+    needed = {"workspaceId", "kind", "id", "at"}
+    for lie in lies:
+        if not isinstance(lie, dict) or not needed <= lie.keys() <= needed | {"code", "document"}:
+            raise ValueError(f"each of feed_lies needs {sorted(needed)}; code, document may follow")
+        parse_instant(lie["at"])
+        if lie["kind"] not in ("created", "updated", "deleted"):
+            raise ValueError("the kind of a lie must be created, updated or deleted")
+        if lie.get("code", "TIME_ENTRY") not in COLLECTIONS:
+            raise ValueError(f"the code of a lie must be one of {sorted(COLLECTIONS)}")
+        if not isinstance(lie.get("document", {}), dict):
+            raise ValueError("the document of a lie must be an object")
+
+
+def _false_change(workspace: Workspace, lie: Row) -> Change:
+    """A change that was not made, of something that was made before any window begins."""
+    at, code = int(parse_instant(lie["at"])), lie.get("code", "TIME_ENTRY")
+    document = lie.get("document")
+    if document is None:
+        try:
+            document = _entity(workspace, code, lie["id"])
+        except changes.Unknown:
+            document = {}
+    made = at if lie["kind"] == "created" else at - LIES_MADE_BEFORE
+    changed = at if lie["kind"] == "updated" else None
+    deletion = None
+    if lie["kind"] == "deleted":
+        # The bin's id is made up of the entity's, so that it is the same in every answer.
+        bin_id = feed_flaws.part_id("bin", lie["id"])
+        deletion = Deletion(COLLECTIONS[code], lie["id"], made, None, at, bin_id, document)
+    return Change(at, code, lie["id"], made, changed, deletion, document)
 
 
 def _order(change: Change) -> tuple[int, str, str]:
@@ -114,7 +170,7 @@ def _kept(
     """A feed in order, kept until the data changes."""
     key = ("entity changes", workspace.id, kind)
     if key not in state.reports:
-        state.reports[key] = sorted(make(), key=_order)
+        state.reports[key] = sorted(_told(state, workspace, kind, make()), key=_order)
     found: list[Change] = state.reports[key]
     return found
 
@@ -139,7 +195,7 @@ def _ids(workspace: Workspace, code: str, collection: str) -> Sequence[str]:
     return list(workspace.members if collection == "users" else workspace.rows(collection))
 
 
-def change_row(workspace: Workspace, change: Change) -> Row:
+def change_row(settings: Settings, workspace: Workspace, change: Change) -> Row:
     """A row of a feed: the entity's own fields, or what is left of a deleted one."""
     marks: Row = {
         "id": change.entity_id,
@@ -149,6 +205,9 @@ def change_row(workspace: Workspace, change: Change) -> Row:
             "updatedAt": None if change.updated is None else utc_text(change.updated),
         },
     }
+    if change.code in _PARTS and settings.feed_parts_id == "timeEntryId":
+        marks["id"] = feed_flaws.part_id(change.code, change.entity_id)
+        marks["timeEntryId"] = change.entity_id
     if change.deletion is not None:
         gone = change.deletion
         return {
@@ -157,16 +216,18 @@ def change_row(workspace: Workspace, change: Change) -> Row:
             "deletionBinId": gone.bin_id,
             "document": gone.document,
         }
-    return {**_document(workspace, change), **marks}
+    if change.document is not None:
+        return {**change.document, **marks}
+    return {**_entity(workspace, change.code, change.entity_id), **marks}
 
 
-def _document(workspace: Workspace, change: Change) -> Row:
-    entry = workspace.entries.get(change.entity_id)
-    if change.code == "TIME_ENTRY_RATE" and entry:
+def _entity(workspace: Workspace, code: str, entity_id: str) -> Row:
+    entry = workspace.entries.get(entity_id)
+    if code == "TIME_ENTRY_RATE" and entry:
         return {"hourlyRate": entry.hourly_rate, "costRate": entry.cost_rate}
-    if change.code == "TIME_ENTRY_CUSTOM_FIELD_VALUE" and entry:
+    if code == "TIME_ENTRY_CUSTOM_FIELD_VALUE" and entry:
         return {"customFieldValues": entry_values(workspace, entry)}
-    row = changes.look(workspace, COLLECTIONS[change.code], change.entity_id)
+    row = changes.look(workspace, COLLECTIONS[code], entity_id)
     inner: Row | None = row.get("approvalRequest")
     return row if inner is None else inner
 
@@ -178,6 +239,7 @@ def feed(changes_of: Feed, may_begin_in_window: bool) -> Handler:
     """GET /workspaces/{id}/entities/...; entities made in the window may be left out."""
 
     def handler(call: Call) -> Reply:
+        feed_flaws.refuse(call)
         codes = call.listed("type")
         known = OFFICIAL if call.state.settings.change_types == "official" else COLLECTIONS
         if not codes:
@@ -196,7 +258,8 @@ def feed(changes_of: Feed, may_begin_in_window: bool) -> Handler:
             and change.entity_id not in call.omitted
             and (may_begin_in_window or not first <= change.created <= last)
         ]
-        rows = [change_row(call.workspace, change) for change in page.cut(found)]
+        told = feed_flaws.arranged(settings, found, _order)
+        rows = [change_row(settings, call.workspace, change) for change in page.cut(told)]
         return Reply(200, encode(rows), rows=len(rows))
 
     return handler

@@ -44,6 +44,8 @@ def patch(workspace: Workspace, collection: str, entity_id: str, wanted: Row, no
     before = changes.look(workspace, collection, entity_id)
     row = changes.patch(workspace, collection, entity_id, wanted, now)
     workspace.updated_at[collection, entity_id] = now
+    if collection == "time-entries" and wanted.keys() & {"hourlyRate", "costRate"}:
+        workspace.rates_edited.add(entity_id)
     _audit(workspace, _Edit("UPDATE", collection, now, before, row))
     return row
 

@@ -7,6 +7,7 @@ from integration_tests.sandbox import entity_changes, money_rows, time_off_rows
 from integration_tests.sandbox.administration import log_row
 from integration_tests.sandbox.approval_rows import approval_row
 from integration_tests.sandbox.attendance import attendance_rows
+from integration_tests.sandbox.audit_log import left_out
 from integration_tests.sandbox.entity_changes import Change, change_row
 from integration_tests.sandbox.grouped_reports import Grouping, group_rows, weekly_rows
 from integration_tests.sandbox.plans import has
@@ -69,7 +70,8 @@ def _without_token(workspace: Workspace, webhook: Row) -> Row:
 
 def _audit_log(state: State, workspace: Workspace, query: Query) -> Pairs:
     for row in workspace.audit_log:
-        if row["userId"] != SYSTEM or state.settings.audit_system != "never":
+        hidden = row["userId"] == SYSTEM and state.settings.audit_system == "never"
+        if not hidden and not left_out(state.settings, row):
             yield {}, row
 
 
@@ -176,7 +178,7 @@ def _changes(
         for change in entity_changes.within(changes_of(state, workspace), first, last):
             since = first if windowed else change.at - CERTAIN_DAYS * DAY
             if may_begin_in_window or change.created < since:
-                yield {}, change_row(workspace, change)
+                yield {}, change_row(state.settings, workspace, change)
 
     return pairs
 

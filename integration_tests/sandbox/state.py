@@ -52,6 +52,13 @@ class Settings:
     change_days: int = 31
     change_retention: int = 365
     change_page_max: int = 1000
+    feed_drop: float | dict[str, float] = 0
+    feed_seed: int = 0
+    feed_order: str = "ascending"
+    feed_repeats: int = 0
+    feed_lies: list[dict[str, Any]] = field(default_factory=list)
+    feed_refused: str = ""
+    feed_parts_id: str = "entry"
     audit_days: int = 31
     audit_system: str = "named"
     audit_without_authors: str = "refused"

@@ -148,6 +148,7 @@ class Workspace:
     trash: dict[tuple[str, str], Any] = field(default_factory=dict)
     created_at: dict[tuple[str, str], int] = field(default_factory=dict)
     updated_at: dict[tuple[str, str], int] = field(default_factory=dict)
+    rates_edited: set[str] = field(default_factory=set)
     deletions: list[Deletion] = field(default_factory=list)
     audit_log: list[Row] = field(default_factory=list)
     _by_user: dict[str, list[Entry]] = field(default_factory=dict)

@@ -4,6 +4,7 @@
 - `client.py`: requests that only read, their number, and their answers.
 - `lines.py`: an assumption, how it is asked, and its verdict.
 - `account.py`: what several lines need to know of the workspace; each listing is requested once.
+- `comparison.py`: time entries that changed since the state of an earlier sync.
 - `questions_*.py`: the lines, grouped as Clockify's documentation groups its endpoints.
 - `catalogue.py`: all lines in the order in which they are asked.
 - `runner.py`: asks the lines and turns failures into verdicts.

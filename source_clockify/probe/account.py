@@ -7,7 +7,8 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from source_clockify.plan_features import lacks_feature
-from source_clockify.probe.client import Answer, Client, Params
+from source_clockify.probe.client import Answer, Client, NotAsked, Params
+from source_clockify.probe.comparison import Comparison, EarlierSync, compare
 from source_clockify.probe.lines import Untestable, need, status_of
 from source_clockify.timestamps import second_of
 
@@ -65,6 +66,7 @@ class Account:
         provoke_limit: whether a line may use up the workspace's request limit.
         other_host: a base URL that the user named, empty for none.
         unseen: why the row of the workspace could not be read, empty if it was.
+        earlier: the state of an earlier sync that the user named, None for none.
     """
 
     client: Client
@@ -73,6 +75,7 @@ class Account:
     provoke_limit: bool = False
     other_host: str = ""
     unseen: str = ""
+    earlier: EarlierSync | None = None
     _memory: dict[str, Any] = field(default_factory=dict)
 
     def remember(self, name: str, make: Callable[[], T]) -> T:
@@ -212,6 +215,16 @@ class Account:
         if not found:
             raise Untestable("no time entry of the last 30 days")
         return found
+
+    @remembered
+    def comparison(self) -> Comparison:
+        """What changed in time entries since the earlier sync."""
+        if self.earlier is None:
+            raise Untestable("only with --state, the state of an earlier sync")
+        # It is of no use without a request for the feed; an interruption uses up the budget.
+        if self.client.sent >= self.client.budget:
+            raise NotAsked("budget")
+        return compare(self.client.config, str(self.workspace["id"]), self.earlier)
 
     # Reports
 

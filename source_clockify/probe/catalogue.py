@@ -6,6 +6,7 @@ from source_clockify.probe import (
     questions_account,
     questions_entries,
     questions_events,
+    questions_feeds,
     questions_listings,
     questions_reports,
 )
@@ -16,6 +17,7 @@ _ALL: Mapping[str, Line] = {
     **questions_entries.LINES,
     **questions_reports.LINES,
     **questions_events.LINES,
+    **questions_feeds.LINES,
     **questions_listings.LINES,
 }
 
@@ -52,6 +54,9 @@ _ORDER = (
     "client-less-project",
     "change-types",
     "changes-updated",
+    "feed-created",
+    "feed-updated",
+    "feed-deleted",
     "change-window",
     "change-retention",
     "change-page",

@@ -16,10 +16,11 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from jsonschema import Draft7Validator
 
-from source_clockify.probe import report
+from source_clockify.probe import questions_feeds, report
 from source_clockify.probe.account import Account
 from source_clockify.probe.catalogue import LINES
 from source_clockify.probe.client import Client
+from source_clockify.probe.comparison import EarlierSync, read_state
 from source_clockify.probe.lines import Finding, Line, Verdict
 from source_clockify.probe.redaction import Redaction
 from source_clockify.probe.runner import ask_line, find_account
@@ -61,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--continue", dest="earlier", help="a report (.json): ask the lines that it left open"
     )
+    parser.add_argument(
+        "--state", help="the state of an earlier sync: compare the feeds of changes with it"
+    )
     parser.add_argument("--requests", type=_positive, help="the most requests to send")
     parser.add_argument(
         "--timeout", type=_seconds, default=60.0, help="seconds to wait for answers"
@@ -101,10 +105,12 @@ def _survey(given: argparse.Namespace, out: TextIO, progress: TextIO) -> int:
     if output and not output.absolute().parent.is_dir():
         raise FileNotFoundError(2, "The folder of --output does not exist", str(output))
     lines = _chosen(given.only)
+    state = read_state(given.state) if given.state else None
     earlier = report.earlier_results(Path(given.earlier)) if given.earlier else {}
     # What is asked for by an option, or assumes something else by now, is asked again.
     again = {"rate-limit"} if given.provoke_limit else set()
     again |= {"other-host"} if given.other_host else set()
+    again |= set(questions_feeds.LINES) if state else set()
     current = {line.id: line.assumption for line in lines}
     earlier = {
         name: result
@@ -119,6 +125,9 @@ def _survey(given: argparse.Namespace, out: TextIO, progress: TextIO) -> int:
     client = Client(config, budget=budget, timeout=given.timeout)
     account = find_account(client, given.workspace or "", datetime.now(timezone.utc))
     account.provoke_limit, account.other_host = given.provoke_limit, given.other_host
+    account.earlier = state
+    if state and any(line.id in questions_feeds.LINES for line in to_ask):
+        _announce_comparison(state, str(account.workspace["id"]), is_free, progress)
     redact = Redaction()
     results = []
     for number, line in enumerate(lines, 1):
@@ -192,6 +201,22 @@ def _announce(given: argparse.Namespace, budget: int, lines: int, progress: Text
         )
     if given.other_host:
         print(f"--other-host: the key is sent to {given.other_host}.", file=progress, flush=True)
+
+
+def _announce_comparison(
+    state: EarlierSync, workspace_id: str, is_free: bool, progress: TextIO
+) -> None:
+    users = len(state.partitions(workspace_id))
+    wait = (
+        " The free plan answers 30 requests an hour, so it may wait for hours." if is_free else ""
+    )
+    print(
+        f"--state: the connector reads time_entries from this state, which knows {users} users: a "
+        "page or more for each user of the workspace, and reads by id of what is missing. These "
+        f"requests are not counted here. All of them only read.{wait}",
+        file=progress,
+        flush=True,
+    )
 
 
 def _facts(account: Account, client: Client) -> dict[str, Any]:
