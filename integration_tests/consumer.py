@@ -116,11 +116,14 @@ class Consumer:
         self._newest: dict[str, str] = {}
         self._syncs = 0
 
-    def take(self, printed: Iterable[JSON], *, delivered: bool = True) -> list[Message]:
+    def take(
+        self, printed: Iterable[JSON], *, delivered: bool = True, sent_before: bool = True
+    ) -> list[Message]:
         """Append the records of one sync's messages; AssertionError if they break a promise.
 
         What is not `delivered` was sent all the same: it is held against the messages that follow,
-        but no part of the view. Answers what was appended.
+        but no part of the view. With `sent_before` a tombstone must be of what was sent, as it was
+        sent, which nobody knows of what began before the window. Answers what was appended.
         """
         versions = dict[str, str]()
         taken: list[Message] = []
@@ -128,7 +131,7 @@ class Consumer:
         for each in printed:
             if each["type"] == "RECORD":
                 stream, data = each["record"]["stream"], each["record"]["data"]
-                message = self._message(stream, data, versions, delivered)
+                message = self._message(stream, data, versions, delivered, sent_before)
                 assert (stream, message.key) not in keys, f"{stream} has {message.key} twice"
                 keys.add((stream, message.key))
                 taken.append(message)
@@ -140,7 +143,12 @@ class Consumer:
         return taken
 
     def _message(
-        self, stream: str, data: JSON, versions: dict[str, str], delivered: bool
+        self,
+        stream: str,
+        data: JSON,
+        versions: dict[str, str],
+        delivered: bool,
+        sent_before: bool,
     ) -> Message:
         """The message of a record; `versions` holds the version of each stream in this sync."""
         key = key_of(stream, data)
@@ -157,7 +165,7 @@ class Consumer:
         assert message.version == version, f"{stream} {key}: versions {message.version}, {version}"
         newest = self._newest.get(stream, "")
         assert version > newest, f"{stream} {key}: version {version} after {newest}"
-        if message.content is None:
+        if message.content is None and sent_before:
             _assert_tombstone(stream, data, list(earlier.values()))
         return message
 

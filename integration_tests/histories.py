@@ -100,7 +100,10 @@ class Account:
 
     def edit(self, streams: Sequence[str]) -> None:
         """One edit that matters to some of the streams."""
-        edits = [edit for stream in streams for edit in EDITS[stream]]
+        self.edit_one([edit for stream in streams for edit in EDITS[stream]])
+
+    def edit_one(self, edits: Sequence["Edit"]) -> None:
+        """Make one of these edits."""
         self.rng.choice(edits)(self)
 
     # What everything is made of
@@ -530,6 +533,8 @@ class History:
             lookback_days=self.lookback,
             resend_changes=self.resend,
             num_workers=rng.choice((2, 4, 4, 8)),
+            # What is promised here is the window; followed.py has the feeds.
+            follow_changes=False,
         )
         if self.start_date:
             self.config["start_date"] = self.start_date + "Z"

@@ -56,7 +56,7 @@ from source_clockify.change_tracking.state import (
     unusable_state,
 )
 from source_clockify.change_tracking.stream import TrackedStream
-from source_clockify.change_tracking.tracker import HintCounts
+from source_clockify.change_tracking.tracker import HintResults
 
 logger = logging.getLogger("airbyte")
 
@@ -303,7 +303,7 @@ class StreamLog:
     sync_mode: SyncMode
     count_live: Callable[[int], Live | None]
     unreported: Sequence[Emitted] = ()
-    hints: HintCounts | None = None
+    hints: HintResults | None = None
     started_at: int | None = None
     ended_at: int | None = None
     is_complete: bool = False

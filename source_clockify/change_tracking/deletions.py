@@ -24,9 +24,9 @@ from source_clockify.change_tracking.proofs import (
     prove_by_parent,
     prove_missing,
 )
-from source_clockify.change_tracking.rows import Row, Rows, hashed_key, resent
+from source_clockify.change_tracking.rows import Row, Rows, find_keys, hashed_key, resent
 from source_clockify.change_tracking.state import PartitionState
-from source_clockify.change_tracking.tracker import StreamTracker
+from source_clockify.change_tracking.tracker import PartitionRead, StreamTracker
 from source_clockify.timestamps import format_second, second_of
 
 logger = logging.getLogger("airbyte")
@@ -118,7 +118,7 @@ class _Resolution:
 
     def messages(self, moved: Collection[tuple[Partition, str]]) -> Iterator[Message]:
         """Yield the messages of the partition's end, and store its rows."""
-        diff = self._read.diff if self._read else None
+        diff = self._with_named(self._read) if self._read else None
         is_orphan = self._read is None and self._is_orphan()
         has_suspects = bool(diff and (diff.missing or diff.to_verify))
         if not (has_suspects or is_orphan or self._state.has_pending):
@@ -134,6 +134,28 @@ class _Resolution:
         elif is_orphan:
             yield from self._resolve_orphan()
         self._store()
+
+    def _with_named(self, read: PartitionRead) -> PartitionDiff | None:
+        """Return the difference, with rows to be verified that the change feeds name.
+
+        These lie outside of the window, and it is too soon for their resends.
+        """
+        named = self._tracker.hints.named
+        if read.diff is None or not named or read.plan.since is None:
+            return read.diff
+        present = {
+            key for key, is_deleted in find_keys(self._state.packed, named) if not is_deleted
+        }
+        if not present:
+            return read.diff
+        verified = {*read.diff.missing, *read.diff.to_verify}
+        rows = self._state.rows()
+        outside = [
+            key
+            for key in sorted(present - verified)
+            if not rows[key].hidden and (rows[key].start or 0) < read.plan.since
+        ]
+        return replace(read.diff, to_verify=(*read.diff.to_verify, *outside))
 
     def _case(self) -> Case:
         read = self._read
@@ -249,7 +271,8 @@ class _Resolution:
         self._parent_is_deleted = result is LookupResult.NOT_FOUND
         if result in (LookupResult.FAILED, LookupResult.REFUSED):
             self._unresolved.users[self._ids[0]] += 1
-        to_verify = [key for key in live if self._is_looked_up(self._rows[key])]
+        named = self._tracker.hints.named
+        to_verify = [key for key in live if key in named or self._is_looked_up(self._rows[key])]
         bounds = self._tracker.sync.bounds
         retained_since = round_down(bounds.now - bounds.lookback, self._profile.granularity)
         self._state = replace(self._state, retained_since=retained_since)
@@ -332,7 +355,7 @@ class _Resolution:
                 continue
             if row.pending is None or not self._versions.resend:
                 del self._rows[key]
-            elif self._versions.is_due(row.pending):
+            elif self._versions.is_due(row.pending) and key not in self._tracker.hints.changed:
                 if self._claim(key, TOMBSTONE_FINGERPRINT) is not None:
                     continue
                 yield self._ids, self._tombstone(key, row, row.pending.updated_at)

@@ -124,7 +124,8 @@ class ChangeFeeds:
 
     Args:
         lookups: makes the requests.
-        since: from when on the feeds of a workspace are read, in seconds since 1970.
+        since: from when on the feeds of a workspace are read, in seconds since 1970. Those of other
+            workspaces are read from the overlap on.
         now: when the sync began, likewise.
         most: the most rows of a feed.
         audited: the workspaces whose audit log is read as well.
@@ -154,7 +155,7 @@ class ChangeFeeds:
             return self._found[workspace_id]
 
     def _read(self, workspace_id: str) -> FeedRead:
-        since = self._since[workspace_id]
+        since = self._since.get(workspace_id, self._now - OVERLAP)
         feeds = [*_CHANGES, *(_AUDIT if workspace_id in self._audited else ())]
         start = first = max(since, self._now - _LONGEST)
         reading = _Reading()

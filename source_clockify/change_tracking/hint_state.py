@@ -1,9 +1,10 @@
 """What the state keeps of the hints of one workspace, see hints.py.
 
 In the state of a stream: `"hints": {"64e777123456789012345678": {"asked_until":
-"2026-11-24T09:00:00Z", "waiting": 2, "content": "..."}}`. `content` is there if there is more to
-keep than a moment: compressed JSON of the candidates that wait, of the records whose changes are
-still to be resent, of the events that the next request names again, and of the permissions.
+"2026-11-24T09:00:00Z", "waiting": 2, "access": "all", "content": "..."}}`. `content` is there if
+there is anything to keep in it: compressed JSON of the candidates that wait, of the entries that
+were just created, of the records whose changes are still to be resent, and of the events that the
+next request names again.
 """
 
 import json
@@ -81,6 +82,8 @@ class HintState:
         asked_until: the end of what the feeds were asked for.
         seen: hashes of the events that the next request names again.
         waiting: the candidates that were not looked up yet, the oldest first.
+        recent: the entries that were created within the overlap of the next request, in which
+            Clockify does not name what else happened to them.
         rows: the records whose changes are still to be resent, by id.
         access: the access fingerprint with which deletions are proven, see access.py; "" if none.
     """
@@ -88,6 +91,7 @@ class HintState:
     asked_until: int
     seen: frozenset[int] = frozenset()
     waiting: tuple[Candidate, ...] = ()
+    recent: tuple[Candidate, ...] = ()
     rows: Mapping[str, HintedRow] = field(default_factory=dict)
     access: str = ""
 
@@ -101,16 +105,23 @@ def _encoded(hint: HintState) -> dict[str, Any]:
     found: dict[str, Any] = {"asked_until": format_second(hint.asked_until)}
     if hint.waiting:
         found["waiting"] = len(hint.waiting)
-    if not (hint.seen or hint.waiting or hint.rows or hint.access):
+    if hint.access:
+        found["access"] = hint.access
+    if not (hint.seen or hint.waiting or hint.recent or hint.rows):
         return found
     content = [
-        [[each.id, int(each.named), each.at, each.user_id, each.start] for each in hint.waiting],
+        [_candidate_parts(each) for each in hint.waiting],
+        [_candidate_parts(each) for each in hint.recent],
         [_row_parts(key, hint.rows[key]) for key in sorted(hint.rows)],
         sorted(hint.seen),
-        hint.access,
     ]
     packed = zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 9)
     return {**found, "content": b85encode(packed).decode()}
+
+
+def _candidate_parts(candidate: Candidate) -> list[Any]:
+    each = candidate
+    return [each.id, int(each.named), each.at, each.user_id, each.start]
 
 
 def _row_parts(key: str, hinted: HintedRow) -> list[Any]:
@@ -142,16 +153,18 @@ def _decoded(hint: Mapping[str, Any]) -> HintState:
     asked_until = second_of(hint["asked_until"])
     if asked_until is None:
         raise ValueError("no moment")
+    access = _text(hint.get("access", ""))
     if "content" not in hint:
-        return HintState(_integer(asked_until))
+        return HintState(_integer(asked_until), access=access)
     content = json.loads(decompressed(hint["content"]))
-    waiting, rows, seen, access = content
-    if len(waiting) != hint.get("waiting", 0) or type(access) is not str:
+    waiting, recent, rows, seen = content
+    if len(waiting) != hint.get("waiting", 0):
         raise ValueError("no hints")
     return HintState(
         _integer(asked_until),
         frozenset(_integer(each) for each in seen),
         tuple(_candidate(each) for each in waiting),
+        tuple(_candidate(each) for each in recent),
         dict(_hinted_row(each) for each in rows),
         access,
     )

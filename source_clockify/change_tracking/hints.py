@@ -7,7 +7,7 @@ comparison with the state.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -68,17 +68,26 @@ def asked_until(state: StreamState | None, workspace_id: str) -> int | None:
     return min(reads, default=None)
 
 
-def follow_hints(tracker: StreamTracker) -> Iterator[Message]:
-    """Yield the messages for what the feeds name, after all else of a stream is decided."""
+def ask_feeds(tracker: StreamTracker) -> "list[WorkspaceHints]":
+    """Return the hints of all workspaces, before missing records are decided about."""
     by_id = tracker.spec.profile.by_id
     if not tracker.spec.profile.takes_hints or by_id is None:
-        return
-    counts = tracker.hints
-    for workspace_id in sorted(tracker.workspaces):
-        if not tracker.is_readable(workspace_id):
-            continue
-        hints = _Hints(tracker, workspace_id, by_id)
+        return []
+    found = [
+        WorkspaceHints(tracker, workspace_id, by_id)
+        for workspace_id in sorted(tracker.workspaces)
+        if tracker.is_readable(workspace_id)
+    ]
+    for hints in found:
+        hints.ask()
+    return found
+
+
+def follow_hints(tracker: StreamTracker, found: "Sequence[WorkspaceHints]") -> Iterator[Message]:
+    """Yield the messages for what the feeds name, after missing records are decided about."""
+    for hints in found:
         yield from hints.messages()
+    counts = tracker.hints
     if counts.sent or counts.deleted or counts.waiting:
         logger.info(
             "%s: of the entries outside of the window that Clockify's change feeds name, %s were "
@@ -90,7 +99,7 @@ def follow_hints(tracker: StreamTracker) -> Iterator[Message]:
         )
 
 
-class _Hints:
+class WorkspaceHints:
     """The hints of one workspace for one stream."""
 
     def __init__(self, tracker: StreamTracker, workspace_id: str, by_id: ById) -> None:
@@ -102,27 +111,29 @@ class _Hints:
         now = tracker.sync.bounds.now
         asked = asked_until(tracker.state, workspace_id)
         # A clock that was ahead of this one was wrong.
-        self._since = None if asked is None else min(asked, now) - OVERLAP
+        self._since = (now if asked is None else min(asked, now)) - OVERLAP
+        self._is_first = asked is None
         self._state = tracker.writer.hints(workspace_id) or HintState(asked or now)
         self._rows = dict(self._state.rows)
         self._waiting = {each.id: each for each in self._state.waiting}
-        self._access = self._state.access
-        # Ids that partitions of the state hold, by whether a tombstone was sent for them.
+        self._recent = {each.id: each for each in self._state.recent}
+        self._access = self._state.access or tracker.saved_access(workspace_id)
+        # The partitions that hold rows, by id, and whether a tombstone was sent for it.
         self._known: dict[str, bool] = {}
+        self._partitions: dict[str, Partition] = {}
         self._foreign: set[str] = set()
         self._unreadable = 0
 
     def messages(self) -> Iterator[Message]:
         """Yield the messages; the state is stored after each batch of lookups."""
-        self._ask()
         self._leave_to_comparison()
-        yield from self._resend_tombstones()
         for keys in self._batches():
             changed = [key for key in keys if not self._is_named_as_deleted(key)]
             deleted = [key for key in keys if self._is_named_as_deleted(key)]
             yield from self._apply(prove_in_batch(self._case(), self._by_id, changed, halve=True))
             yield from self._apply(prove_by_id(self._case(), self._by_id, deleted))
             self._store()
+        yield from self._resend_tombstones()
         self._store()
         self._tracker.hints.waiting += len(self._waiting)
         if self._unreadable:
@@ -136,10 +147,10 @@ class _Hints:
 
     # What the feeds name ------------------------------------------------------------------------
 
-    def _ask(self) -> None:
+    def ask(self) -> None:
         """Add what the feeds name since they were asked last."""
-        feeds, since = self._sync.feeds, self._since
-        if feeds is None or since is None:
+        feeds = self._sync.feeds
+        if feeds is None:
             return
         if len(self._waiting) >= self._most:
             logger.warning(
@@ -152,16 +163,27 @@ class _Hints:
             return
         read = feeds.read(self._workspace_id)
         self._report(read)
-        for event in read.events:
-            found = event.candidate
-            if found.at < since or event.identity in self._state.seen:
-                continue
+        named = [
+            event.candidate
+            for event in read.events
+            if event.candidate.at >= self._since and event.identity not in self._state.seen
+        ]
+        # A first read brings everything as it is after them.
+        for found in () if self._is_first else [*self._recent.values(), *named]:
             known = self._waiting.get(found.id)
             self._waiting[found.id] = found if known is None else known.joined(found)
         if read.until is not None:
             overlap = read.until - OVERLAP
             seen = frozenset(each.identity for each in read.events if each.candidate.at >= overlap)
             self._state = replace(self._state, asked_until=read.until, seen=seen)
+            created = [each for each in named if Named.CREATED in each.named]
+            recent = {each.id: each for each in [*self._recent.values(), *created]}
+            self._recent = {key: each for key, each in recent.items() if each.at >= overlap}
+        self._tracker.hints.named.update(self._waiting)
+        # Of what may be back no tombstone is resent before it is looked up.
+        self._tracker.hints.changed.update(
+            key for key, each in self._waiting.items() if _is_changed(each)
+        )
 
     def _report(self, read: FeedRead) -> None:
         """Say what the feeds lack."""
@@ -201,12 +223,13 @@ class _Hints:
                     self._foreign.add(key)
                 else:
                     self._known[key] = is_deleted and self._known.get(key, True)
+                    self._partitions[key] = ids
         for key, is_deleted in self._known.items():
             candidate = self._waiting.get(key)
             if not is_deleted:
                 self._rows.pop(key, None)
                 self._waiting.pop(key, None)
-            elif candidate is not None and candidate.named == Named.DELETED:
+            elif candidate is not None and not _is_changed(candidate):
                 del self._waiting[key]
 
     def _batches(self) -> Iterator[list[str]]:
@@ -264,6 +287,11 @@ class _Hints:
         self._waiting.pop(key, None)
         self._rows.pop(key, None)
 
+    def _forget(self, key: str) -> None:
+        """Drop an entry that does not exist."""
+        self._drop(key)
+        self._recent.pop(key, None)
+
     def _apply_existing(self, key: str, record: dict[str, Any]) -> Iterator[Message]:
         hinted, candidate = self._rows.get(key), self._waiting.get(key)
         start = second_of(record.get(self._tracker.spec.profile.start or ""))
@@ -280,15 +308,13 @@ class _Hints:
         version, pending = classify_change(known, fingerprint, self._versions)
         if version is not None:
             emitted = self._tracker.claim_function(self._names(user_id))(key, fingerprint)
-            if emitted == TOMBSTONE_FINGERPRINT:
-                # It is back, and its tombstone was resent in this sync: the next sync sends it.
-                return
             if emitted is not None:
                 self._drop(key)
                 return
         self._waiting.pop(key, None)
+        self._remove_tombstone(key)
         row = Row(fingerprint, start, pending, running=is_running(record))
-        if row.pending is not None or row.running:
+        if row.pending is not None or row.running or key in self._recent:
             self._rows[key] = HintedRow(user_id, row)
         else:
             self._rows.pop(key, None)
@@ -296,6 +322,14 @@ class _Hints:
             self._count("sent", version)
             stamp = self._tracker.stamp(version)
             yield self._ids(user_id), {**record, **stamp.columns()}
+
+    def _remove_tombstone(self, key: str) -> None:
+        """Remove the row of an entry that is back from the partition that had it deleted."""
+        ids = self._partitions.get(key)
+        state = self._tracker.writer.partitions().get(ids) if ids else None
+        if ids is not None and state is not None:
+            rows = {each: row for each, row in state.rows().items() if each != key}
+            self._tracker.writer.put(ids, state.with_rows(rows))
 
     def _is_compared(self, user_id: str, start: int | None) -> bool:
         """Return whether a record lies inside of the window of its partition."""
@@ -312,7 +346,7 @@ class _Hints:
         """Send a tombstone for an entry that Clockify says does not exist."""
         hinted, candidate = self._rows.get(key), self._waiting.get(key)
         if hinted is None and not self._may_have_been_sent(key, candidate):
-            self._drop(key)
+            self._forget(key)
             return
         if hinted is not None and hinted.row.deleted:
             self._waiting.pop(key, None)
@@ -324,11 +358,11 @@ class _Hints:
             return
         user_id = (hinted and hinted.user_id) or (candidate and candidate.user_id) or ""
         if is_foreign or self._claim_tombstone(key, user_id) is not None:
-            self._drop(key)
+            self._forget(key)
             return
         start = hinted.row.start if hinted else candidate.start if candidate else None
         row = Row(TOMBSTONE_FINGERPRINT, start, self._versions.pending, deleted=True)
-        self._drop(key)
+        self._forget(key)
         if row.pending is not None:
             self._rows[key] = HintedRow(user_id, row)
         self._count("deleted", self._versions.current)
@@ -338,7 +372,8 @@ class _Hints:
         """Return whether a consumer may have an entry that no state holds."""
         if candidate is None or key in self._known or key in self._foreign:
             return False
-        return bool(candidate.named & (Named.UPDATED | Named.DELETED))
+        is_recent = any(each.id == key for each in self._state.recent)
+        return is_recent or bool(candidate.named & (Named.UPDATED | Named.DELETED))
 
     def _permissions_are_unchanged(self) -> bool:
         """Return whether what cannot be read is deleted, and not hidden by reduced permissions."""
@@ -410,10 +445,18 @@ class _Hints:
     def _store(self) -> None:
         waiting = sorted(self._waiting.values(), key=lambda each: (each.at, each.id))
         self._state = replace(
-            self._state, waiting=tuple(waiting), rows=dict(self._rows), access=self._access
+            self._state,
+            waiting=tuple(waiting),
+            recent=tuple(self._recent.values()),
+            rows=dict(self._rows),
+            access=self._access,
         )
         self._tracker.writer.put_hints(self._workspace_id, self._state)
         self._tracker.writer.checkpoint()
+
+
+def _is_changed(candidate: Candidate) -> bool:
+    return bool(candidate.named & (Named.UPDATED | Named.IN_PART))
 
 
 def _is_only_deleted(candidate: Candidate | None) -> bool:

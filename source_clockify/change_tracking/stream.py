@@ -19,7 +19,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.change_tracking.checkpoint import StateWriter, describe_start
 from source_clockify.change_tracking.deletions import resolve_missing
-from source_clockify.change_tracking.hints import follow_hints
+from source_clockify.change_tracking.hints import ask_feeds, follow_hints
 from source_clockify.change_tracking.messages import COLUMNS, UPDATED_AT, Stamp
 from source_clockify.change_tracking.partitions import partition_of
 from source_clockify.change_tracking.state import encode
@@ -145,7 +145,8 @@ class TrackedStream(WrappedStream):
             writer.baseline_is_done()
         try:
             with recording_requests(on_wait=writer.checkpoint):
-                for ids, data in chain(resolve_missing(tracker), follow_hints(tracker)):
+                hints = ask_feeds(tracker)
+                for ids, data in chain(resolve_missing(tracker), follow_hints(tracker, hints)):
                     partition = partition_of(writer.fields, ids)
                     yield Record(
                         data=data,

@@ -85,20 +85,24 @@ class TrackedRead:
 
 
 @dataclass
-class HintCounts:
-    """The numbers of entries that change feeds named.
+class HintResults:
+    """What came of the entries that change feeds named.
 
     Attributes:
-        sent: those that were sent as new or changed.
-        deleted: those that were sent as deleted.
-        waiting: those that are looked up by a later sync.
+        sent: the number of those that were sent as new or changed.
+        deleted: of those that were sent as deleted.
+        waiting: of those that are looked up by a later sync.
         gaps: what the feeds do not tell.
+        named: the ids of all entries that they name.
+        changed: of those that they name as changed.
     """
 
     sent: int = 0
     deleted: int = 0
     waiting: int = 0
     gaps: list[Gap] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -160,7 +164,7 @@ class StreamTracker:
         self.columns = read.columns
         self.reads: dict[Partition, PartitionRead] = {}
         self.parents_failed = False
-        self.hints = HintCounts()
+        self.hints = HintResults()
         profile = read.spec.profile
         self.fingerprint = fingerprinter(
             read.spec.added | profile.volatile, profile.volatile_while_running
@@ -393,6 +397,15 @@ class StreamTracker:
     def follows_hints(self) -> bool:
         """Whether change feeds are read for the stream."""
         return self.spec.profile.takes_hints and self.sync.feeds is not None
+
+    def saved_access(self, workspace_id: str) -> str:
+        """Return the access fingerprint of the last reads of a workspace; "" if it is not one."""
+        found = {
+            plan.known.access
+            for ids, plan in self._plans.items()
+            if ids[0] == workspace_id and plan.known is not None and plan.known.access
+        }
+        return found.pop() if len(found) == 1 else ""
 
     def edited_in(self, workspace_id: str) -> int:
         """Return the number of records of a workspace that the comparison found edited."""
