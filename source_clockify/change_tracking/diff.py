@@ -115,9 +115,11 @@ class SliceDiff:
         self._is_new = self.plan.known is None
         self._unknown_of_new = self.plan.classify_unknown(None) if self._is_new else None
         self._retained_since = self.plan.retained_since
-        # Most of a new partition is older than what is retained, as the text of its start shows.
+        # Most of a new partition is older than what is retained, as the text of its start shows. If
+        # none of it can be known from another partition, it needs no key.
+        is_unknown = self._is_new and self.elsewhere is None
         retained_since = cursor_text(self.plan.spec, self.plan.retained_since)
-        self._retained_text = retained_since if self._is_new else ""
+        self._retained_text = retained_since if is_unknown else ""
 
     def version_of(self, record: Mapping[str, Any]) -> int | None:
         """Return the version with which a record is to be sent, None if it is not."""
