@@ -30,6 +30,8 @@ EVENTS = (
     "entity_changes_created",
     "entity_changes_updated",
     "entity_changes_deleted",
+    "time_entries_changed",
+    "time_entries_deleted",
 )
 # Sums of a window of days.
 TOTALS = ("scheduling_user_totals", "scheduling_project_totals")
@@ -107,6 +109,8 @@ _MOMENTS = {
     **CLAMPED,
     "webhook_logs": "respondedAt",
     **dict.fromkeys(EVENTS, "timestamp"),
+    "time_entries_changed": "changedAt",
+    "time_entries_deleted": "deletedAt",
     "attendance_report": "date",
 }
 
@@ -150,6 +154,7 @@ _ADDED: dict[str, Callable[[JSON], JSON]] = {
     "entity_changes_created": _change("createdAt"),
     "entity_changes_updated": _change("updatedAt"),
     "entity_changes_deleted": lambda row: {"timestamp": row["deletedAt"]},
+    "time_entries_changed": _start,
     "summary_report": lambda row: {"date": row["_id"]},
     "weekly_report": lambda row: {"_id": row["_id"] or "none"},
     "scheduling_project_totals": lambda row: {"taskId": row["taskId"] or "none"},
