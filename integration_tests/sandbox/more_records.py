@@ -219,12 +219,15 @@ def _deleted_entries(state: State, workspace: Workspace, query: Query) -> Pairs:
     for path, row in _changes(entity_changes.deleted, False)(state, workspace, query):
         if row["documentCode"] == "TIME_ENTRY":
             document = row["document"]
-            yield path, {
-                "id": row["id"],
-                "deletedAt": row["deletedAt"],
-                "userId": document.get("userId"),
-                "start": (document.get("timeInterval") or {}).get("start"),
-            }
+            yield (
+                path,
+                {
+                    "id": row["id"],
+                    "deletedAt": row["deletedAt"],
+                    "userId": document.get("userId"),
+                    "start": (document.get("timeInterval") or {}).get("start"),
+                },
+            )
 
 
 # feature that the plan must have, and how the rows are made
