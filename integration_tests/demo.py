@@ -90,6 +90,8 @@ PATHS = {
     "entity_changes_created": r"/entities/created",
     "entity_changes_updated": r"/entities/updated",
     "entity_changes_deleted": r"/entities/deleted",
+    "time_entries_changed": r"/entities/(created|updated)",
+    "time_entries_deleted": r"/entities/deleted",
     "summary_report": r"/reports/summary",
     "weekly_report": r"/reports/weekly",
     "attendance_report": r"/reports/attendance",
