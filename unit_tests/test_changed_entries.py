@@ -375,7 +375,7 @@ def test_each_change_of_an_entry_is_sent_once(clockify: Clockify, connect: Conne
         (message["id"], message["changedAt"]) for message in messages(connection.sync(), CHANGED)
     ] == [("1", NOW)]
     assert messages(connection.sync(), CHANGED) == []
-    (state,) = connection.states or ()
+    (state,) = connection.states or []
     assert partitions_of(state) == [(WORKSPACE,)]
 
 
