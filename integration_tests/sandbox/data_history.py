@@ -43,6 +43,16 @@ def _late_and_changed_entries(kit: Kit) -> None:
             kit.workspace.created_at["time-entries", entry.id] = at
         else:
             kit.workspace.updated_at["time-entries", entry.id] = at
+    _change_planned_entry(kit)
+
+
+def _change_planned_entry(kit: Kit) -> None:
+    """An entry that was planned long ago and changed lately; a custom field value names it."""
+    for entry in kit.workspace.all_entries():
+        if entry.values and 3 * DAY < kit.now - entry.start < 12 * DAY:
+            kit.workspace.created_at["time-entries", entry.id] = kit.now - 80 * DAY
+            kit.workspace.updated_at["time-entries", entry.id] = kit.now - 2 * DAY - 7
+            return
 
 
 def _deletions(kit: Kit) -> None:
