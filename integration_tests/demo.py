@@ -90,10 +90,17 @@ PATHS = {
     "entity_changes_created": r"/entities/created",
     "entity_changes_updated": r"/entities/updated",
     "entity_changes_deleted": r"/entities/deleted",
+    "time_entries_changed": r"/entities/(created|updated)",
+    "time_entries_deleted": r"/entities/deleted",
     "summary_report": r"/reports/summary",
     "weekly_report": r"/reports/weekly",
     "attendance_report": r"/reports/attendance",
     "expense_report": r"/reports/expenses/detailed",
+}
+# Two streams send the same requests with other types of entities.
+COUNTED_PATHS = PATHS | {
+    "time_entries_changed": r"(/entities/(created|updated)\?entries|/time-entries/[0-9a-f]{24})",
+    "time_entries_deleted": r"/entities/deleted\?entries",
 }
 
 
@@ -146,10 +153,7 @@ class Demo:
         began = time.monotonic()
         messages = self._read(NOW, "catalog.json", None, "messages.jsonl")
         seconds = time.monotonic() - began
-        requests = [
-            request["path"] + ("?hydrated" if "hydrated" in request["query"] else "")
-            for request in self.sandbox.requests()
-        ]
+        requests = [_named(request) for request in self.sandbox.requests()]
         _print_streams(_records(messages), requests)
         print(f"{seconds:.1f} seconds")
 
@@ -331,6 +335,15 @@ def work(sandbox: Sandbox) -> Iterator[str]:
     yield f"timer {started} is started: a time entry, and one in progress"
 
 
+def _named(request: dict[str, Any]) -> str:
+    """The path of a request, and what tells it from others of the same path."""
+    types = request["query"].get("type", ())
+    only_entries = bool(types) and all(each.startswith("TIME_ENTRY") for each in types)
+    hydrated = "?hydrated" if "hydrated" in request["query"] else ""
+    path: str = request["path"]
+    return path + hydrated + ("?entries" if only_entries else "")
+
+
 def _shortened(message: PubsubMessage) -> str:
     """Attributes and data of a message, without the columns that matter less here."""
     envelope = json.loads(message.data)
@@ -352,7 +365,7 @@ def _records(messages: Collection[dict[str, Any]]) -> list[dict[str, Any]]:
 def _print_streams(records: list[dict[str, Any]], requests: list[str]) -> None:
     counts = Counter(record["stream"] for record in records)
     cells = []
-    for stream, path in PATHS.items():
+    for stream, path in COUNTED_PATHS.items():
         sent = sum(1 for request in requests if re.fullmatch(f".*{path}", request))
         cells.append(f"{stream:<26}{counts[stream]:>8}{sent:>10}")
     # The connector's own, without a request.

@@ -165,6 +165,13 @@ def account(server: Sandbox, clock: Clock) -> Account:
     workspace = server.workspaces[0]["id"]
     # So that the newest changes tell of a deletion too.
     server.delete(workspace, "tags", server.rows("tags")[0]["id"])
+    # The feed leaves out what was created shortly before it was deleted.
+    created = [
+        (row["auditMetadata"]["createdAt"], row["id"])
+        for row in server.rows("entity_changes_created")
+        if row["documentCode"] == "TIME_ENTRY"
+    ]
+    server.delete(workspace, "time-entries", min(created)[1])
     server.advance(HOUR.total_seconds())
     clock.set(NOW + HOUR)
     return Account(server, workspace)

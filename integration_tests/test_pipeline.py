@@ -344,7 +344,7 @@ def test_the_next_sync_sends_only_what_changed_and_tombstones(
     # Recent requests with changed entries, and deletions that Clockify tells of only if asked for
     # a shorter time.
     surplus = {stream for stream, *_ in set(sent) - changed}
-    assert surplus <= {"approval_requests", "entity_changes_deleted"}
+    assert surplus <= {"approval_requests", "entity_changes_deleted", "time_entries_deleted"}
 
 
 def test_the_view_of_the_topic_is_the_account(

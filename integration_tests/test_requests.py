@@ -71,6 +71,7 @@ UNPAGED = {
     "/workspaces/*/invoices/*",
     "/workspaces/*/invoices/settings",
     "/workspaces/*/holidays",
+    "/workspaces/*/time-entries/*",
     "/workspaces/*/webhooks",
     "/workspaces/*/reports/summary",
     "/workspaces/*/reports/weekly",
@@ -212,7 +213,11 @@ def _fewest_events(sandbox: Sandbox, workspace: str, requests: list[JSON]) -> Co
         ("entity_changes_updated", "entities/updated"),
         ("entity_changes_deleted", "entities/deleted"),
     ):
-        asked = [_span(each) for each in with_path(requests, f"/workspaces/{workspace}/{name}")]
+        asked = [
+            _span(each)
+            for each in with_path(requests, f"/workspaces/{workspace}/{name}")
+            if not _types_of_entries(each)
+        ]
         if not asked:
             assert not sandbox.records(stream, workspaceId=workspace)
             continue
@@ -233,7 +238,36 @@ def _fewest_events(sandbox: Sandbox, workspace: str, requests: list[JSON]) -> Co
             else:
                 found[path] += pages(path, len(rows))
             first = last
+    return found + _fewest_of_entries(sandbox, workspace, requests)
+
+
+def _fewest_of_entries(sandbox: Sandbox, workspace: str, requests: list[JSON]) -> Counter[str]:
+    """The feeds of changed and of deleted time entries, and each changed entry."""
+    found: Counter[str] = Counter()
+    for change in ("created", "updated", "deleted"):
+        path = f"/workspaces/*/entities/{change}"
+        asked = [
+            (_span(each), _types_of_entries(each))
+            for each in with_path(requests, path.replace("*", workspace))
+            if _types_of_entries(each)
+        ]
+        first, end = min(asked)[0][0], max(last for (_, last), _ in asked)
+        while first < end:
+            last = min(first + CHANGE_WINDOW, end)
+            window = {"start": utc_text(int(first)), "end": utc_text(int(last))}
+            rows = sandbox.rows(f"entity_changes_{change}", workspaceId=workspace, **window)
+            types = asked[0][1]
+            found[path] += pages(path, sum(1 for row in rows if row["documentCode"] in types))
+            first = last
+    changed = with_path(requests, f"/workspaces/{workspace}/time-entries/*")
+    found["/workspaces/*/time-entries/*"] = len({each["path"] for each in changed})
     return found
+
+
+def _types_of_entries(request: JSON) -> list[str]:
+    """The types that a request for changed entities names, if they are those of entries."""
+    types: list[str] = request["query"].get("type", [])
+    return types if all(each.startswith("TIME_ENTRY") for each in types) else []
 
 
 def _span(request: JSON) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
 )
 
 from source_clockify.adaptations import ACCOUNT_STATUSES
+from source_clockify.changed_entries import CHANGED_ENTRIES, with_feeds_by_workspace
 from source_clockify.report_history import FIRST_DAY, probe_streams, rows_of_report
 from source_clockify.requested_slices import on_demand
 from source_clockify.users import LARGEST_PAGE
@@ -90,7 +91,10 @@ def with_python_components(
         deepcopy({**manifest, "definitions": definitions})
     )
     by_project = resolved["definitions"]["tasks_stream"]
-    resolved["streams"] = list(_with_listed_tasks(resolved))
+    resolved["streams"] = [
+        with_feeds_by_workspace(entry) if entry["name"] == CHANGED_ENTRIES else entry
+        for entry in _with_listed_tasks(resolved)
+    ]
     if selected is not None:
         needed = {*selected, *parents_of(selected, resolved["streams"])}
         resolved["streams"] = [

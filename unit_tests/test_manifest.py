@@ -83,6 +83,8 @@ ALL_STREAMS: dict[str, tuple[list[str], bool]] = {
     "entity_changes_created": EVENT,
     "entity_changes_updated": EVENT,
     "entity_changes_deleted": EVENT,
+    "time_entries_changed": (["workspaceId", "id", "changedAt"], True),
+    "time_entries_deleted": (["workspaceId", "id", "deletedAt"], True),
 }
 # Their cursor is a day.
 OF_DAYS = ("summary_report", "weekly_report", "expense_report")
@@ -146,7 +148,7 @@ def test_both_plans_show_the_same_streams(streams: dict[str, Any]) -> None:
     free = discovered(config(plan="free"))
 
     assert set(free) == set(streams) == {*ALL_STREAMS, "sync_log"}
-    assert len(ALL_STREAMS) == 38
+    assert len(ALL_STREAMS) == 40
     assert {name: stream.json_schema for name, stream in free.items()} == {
         name: stream.json_schema for name, stream in streams.items()
     }

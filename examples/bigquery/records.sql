@@ -58,6 +58,12 @@ keyed AS (
                 THEN JSON_VALUE(record, '$.workspaceId') || '/'
                     || JSON_VALUE(record, '$.documentCode') || '/'
                     || JSON_VALUE(record, '$.id') || '/' || JSON_VALUE(record, '$.timestamp')
+            WHEN stream = 'time_entries_changed'
+                THEN JSON_VALUE(record, '$.workspaceId') || '/'
+                    || JSON_VALUE(record, '$.id') || '/' || JSON_VALUE(record, '$.changedAt')
+            WHEN stream = 'time_entries_deleted'
+                THEN JSON_VALUE(record, '$.workspaceId') || '/'
+                    || JSON_VALUE(record, '$.id') || '/' || JSON_VALUE(record, '$.deletedAt')
             ELSE JSON_VALUE(record, '$.id')
         END AS key,
         JSON_VALUE(record, '$._ab_cdc_baseline_at') AS baseline_at,

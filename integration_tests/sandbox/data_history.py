@@ -17,6 +17,7 @@ _DELETED = ("tags", "clients", "projects", "tasks", "time-entries", "time-off-re
 def add_history(kit: Kit) -> None:
     """Everything of this module; the audit log is kept for plans without it too."""
     _changes(kit)
+    _late_and_changed_entries(kit)
     _deletions(kit)
     if kit.members:
         _audit_log(kit)
@@ -31,6 +32,27 @@ def _changes(kit: Kit) -> None:
             if changed - int(entity_id[:8], 16) > 40 * DAY:
                 kit.workspace.updated_at[collection, entity_id] = changed
             turn += 1
+
+
+def _late_and_changed_entries(kit: Kit) -> None:
+    """Old entries of which some were changed lately, and one was made late."""
+    old = [entry for entry in kit.workspace.all_entries() if kit.now - entry.start > 75 * DAY]
+    for turn, entry in enumerate(old[:3]):
+        at = kit.now - (4 + turn) * DAY - turn * 41
+        if turn == 0:
+            kit.workspace.created_at["time-entries", entry.id] = at
+        else:
+            kit.workspace.updated_at["time-entries", entry.id] = at
+    _change_planned_entry(kit)
+
+
+def _change_planned_entry(kit: Kit) -> None:
+    """An entry that was planned long ago and changed lately; a custom field value names it."""
+    for entry in kit.workspace.all_entries():
+        if entry.values and 3 * DAY < kit.now - entry.start < 12 * DAY:
+            kit.workspace.created_at["time-entries", entry.id] = kit.now - 80 * DAY
+            kit.workspace.updated_at["time-entries", entry.id] = kit.now - 2 * DAY - 7
+            return
 
 
 def _deletions(kit: Kit) -> None:

@@ -11,11 +11,12 @@ from integration_tests.sandbox.audit_log import left_out
 from integration_tests.sandbox.entity_changes import Change, change_row
 from integration_tests.sandbox.grouped_reports import Grouping, group_rows, weekly_rows
 from integration_tests.sandbox.plans import has
+from integration_tests.sandbox.render import entry_row
 from integration_tests.sandbox.report_base import DAY, amounts_of, shown_zone
 from integration_tests.sandbox.scheduling_totals import days_of_window, project_totals, user_totals
 from integration_tests.sandbox.state import State
 from integration_tests.sandbox.store import Entry, Row, Workspace, between
-from integration_tests.sandbox.timetext import parse_instant, utc_day, weekday
+from integration_tests.sandbox.timetext import parse_instant, utc_day, utc_text, weekday
 from integration_tests.sandbox.traces import SYSTEM
 
 Query = dict[str, list[str]]
@@ -183,6 +184,54 @@ def _changes(
     return pairs
 
 
+LOOKBACK_DAYS, MARGIN_DAYS = 30, 2
+_FIRST_DAYS = 28
+
+
+def _changed_entries(state: State, workspace: Workspace, query: Query) -> Pairs:
+    """The entries whose making or change is in the feeds, unless they began shortly before it.
+
+    Of four weeks, or from `start` on. Rates and custom field values do not tell the start.
+    """
+    now = state.clock.now()
+    windowed = "start" in query
+    first = parse_instant(query["start"][-1]) if windowed else now - _FIRST_DAYS * DAY
+    named: dict[tuple[str, int], None] = {}
+    for changes_of in (entity_changes.created, entity_changes.updated):
+        for change in entity_changes.within(changes_of(state, workspace), first, now):
+            if entity_changes.COLLECTIONS[change.code] != "time-entries":
+                continue
+            is_making = changes_of is entity_changes.created
+            since = change.at - CERTAIN_DAYS * DAY if windowed else first
+            recent = change.at - (LOOKBACK_DAYS - MARGIN_DAYS) * DAY
+            is_recent = workspace.entries[change.entity_id].start >= recent
+            if is_making and (change.code != "TIME_ENTRY" or is_recent):
+                continue
+            if not is_making and (
+                change.created >= since or (change.code == "TIME_ENTRY" and is_recent)
+            ):
+                continue
+            named[change.entity_id, change.at] = None
+    for entry_id, at in named:
+        row = entry_row(workspace, workspace.entries[entry_id])
+        yield {}, {**row, "changedAt": utc_text(at)}
+
+
+def _deleted_entries(state: State, workspace: Workspace, query: Query) -> Pairs:
+    for path, row in _changes(entity_changes.deleted, False)(state, workspace, query):
+        if row["documentCode"] == "TIME_ENTRY":
+            document = row["document"]
+            yield (
+                path,
+                {
+                    "id": row["id"],
+                    "deletedAt": row["deletedAt"],
+                    "userId": document.get("userId"),
+                    "start": (document.get("timeInterval") or {}).get("start"),
+                },
+            )
+
+
 # feature that the plan must have, and how the rows are made
 STREAMS: dict[str, tuple[str | None, Make]] = {
     "expenses": ("EXPENSES", _rows("expenses", money_rows.expense_row)),
@@ -220,6 +269,8 @@ STREAMS: dict[str, tuple[str | None, Make]] = {
     "entity_changes_created": (None, _changes(entity_changes.created, True)),
     "entity_changes_updated": (None, _changes(entity_changes.updated, False)),
     "entity_changes_deleted": (None, _changes(entity_changes.deleted, False)),
+    "time_entries_changed": (None, _changed_entries),
+    "time_entries_deleted": (None, _deleted_entries),
 }
 
 

@@ -275,7 +275,8 @@ def _of_change(named: Named, row: Mapping[str, Any]) -> Iterator[_Found]:
         yield row.get("id") or entry.get("id"), named, entry
     elif code in _PARTS:
         # A rate or the value of a custom field that appears or vanishes changes its entry.
-        identifier = row.get("timeEntryId") or entry.get("timeEntryId") or row.get("id")
+        names = ("timeEntryId", "entryId")
+        identifier = next((entry[name] for name in names if name in entry), row.get("id"))
         yield identifier, Named.IN_PART, entry
 
 

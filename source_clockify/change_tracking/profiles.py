@@ -178,6 +178,8 @@ PROFILES: Mapping[str, TrackingProfile] = {
     "entity_changes_created": TrackingProfile(Kind.EVENT_LOG, start="timestamp", deletions=False),
     "entity_changes_updated": TrackingProfile(Kind.EVENT_LOG, start="timestamp", deletions=False),
     "entity_changes_deleted": TrackingProfile(Kind.EVENT_LOG, start="timestamp", deletions=False),
+    "time_entries_changed": TrackingProfile(Kind.EVENT_LOG, start="changedAt", deletions=False),
+    "time_entries_deleted": TrackingProfile(Kind.EVENT_LOG, start="deletedAt", deletions=False),
     "detailed_report": TrackingProfile(
         Kind.WINDOWED_SNAPSHOT,
         start="start",

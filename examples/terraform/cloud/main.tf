@@ -63,6 +63,8 @@ locals {
     entity_changes_created    = "incremental_append"
     entity_changes_updated    = "incremental_append"
     entity_changes_deleted    = "incremental_append"
+    time_entries_changed      = "incremental_append"
+    time_entries_deleted      = "incremental_append"
     detailed_report           = "incremental_append"
     summary_report            = "incremental_append"
     weekly_report             = "incremental_append"
