@@ -32,10 +32,9 @@ from source_clockify.change_tracking.budget import DEFAULT_LIMIT_MB, MEGABYTE, S
 from source_clockify.change_tracking.feeds import (
     FREE_MOST_ROWS,
     MOST_ROWS,
-    OVERLAP,
     ChangeFeeds,
 )
-from source_clockify.change_tracking.hints import asked_until
+from source_clockify.change_tracking.hints import ask_from
 from source_clockify.change_tracking.lookups import LookupBudget, Lookups
 from source_clockify.change_tracking.plan import sync_bounds
 from source_clockify.change_tracking.profiles import stream_spec
@@ -370,8 +369,7 @@ class SourceClockify(StreamsSource):
             if saved.spec.profile.takes_hints:
                 known = {ids[0] for ids in saved.state.partitions}
                 for workspace_id in known.union(saved.state.hints):
-                    asked = asked_until(saved.state, workspace_id)
-                    begin = (self._bounds.now if asked is None else asked) - OVERLAP
+                    begin = ask_from(saved.state, workspace_id, self._bounds.now)
                     since[workspace_id] = min(since.get(workspace_id, begin), begin)
         return ChangeFeeds(
             lookups,

@@ -1,7 +1,7 @@
 """What the state keeps of the hints of one workspace, see hints.py.
 
-In the state of a stream: `"hints": {"64e777123456789012345678": {"asked_until":
-"2026-11-24T09:00:00Z", "waiting": 2, "access": "all", "content": "..."}}`. `content` is there if
+In the state of a stream: `"hints": {"64e777123456789012345678": {"ask_from":
+"2026-11-24T08:50:00Z", "waiting": 2, "access": "all", "content": "..."}}`. `content` is there if
 there is anything to keep in it: compressed JSON of the candidates that wait, of the entries that
 were just created, of the records whose changes are still to be resent, and of the events that the
 next request names again.
@@ -79,16 +79,16 @@ class HintState:
     """The hints of one workspace. Times are in seconds since 1970.
 
     Attributes:
-        asked_until: the end of what the feeds were asked for.
+        ask_from: from when on the next request asks the feeds.
         seen: hashes of the events that the next request names again.
         waiting: the candidates that were not looked up yet, the oldest first.
-        recent: the entries that were created within the overlap of the next request, in which
-            Clockify does not name what else happened to them.
+        recent: the entries that were created since `ask_from`: in a request that begins before an
+            entry was created, Clockify does not name what else happened to it.
         rows: the records whose changes are still to be resent, by id.
         access: the access fingerprint with which deletions are proven, see access.py; "" if none.
     """
 
-    asked_until: int
+    ask_from: int
     seen: frozenset[int] = frozenset()
     waiting: tuple[Candidate, ...] = ()
     recent: tuple[Candidate, ...] = ()
@@ -102,7 +102,7 @@ def encode_hints(hints: Mapping[str, HintState]) -> dict[str, Any]:
 
 
 def _encoded(hint: HintState) -> dict[str, Any]:
-    found: dict[str, Any] = {"asked_until": format_second(hint.asked_until)}
+    found: dict[str, Any] = {"ask_from": format_second(hint.ask_from)}
     if hint.waiting:
         found["waiting"] = len(hint.waiting)
     if hint.access:
@@ -150,18 +150,18 @@ def decode_hints(value: Any) -> dict[str, HintState]:
 
 
 def _decoded(hint: Mapping[str, Any]) -> HintState:
-    asked_until = second_of(hint["asked_until"])
-    if asked_until is None:
+    ask_from = second_of(hint["ask_from"])
+    if ask_from is None:
         raise ValueError("no moment")
     access = _text(hint.get("access", ""))
     if "content" not in hint:
-        return HintState(_integer(asked_until), access=access)
+        return HintState(_integer(ask_from), access=access)
     content = json.loads(decompressed(hint["content"]))
     waiting, recent, rows, seen = content
     if len(waiting) != hint.get("waiting", 0):
         raise ValueError("no hints")
     return HintState(
-        _integer(asked_until),
+        _integer(ask_from),
         frozenset(_integer(each) for each in seen),
         tuple(_candidate(each) for each in waiting),
         tuple(_candidate(each) for each in recent),

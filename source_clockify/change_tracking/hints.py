@@ -55,17 +55,20 @@ _BEGAN_LATE = (
 )
 
 
-def asked_until(state: StreamState | None, workspace_id: str) -> int | None:
-    """Return up to when the feeds of a workspace were asked for a stream, in seconds since 1970.
+def ask_from(state: StreamState | None, workspace_id: str, now: int) -> int:
+    """Return from when on the feeds of a workspace are asked for a stream, in seconds since 1970.
 
-    None if the stream has not been read there yet.
+    Args:
+        now: when the sync began, likewise.
     """
+    latest = now - OVERLAP
     if state is None:
-        return None
+        return latest
     if workspace_id in state.hints:
-        return state.hints[workspace_id].asked_until
+        # A clock that was ahead of this one was wrong.
+        return min(state.hints[workspace_id].ask_from, latest)
     reads = [known.read_at for ids, known in state.partitions.items() if ids[0] == workspace_id]
-    return min(reads, default=None)
+    return min([latest, *(each - OVERLAP for each in reads)])
 
 
 def ask_feeds(tracker: StreamTracker) -> "list[WorkspaceHints]":
@@ -108,12 +111,10 @@ class WorkspaceHints:
         self._versions = tracker.versions
         self._workspace_id = workspace_id
         self._by_id = by_id
-        now = tracker.sync.bounds.now
-        asked = asked_until(tracker.state, workspace_id)
-        # A clock that was ahead of this one was wrong.
-        self._since = (now if asked is None else min(asked, now)) - OVERLAP
-        self._is_first = asked is None
-        self._state = tracker.writer.hints(workspace_id) or HintState(asked or now)
+        self._since = ask_from(tracker.state, workspace_id, tracker.sync.bounds.now)
+        saved = tracker.writer.hints(workspace_id)
+        self._is_first = saved is None and not tracker.knows(workspace_id)
+        self._state = saved or HintState(self._since)
         self._rows = dict(self._state.rows)
         self._waiting = {each.id: each for each in self._state.waiting}
         self._recent = {each.id: each for each in self._state.recent}
@@ -173,12 +174,13 @@ class WorkspaceHints:
             known = self._waiting.get(found.id)
             self._waiting[found.id] = found if known is None else known.joined(found)
         if read.until is not None:
-            overlap = read.until - OVERLAP
-            seen = frozenset(each.identity for each in read.events if each.candidate.at >= overlap)
-            self._state = replace(self._state, asked_until=read.until, seen=seen)
+            # What happened longer ago is not shown late any more.
+            start = min(read.until, self._sync.bounds.now - OVERLAP)
+            seen = frozenset(each.identity for each in read.events if each.candidate.at >= start)
+            self._state = replace(self._state, ask_from=start, seen=seen)
             created = [each for each in named if Named.CREATED in each.named]
             recent = {each.id: each for each in [*self._recent.values(), *created]}
-            self._recent = {key: each for key, each in recent.items() if each.at >= overlap}
+            self._recent = {key: each for key, each in recent.items() if each.at >= start}
         self._tracker.hints.named.update(self._waiting)
         # Of what may be back no tombstone is resent before it is looked up.
         self._tracker.hints.changed.update(

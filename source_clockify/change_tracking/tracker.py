@@ -398,6 +398,10 @@ class StreamTracker:
         """Whether change feeds are read for the stream."""
         return self.spec.profile.takes_hints and self.sync.feeds is not None
 
+    def knows(self, workspace_id: str) -> bool:
+        """Return whether the saved state has partitions of a workspace."""
+        return any(ids[0] == workspace_id for ids in self._plans)
+
     def saved_access(self, workspace_id: str) -> str:
         """Return the access fingerprint of the last reads of a workspace; "" if it is not one."""
         found = {
