@@ -34,7 +34,6 @@ from source_clockify.change_tracking.feeds import (
     MOST_ROWS,
     ChangeFeeds,
 )
-from source_clockify.change_tracking.hints import ask_from
 from source_clockify.change_tracking.lookups import LookupBudget, Lookups
 from source_clockify.change_tracking.plan import sync_bounds
 from source_clockify.change_tracking.profiles import stream_spec
@@ -363,17 +362,8 @@ class SourceClockify(StreamsSource):
         follows = self.settings.get("follow_changes")
         if not (not is_free if follows is None else follows):
             return None
-        # Several streams share what is read; the one that was read longest ago needs the most.
-        since: dict[str, int] = {}
-        for saved in self._saved.values():
-            if saved.spec.profile.takes_hints:
-                known = {ids[0] for ids in saved.state.partitions}
-                for workspace_id in known.union(saved.state.hints):
-                    begin = ask_from(saved.state, workspace_id, self._bounds.now)
-                    since[workspace_id] = min(since.get(workspace_id, begin), begin)
         return ChangeFeeds(
             lookups,
-            since,
             self._bounds.now,
             FREE_MOST_ROWS if is_free else MOST_ROWS,
             self._audited(workspaces),

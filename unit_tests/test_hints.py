@@ -350,7 +350,7 @@ def test_only_a_missing_entity_is_a_deletion(
     output = connection.sync()
 
     assert messages(output) == []
-    assert any("1 entries of workspace" in each for each in warnings(output))
+    assert any("1 entries outside of Lookback Days" in each for each in warnings(output))
 
 
 def test_an_entry_of_another_workspace_is_not_deleted(clockify: Clockify, connect: Connect) -> None:

@@ -143,6 +143,11 @@ class StateWriter:
         with self._lock:
             return self._hints.get(workspace_id)
 
+    def all_hints(self) -> list[HintState]:
+        """Return the hints of all workspaces."""
+        with self._lock:
+            return list(self._hints.values())
+
     def put_hints(self, workspace_id: str, hints: HintState) -> None:
         """Replace the hints of a workspace."""
         with self._lock:

@@ -150,10 +150,9 @@ class _Resolution:
             return read.diff
         verified = {*read.diff.missing, *read.diff.to_verify}
         rows = self._state.rows()
+        until = self._tracker.last_second(read)
         outside = [
-            key
-            for key in sorted(present - verified)
-            if not rows[key].hidden and (rows[key].start or 0) < read.plan.since
+            key for key in sorted(present - verified) if not read.plan.expects(rows[key], until)
         ]
         return replace(read.diff, to_verify=(*read.diff.to_verify, *outside))
 
@@ -377,5 +376,7 @@ class _Resolution:
         }
         ends_with_parent = self._profile.parent is not None or self._parent_is_deleted
         forgotten = not rows and ends_with_parent and self._read is None and self._is_orphan()
+        if forgotten and self._profile.takes_hints:
+            self._tracker.hints.former_users.add(self._ids)
         state = None if forgotten else self._state.with_rows(rows)
         self._tracker.writer.put(self._ids, state)

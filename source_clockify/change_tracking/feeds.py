@@ -67,7 +67,8 @@ class FeedRead:
     Attributes:
         events: each once.
         until: up to when all feeds that can be read were read; None if not at all.
-        refusal: the sentence of a refused feed.
+        refusals: the sentences of feeds that were refused, or of an audit log that failed.
+        failure: what keeps the feeds from being read any further; "" for nothing.
         began_late: from when on the feeds were read, if not from where they were to be.
         knows_updates: whether the feed of updated entries was answered and named an entry.
         answered: whether it was answered.
@@ -75,7 +76,8 @@ class FeedRead:
 
     events: tuple[Event, ...] = ()
     until: int | None = None
-    refusal: str = ""
+    refusals: tuple[str, ...] = ()
+    failure: str = ""
     began_late: int | None = None
     knows_updates: bool = False
     answered: bool = False
@@ -116,17 +118,20 @@ class _Reading:
     events: dict[int, Event] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     answered: set[Named | None] = field(default_factory=set)
+    failure: str = ""
     knows_updates: bool = False
 
 
 class ChangeFeeds:
-    """Reads the feeds once for each workspace; worker threads share it under its lock.
+    """Reads the feeds, once for all streams that ask from the same moment on.
+
+    Of streams that ask from different moments each needs requests of its own: Clockify does not
+    name what happened to an entry that was created after the beginning of a request. Worker threads
+    share it under its lock.
 
     Args:
         lookups: makes the requests.
-        since: from when on the feeds of a workspace are read, in seconds since 1970. Those of other
-            workspaces are read from the overlap on.
-        now: when the sync began, likewise.
+        now: when the sync began, in seconds since 1970.
         most: the most rows of a feed.
         audited: the workspaces whose audit log is read as well.
     """
@@ -134,28 +139,25 @@ class ChangeFeeds:
     def __init__(
         self,
         lookups: Lookups,
-        since: Mapping[str, int],
         now: int,
         most: int,
         audited: Collection[str],
     ) -> None:
         self._lookups = lookups
-        self._since = since
         self._now = now
         self._most = most
         self._audited = audited
         self._lock = threading.Lock()
-        self._found: dict[str, FeedRead] = {}
+        self._found: dict[tuple[str, int], FeedRead] = {}
 
-    def read(self, workspace_id: str) -> FeedRead:
-        """Return what the feeds of a workspace tell."""
+    def read(self, workspace_id: str, since: int) -> FeedRead:
+        """Return what the feeds of a workspace tell from a moment on, in seconds since 1970."""
         with self._lock:
-            if workspace_id not in self._found:
-                self._found[workspace_id] = self._read(workspace_id)
-            return self._found[workspace_id]
+            if (workspace_id, since) not in self._found:
+                self._found[workspace_id, since] = self._read(workspace_id, since)
+            return self._found[workspace_id, since]
 
-    def _read(self, workspace_id: str) -> FeedRead:
-        since = self._since.get(workspace_id, self._now - OVERLAP)
+    def _read(self, workspace_id: str, since: int) -> FeedRead:
         feeds = [*_CHANGES, *(_AUDIT if workspace_id in self._audited else ())]
         start = first = max(since, self._now - _LONGEST)
         reading = _Reading()
@@ -165,11 +167,11 @@ class ChangeFeeds:
             if end is None:
                 break
             start = until = end
-        is_refused = len(reading.refused) == len(feeds)
         return FeedRead(
             tuple(reading.events.values()),
-            None if is_refused else until,
-            next(iter(reading.refused.values()), ""),
+            until,
+            tuple(dict.fromkeys(reading.refused.values())),
+            reading.failure,
             first if first > since else None,
             reading.knows_updates,
             Named.UPDATED in reading.answered,
@@ -198,14 +200,16 @@ class ChangeFeeds:
                 end = _earlier_end(start, end, [_moment(feed, row) for row in answer.rows])
                 pages.clear()
                 number = 0
-            elif answer.result is LookupResult.FAILED:
+            elif answer.result is LookupResult.FAILED and feed.named is not None:
+                reading.failure = answer.message
                 return None
             elif answer.result is LookupResult.FOUND:
                 pages[number] = answer.rows
             else:
-                reading.refused[number] = answer.refusal
+                # The change feeds are read without an audit log that fails.
+                reading.refused[number] = answer.message
         for place, rows in pages.items():
-            self._note(workspace_id, feeds[place], rows, end, reading)
+            self._note(workspace_id, feeds[place], rows, (start, end), reading)
         reading.answered.update(feeds[place].named for place in pages)
         return end if pages else None
 
@@ -214,12 +218,11 @@ class ChangeFeeds:
         workspace_id: str,
         feed: _Feed,
         rows: Iterable[Mapping[str, Any]],
-        end: int,
+        window: tuple[int, int],
         reading: _Reading,
     ) -> None:
         for row in rows:
-            moment = _moment(feed, row)
-            for event in _events(feed, row, workspace_id, end if moment is None else moment):
+            for event in _events(feed, row, workspace_id, window):
                 reading.events.setdefault(event.identity, event)
                 if feed.named is Named.UPDATED:
                     reading.knows_updates = True
@@ -242,8 +245,13 @@ def _moment(feed: _Feed, row: Mapping[str, Any]) -> int | None:
     return second_of(value)
 
 
-def _events(feed: _Feed, row: Mapping[str, Any], workspace_id: str, moment: int) -> Iterator[Event]:
+def _events(
+    feed: _Feed, row: Mapping[str, Any], workspace_id: str, window: tuple[int, int]
+) -> Iterator[Event]:
     """Yield the events of a row; none if it names no time entry of the workspace."""
+    moment, (start, end) = _moment(feed, row), window
+    # A row whose time is none of its window is new all the same.
+    at = moment if moment is not None and start <= moment <= end else end
     found = _of_change(feed.named, row) if feed.named is not None else _of_audit(row)
     for identifier, named, entry in found:
         if not isinstance(identifier, str) or not _ID.fullmatch(identifier):
@@ -252,13 +260,13 @@ def _events(feed: _Feed, row: Mapping[str, Any], workspace_id: str, moment: int)
             continue
         user_id = entry.get("userId")
         interval = entry.get("timeInterval")
-        start = interval.get("start") if isinstance(interval, Mapping) else None
+        began = interval.get("start") if isinstance(interval, Mapping) else None
         candidate = Candidate(
             identifier,
             named,
-            moment,
+            at,
             user_id if isinstance(user_id, str) and _ID.fullmatch(user_id) else "",
-            second_of(start),
+            second_of(began),
         )
         yield Event(_identity(str(named.value), identifier, str(moment)), candidate)
 
@@ -268,12 +276,12 @@ _Found = tuple[Any, Named, Mapping[str, Any]]
 
 
 def _of_change(named: Named, row: Mapping[str, Any]) -> Iterator[_Found]:
-    code = row.get("documentCode", _ENTRY)
+    code = row.get("documentCode") or _ENTRY
     document = row.get("document")
     entry = document if isinstance(document, Mapping) else row
     if code == _ENTRY:
         yield row.get("id") or entry.get("id"), named, entry
-    elif code in _PARTS:
+    elif code in _PARTS or "TIME" in str(code):
         # A rate or the value of a custom field that appears or vanishes changes its entry.
         names = ("timeEntryId", "entryId")
         identifier = next((entry[name] for name in names if name in entry), row.get("id"))

@@ -3,8 +3,8 @@
 In the state of a stream: `"hints": {"64e777123456789012345678": {"ask_from":
 "2026-11-24T08:50:00Z", "waiting": 2, "access": "all", "content": "..."}}`. `content` is there if
 there is anything to keep in it: compressed JSON of the candidates that wait, of the entries that
-were just created, of the records whose changes are still to be resent, and of the events that the
-next request names again.
+were just created, of the records that are still to be resent or looked up, of the events that the
+next request names again, and of the users who were removed.
 """
 
 import json
@@ -63,7 +63,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class HintedRow:
-    """A record outside of the window whose change or tombstone is still to be resent.
+    """A record that no window brings, but that is still to be resent or to be looked up.
 
     Attributes:
         user_id: of its user; "" if unknown.
@@ -84,7 +84,8 @@ class HintState:
         waiting: the candidates that were not looked up yet, the oldest first.
         recent: the entries that were created since `ask_from`: in a request that begins before an
             entry was created, Clockify does not name what else happened to it.
-        rows: the records whose changes are still to be resent, by id.
+        rows: the records that are still to be resent or to be looked up, by id.
+        former_users: the users who were listed once, and of whom the state holds no entry any more.
         access: the access fingerprint with which deletions are proven, see access.py; "" if none.
     """
 
@@ -93,6 +94,7 @@ class HintState:
     waiting: tuple[Candidate, ...] = ()
     recent: tuple[Candidate, ...] = ()
     rows: Mapping[str, HintedRow] = field(default_factory=dict)
+    former_users: frozenset[str] = frozenset()
     access: str = ""
 
 
@@ -107,13 +109,14 @@ def _encoded(hint: HintState) -> dict[str, Any]:
         found["waiting"] = len(hint.waiting)
     if hint.access:
         found["access"] = hint.access
-    if not (hint.seen or hint.waiting or hint.recent or hint.rows):
+    if not (hint.seen or hint.waiting or hint.recent or hint.rows or hint.former_users):
         return found
     content = [
         [_candidate_parts(each) for each in hint.waiting],
         [_candidate_parts(each) for each in hint.recent],
         [_row_parts(key, hint.rows[key]) for key in sorted(hint.rows)],
         sorted(hint.seen),
+        sorted(hint.former_users),
     ]
     packed = zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 9)
     return {**found, "content": b85encode(packed).decode()}
@@ -157,7 +160,7 @@ def _decoded(hint: Mapping[str, Any]) -> HintState:
     if "content" not in hint:
         return HintState(_integer(ask_from), access=access)
     content = json.loads(decompressed(hint["content"]))
-    waiting, recent, rows, seen = content
+    waiting, recent, rows, seen, former_users = content
     if len(waiting) != hint.get("waiting", 0):
         raise ValueError("no hints")
     return HintState(
@@ -166,6 +169,7 @@ def _decoded(hint: Mapping[str, Any]) -> HintState:
         tuple(_candidate(each) for each in waiting),
         tuple(_candidate(each) for each in recent),
         dict(_hinted_row(each) for each in rows),
+        frozenset(_text(each) for each in former_users),
         access,
     )
 

@@ -21,6 +21,7 @@ from source_clockify.change_tracking.hint_state import Candidate, HintedRow, Hin
 from source_clockify.change_tracking.lookups import LookupResult
 from source_clockify.change_tracking.messages import tombstone
 from source_clockify.change_tracking.partitions import Partition
+from source_clockify.change_tracking.plan import UnknownRecord
 from source_clockify.change_tracking.profiles import ById, SingleRead
 from source_clockify.change_tracking.proofs import (
     BATCH_SIZE,
@@ -31,7 +32,7 @@ from source_clockify.change_tracking.proofs import (
     prove_by_id,
     prove_in_batch,
 )
-from source_clockify.change_tracking.rows import Row, find_keys, resent
+from source_clockify.change_tracking.rows import Row, find_keys, hashed_key, resent
 from source_clockify.change_tracking.state import StreamState
 from source_clockify.change_tracking.tracker import StreamTracker
 from source_clockify.request_notes import Gap
@@ -44,10 +45,29 @@ _WAITING_PER_MEGABYTE = 2_000
 _MOST_WAITING = 20_000
 _LEAST_WAITING = 100
 
+# What is left out, for the warning of the workspace and the receipt.
 _REFUSED = (
-    "Clockify refuses its change feeds, so what is edited, deleted or entered late outside of "
-    "Lookback Days is not found. Use a key of a workspace owner or admin, or set Follow Changes "
-    "(follow_changes) to false. {refusal}"
+    "Clockify refuses its change feeds or the audit log, so what is edited, deleted or entered "
+    "late outside of Lookback Days is not found. Use a key of a workspace owner or admin, or set "
+    "Follow Changes (follow_changes) to false. {refusals}"
+)
+_FAILED = (
+    "Clockify's change feeds cannot be read, so what was edited, deleted or entered late outside "
+    "of Lookback Days is found by a later sync. If they never can be read, set Follow Changes "
+    "(follow_changes) to false. {failure}"
+)
+_IN_PART = (
+    "Clockify's change feeds name too many entries for one sync, and were read up to {date}. The "
+    "next syncs read the rest."
+)
+_TOO_MANY = (
+    "{count} entries that Clockify's change feeds name wait for their lookup. What happened since "
+    "{date} outside of Lookback Days is asked for when fewer wait."
+)
+_UNREADABLE = (
+    "{count} entries outside of Lookback Days that Clockify's change feeds name cannot be read, so "
+    "what changed in them is not sent. Use a key of a workspace owner or admin, and refresh the "
+    "stream."
 )
 _BEGAN_LATE = (
     "The change feeds were not read for over a year, so what was edited, deleted or entered late "
@@ -76,9 +96,11 @@ def ask_feeds(tracker: StreamTracker) -> "list[WorkspaceHints]":
     by_id = tracker.spec.profile.by_id
     if not tracker.spec.profile.takes_hints or by_id is None:
         return []
+    # Another order in each sync, so that none waits for ever where not all can be looked up.
+    now = str(tracker.sync.bounds.now)
     found = [
         WorkspaceHints(tracker, workspace_id, by_id)
-        for workspace_id in sorted(tracker.workspaces)
+        for workspace_id in sorted(tracker.workspaces, key=lambda each: hashed_key([each, now]))
         if tracker.is_readable(workspace_id)
     ]
     for hints in found:
@@ -118,33 +140,35 @@ class WorkspaceHints:
         self._rows = dict(self._state.rows)
         self._waiting = {each.id: each for each in self._state.waiting}
         self._recent = {each.id: each for each in self._state.recent}
-        self._access = self._state.access or tracker.saved_access(workspace_id)
+        self._access_before = self._state.access or tracker.saved_access(workspace_id)
+        self._access = self._access_before
         # The partitions that hold rows, by id, and whether a tombstone was sent for it.
         self._known: dict[str, bool] = {}
         self._partitions: dict[str, Partition] = {}
         self._foreign: set[str] = set()
+        self._former_users = self._state.former_users
         self._unreadable = 0
+        self._has_postponed = False
 
     def messages(self) -> Iterator[Message]:
         """Yield the messages; the state is stored after each batch of lookups."""
+        former = {
+            ids[-1] for ids in self._tracker.hints.former_users if ids[:-1] == (self._workspace_id,)
+        }
+        self._former_users |= former
         self._leave_to_comparison()
         for keys in self._batches():
             changed = [key for key in keys if not self._is_named_as_deleted(key)]
             deleted = [key for key in keys if self._is_named_as_deleted(key)]
             yield from self._apply(prove_in_batch(self._case(), self._by_id, changed, halve=True))
             yield from self._apply(prove_by_id(self._case(), self._by_id, deleted))
+            self._postpone(keys)
             self._store()
         yield from self._resend_tombstones()
         self._store()
         self._tracker.hints.waiting += len(self._waiting)
         if self._unreadable:
-            logger.warning(
-                "%s: %s entries of workspace %s that Clockify's change feeds name cannot be read, "
-                "so what changed in them is not sent. Refresh the stream once they can be read.",
-                self._tracker.spec.name,
-                self._unreadable,
-                self._workspace_id,
-            )
+            self._add_gap(_UNREADABLE.format(count=self._unreadable))
 
     # What the feeds name ------------------------------------------------------------------------
 
@@ -154,15 +178,10 @@ class WorkspaceHints:
         if feeds is None:
             return
         if len(self._waiting) >= self._most:
-            logger.warning(
-                "%s: %s entries of workspace %s that Clockify's change feeds name wait for their "
-                "lookup. The feeds are not read until fewer wait.",
-                self._tracker.spec.name,
-                len(self._waiting),
-                self._workspace_id,
-            )
+            date = format_second(self._state.ask_from)
+            self._add_gap(_TOO_MANY.format(count=len(self._waiting), date=date))
             return
-        read = feeds.read(self._workspace_id)
+        read = feeds.read(self._workspace_id, self._since)
         self._report(read)
         named = [
             event.candidate
@@ -170,7 +189,8 @@ class WorkspaceHints:
             if event.candidate.at >= self._since and event.identity not in self._state.seen
         ]
         # A first read brings everything as it is after them.
-        for found in () if self._is_first else [*self._recent.values(), *named]:
+        recent = [replace(each, named=each.named | Named.UPDATED) for each in self._recent.values()]
+        for found in () if self._is_first else [*recent, *named]:
             known = self._waiting.get(found.id)
             self._waiting[found.id] = found if known is None else known.joined(found)
         if read.until is not None:
@@ -179,8 +199,9 @@ class WorkspaceHints:
             seen = frozenset(each.identity for each in read.events if each.candidate.at >= start)
             self._state = replace(self._state, ask_from=start, seen=seen)
             created = [each for each in named if Named.CREATED in each.named]
-            recent = {each.id: each for each in [*self._recent.values(), *created]}
-            self._recent = {key: each for key, each in recent.items() if each.at >= start}
+            self._recent = {
+                each.id: each for each in [*self._recent.values(), *created] if each.at >= start
+            }
         self._tracker.hints.named.update(self._waiting)
         # Of what may be back no tombstone is resent before it is looked up.
         self._tracker.hints.changed.update(
@@ -189,12 +210,14 @@ class WorkspaceHints:
 
     def _report(self, read: FeedRead) -> None:
         """Say what the feeds lack."""
-        gaps = self._tracker.hints.gaps
-        if read.refusal:
-            gaps.append(Gap(self._workspace_id, _REFUSED.format(refusal=read.refusal).strip()))
+        if read.refusals:
+            self._add_gap(_REFUSED.format(refusals=" ".join(read.refusals)))
+        if read.failure:
+            self._add_gap(_FAILED.format(failure=read.failure))
+        elif read.until is not None and read.until < self._sync.bounds.now:
+            self._add_gap(_IN_PART.format(date=format_second(read.until)))
         if read.began_late is not None:
-            date = format_second(read.began_late)[:10]
-            gaps.append(Gap(self._workspace_id, _BEGAN_LATE.format(date=date)))
+            self._add_gap(_BEGAN_LATE.format(date=format_second(read.began_late)[:10]))
         # Rows of a report also change with what they are computed from.
         is_of_entries = self._by_id.shape is SingleRead.ROW
         edited = self._tracker.edited_in(self._workspace_id)
@@ -207,6 +230,9 @@ class WorkspaceHints:
                 edited,
                 self._workspace_id,
             )
+
+    def _add_gap(self, message: str) -> None:
+        self._tracker.hints.gaps.append(Gap(self._workspace_id, message))
 
     @property
     def _most(self) -> int:
@@ -249,6 +275,13 @@ class WorkspaceHints:
         keys = [*dict.fromkeys([*sorted(due), *(each.id for each in waiting)])]
         for first in range(0, len(keys), BATCH_SIZE):
             yield keys[first : first + BATCH_SIZE]
+
+    def _postpone(self, keys: Sequence[str]) -> None:
+        """Let a candidate whose lookup failed wait behind all others."""
+        first = next((key for key in keys if key in self._waiting), None)
+        if first is not None and not self._has_postponed and not self._sync.hint_budget.is_used_up:
+            self._has_postponed = True
+            self._waiting[first] = replace(self._waiting[first], at=self._sync.bounds.now)
 
     def _is_named_as_deleted(self, key: str) -> bool:
         candidate = self._waiting.get(key)
@@ -299,7 +332,7 @@ class WorkspaceHints:
         start = second_of(record.get(self._tracker.spec.profile.start or ""))
         user_id = str(record.get("userId") or "")
         is_foreign = record.get("workspaceId") not in (None, self._workspace_id)
-        if is_foreign or self._is_compared(user_id, start):
+        if is_foreign or self._is_compared(user_id, start) or not self._is_of_stream(user_id):
             self._drop(key)
             return
         if hinted is None and (self._is_before_start_date(start) or _is_only_deleted(candidate)):
@@ -316,7 +349,7 @@ class WorkspaceHints:
         self._waiting.pop(key, None)
         self._remove_tombstone(key)
         row = Row(fingerprint, start, pending, running=is_running(record))
-        if row.pending is not None or row.running or key in self._recent:
+        if row.pending is not None or self._is_kept(key, row):
             self._rows[key] = HintedRow(user_id, row)
         else:
             self._rows.pop(key, None)
@@ -324,6 +357,13 @@ class WorkspaceHints:
             self._count("sent", version)
             stamp = self._tracker.stamp(version)
             yield self._ids(user_id), {**record, **stamp.columns()}
+
+    def _is_kept(self, key: str, row: Row) -> bool:
+        """Return whether a row is kept although nothing is to be resent."""
+        # The entry of a removed user may lie inside of the window.
+        bounds = self._sync.bounds
+        is_inside = (row.start or 0) >= bounds.now - bounds.lookback
+        return row.running or is_inside or key in self._recent
 
     def _remove_tombstone(self, key: str) -> None:
         """Remove the row of an entry that is back from the partition that had it deleted."""
@@ -338,7 +378,19 @@ class WorkspaceHints:
         read = self._tracker.reads.get(self._ids(user_id))
         if read is None:
             return False
-        return start is None or read.plan.since is None or start >= read.plan.since
+        until = self._tracker.last_second(read)
+        unknown = read.plan.classify_unknown(start)
+        return read.plan.expects(Row(0, start), until) and unknown is not UnknownRecord.FORGOTTEN
+
+    def _is_of_stream(self, user_id: str) -> bool:
+        """Return whether the stream holds entries of a user: they are listed, or once were."""
+        ids = self._ids(user_id)
+        return (
+            len(ids) == 1
+            or ids in self._tracker.reads
+            or user_id in self._former_users
+            or ids in self._tracker.writer.partitions()
+        )
 
     def _is_before_start_date(self, start: int | None) -> bool:
         start_date = self._sync.bounds.start_date
@@ -354,6 +406,11 @@ class WorkspaceHints:
             self._waiting.pop(key, None)
             return
         if not self._permissions_are_unchanged():
+            return
+        if self._access != FULL_ACCESS and not self._is_named_as_deleted(key):
+            # Fewer permissions may hide it.
+            self._unreadable += 1
+            self._forget(key)
             return
         is_foreign = hinted is None and self._exists_elsewhere(key)
         if is_foreign is None:
@@ -374,34 +431,34 @@ class WorkspaceHints:
         """Return whether a consumer may have an entry that no state holds."""
         if candidate is None or key in self._known or key in self._foreign:
             return False
-        is_recent = any(each.id == key for each in self._state.recent)
-        return is_recent or bool(candidate.named & (Named.UPDATED | Named.DELETED))
+        if candidate.user_id and not self._is_of_stream(candidate.user_id):
+            return False
+        return bool(candidate.named & (Named.UPDATED | Named.DELETED))
 
     def _permissions_are_unchanged(self) -> bool:
         """Return whether what cannot be read is deleted, and not hidden by reduced permissions."""
         access = self._sync.access.of(self._workspace_id)
         if access is None:
             return False
-        if access == FULL_ACCESS:
-            self._access = access
-        elif not self._access:
-            # The next sync decides, if it has them too.
-            self._access = access
-            return False
-        return access == self._access
+        # Otherwise the next sync decides, if it has the same.
+        self._access = access
+        return access in (FULL_ACCESS, self._access_before)
 
     def _exists_elsewhere(self, key: str) -> bool | None:
-        """Return whether another workspace has the entry; None if that cannot be told yet."""
+        """Return whether another workspace has or may have the entry; None if it is unknown yet."""
         if "workspaceId" in self._tracker.spec.primary_key:
             return False
-        for workspace_id in sorted(self._tracker.workspaces - {self._workspace_id}):
-            if not self._sync.hint_budget.take():
-                return None
+        others = sorted(self._tracker.workspaces - {self._workspace_id})
+        # One for all of them, since with one for each a small budget would never suffice.
+        if others and not self._sync.hint_budget.take():
+            return None
+        for workspace_id in others:
             path = f"workspaces/{workspace_id}/{self._by_id.path.format(id=key)}"
             _, result = self._sync.lookups.row(path)
             if result is LookupResult.FAILED:
                 return None
-            if result is LookupResult.FOUND:
+            if result is not LookupResult.NOT_FOUND:
+                self._unreadable += result is LookupResult.REFUSED
                 return True
         return False
 
@@ -413,6 +470,8 @@ class WorkspaceHints:
         for key, hinted in list(self._rows.items()):
             row = hinted.row
             if not row.deleted:
+                if not self._versions.resend and not self._is_kept(key, row):
+                    del self._rows[key]
                 continue
             if row.pending is None or not self._versions.resend:
                 del self._rows[key]
@@ -451,6 +510,7 @@ class WorkspaceHints:
             waiting=tuple(waiting),
             recent=tuple(self._recent.values()),
             rows=dict(self._rows),
+            former_users=self._former_users,
             access=self._access,
         )
         self._tracker.writer.put_hints(self._workspace_id, self._state)

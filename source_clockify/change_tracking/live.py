@@ -73,6 +73,10 @@ def live_records(tracker: StreamTracker) -> Live | None:
                 keys.add(key)
         else:
             found += sum(1 for _ in live_keys(state.packed, window_start))
+    for hints in writer.all_hints():
+        for hinted in hints.rows.values():
+            is_inside = window_start is None or (hinted.row.start or 0) >= window_start
+            found += is_inside and not hinted.row.deleted
     return Live(found + len(keys), window_start)
 
 

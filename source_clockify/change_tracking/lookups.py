@@ -47,15 +47,6 @@ _ID = re.compile("[0-9a-f]{24}")
 # The codes of changes that name a time entry.
 TIME_ENTRY_CODES = ("TIME_ENTRY", "TIME_ENTRY_RATE", "TIME_ENTRY_CUSTOM_FIELD_VALUE")
 
-_HINTS_WAIT = (
-    "A change feed cannot be read, so what was edited, deleted or entered late outside of Lookback "
-    "Days is found by a later sync. If it never can be read, set Follow Changes (follow_changes) "
-    "to false: %s"
-)
-_DELETIONS_WAIT = (
-    "A lookup request failed. The deletions that depend on it are re-checked in the next sync: %s"
-)
-
 
 class LookupResult(Enum):
     """The result of a lookup.
@@ -80,13 +71,13 @@ class LookupAnswer:
         rows: in the order in which they came.
         result: of the requests.
         is_cut: whether more rows follow that were not requested.
-        refusal: the sentence of a refused request.
+        message: why there is no answer: the sentence of a refusal or failure.
     """
 
     rows: list[dict[str, Any]]
     result: LookupResult
     is_cut: bool = False
-    refusal: str = ""
+    message: str = ""
 
 
 class LookupBudget:
@@ -124,6 +115,10 @@ class LookupBudget:
                 return False
             self._reread[stream] += 1
             return True
+
+    @property
+    def is_used_up(self) -> bool:
+        return self._left <= 0 or (self._whole is not None and self._whole.is_used_up)
 
     def half(self) -> "LookupBudget":
         """Return a budget that takes no more than half of the lookups of this one."""
@@ -435,12 +430,18 @@ class Lookups:
         self, name: str, partition: Mapping[str, Any], window: Mapping[str, Any], most: int | None
     ) -> "LookupAnswer":
         """Return the rows of a window of a feed, and no page after more than `most` rows."""
-        return self._request(name, partition, window, most=most, warning=_HINTS_WAIT)
+        return self._request(name, partition, window, most=most)
 
     def _read(
         self, name: str, partition: Mapping[str, Any], window: Mapping[str, Any] | None = None
     ) -> tuple[list[dict[str, Any]], LookupResult]:
         answer = self._request(name, partition, window or {})
+        if answer.result is LookupResult.FAILED and answer.message:
+            logger.warning(
+                "A lookup request failed. The deletions that depend on it are re-checked in the "
+                "next sync: %s",
+                answer.message,
+            )
         return answer.rows, answer.result
 
     def _request(
@@ -450,7 +451,6 @@ class Lookups:
         window: Mapping[str, Any],
         *,
         most: int | None = None,
-        warning: str = _DELETIONS_WAIT,
     ) -> "LookupAnswer":
         kind = _kind_of(name, partition)
         with self._lock:
@@ -473,12 +473,12 @@ class Lookups:
             except (AirbyteTracedException, requests.RequestException) as error:
                 with self._lock:
                     self._broken.add(kind)
-                logger.warning(warning, filter_secrets(str(error)))
-                return LookupAnswer([], LookupResult.FAILED)
+                message = filter_secrets(str(error))
+                return LookupAnswer([], LookupResult.FAILED, message=message)
         if notes.refusals:
             vanished = all(refusal.vanished for refusal in notes.refusals)
             result = LookupResult.NOT_FOUND if vanished else LookupResult.REFUSED
-            return LookupAnswer([], result, refusal=notes.refusals[0].message)
+            return LookupAnswer([], result, message=notes.refusals[0].message)
         return LookupAnswer(rows, LookupResult.FAILED if notes.short else LookupResult.FOUND)
 
 

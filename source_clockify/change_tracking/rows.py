@@ -247,7 +247,7 @@ def _row(fingerprint: int, start: int | None, flags: int, pending: Pending | Non
 def find_keys(packed: PackedRows, keys: Collection[str]) -> Iterator[tuple[str, bool]]:
     """Yield those of some keys, of one id each, that have a row, and whether it is deleted.
 
-    It unpacks no row.
+    Hidden rows are left out: nothing compares them. It unpacks no row.
     """
     wanted = {ids: key for key in keys if (ids := id_bytes((key,))) is not None}
     size, content = packed.row_bytes, packed.content
@@ -255,9 +255,10 @@ def find_keys(packed: PackedRows, keys: Collection[str]) -> Iterator[tuple[str, 
         key = wanted.get(content[place : place + ID_BYTES])
         if key is not None:
             flags = int.from_bytes(content[place + size - 2 : place + size], "big")
-            yield key, bool(flags & DELETED)
+            if not flags & HIDDEN:
+                yield key, bool(flags & DELETED)
     for odd_key, _, _, flags, _ in packed.odd:
-        if odd_key in keys:
+        if odd_key in keys and not flags & HIDDEN:
             yield odd_key, bool(flags & DELETED)
 
 

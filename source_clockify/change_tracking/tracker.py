@@ -95,6 +95,7 @@ class HintResults:
         gaps: what the feeds do not tell.
         named: the ids of all entries that they name.
         changed: of those that they name as changed.
+        former_users: the partitions of removed users that leave the state in this sync.
     """
 
     sent: int = 0
@@ -103,6 +104,7 @@ class HintResults:
     gaps: list[Gap] = field(default_factory=list)
     named: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
+    former_users: set[Partition] = field(default_factory=set)
 
 
 @dataclass
@@ -310,14 +312,14 @@ class StreamTracker:
 
     def _diff_of(self, read: PartitionRead) -> PartitionDiff:
         rows = self._rows_of(read)
-        until = self._last_second(read)
+        until = self.last_second(read)
         access = self._access(read, rows, until) if read.complete else None
         if access is None:
             return partial_diff(read.plan.known, rows, read.seen)
         complete = CompleteRead(read.seen, until, access)
         return diff_partition(read.plan, self.versions, rows, complete)
 
-    def _last_second(self, read: PartitionRead) -> int | None:
+    def last_second(self, read: PartitionRead) -> int | None:
         """Return the last second of a partition's windows; None if one has no end."""
         profile = self.spec.profile
         seconds = [second_of(window.get("end_time")) for window in read.windows]
@@ -409,7 +411,12 @@ class StreamTracker:
             for ids, plan in self._plans.items()
             if ids[0] == workspace_id and plan.known is not None and plan.known.access
         }
-        return found.pop() if len(found) == 1 else ""
+        hides = any(
+            plan.known is not None and plan.known.former_access
+            for ids, plan in self._plans.items()
+            if ids[0] == workspace_id
+        )
+        return found.pop() if len(found) == 1 and not hides else ""
 
     def edited_in(self, workspace_id: str) -> int:
         """Return the number of records of a workspace that the comparison found edited."""
