@@ -15,6 +15,7 @@ from integration_tests.airbyte import CONNECTOR, ROOT, STREAMS, Output, config_o
 from integration_tests.demo import CHANGING_STREAMS, LONG_ENOUGH, NOW, work
 from integration_tests.frozen import Clock, read_incrementally
 from integration_tests.sandbox.client import JSON, Sandbox, start
+from source_clockify.change_tracking.hint_state import decode_hints
 from source_clockify.change_tracking.profiles import PROFILES, Kind, TrackingProfile
 from source_clockify.manifest import load_manifest
 
@@ -261,9 +262,13 @@ def test_the_receipts_show_what_was_lost(run: Run) -> None:
 
 
 def test_a_later_sync_sends_the_requests_of_its_listings_only(run: Run) -> None:
-    baseline, _, _, quiet, _ = run.requests
+    baseline, _, _, quiet, _ = (
+        [path for path in paths if "/entities/" not in path] for paths in run.requests
+    )
     # The first sync asks for the key's user besides.
     assert sorted([*quiet, "/user"]) == sorted(baseline)
+    feeds = [path.split("/")[-1] for path in run.requests[3] if "/entities/" in path]
+    assert sorted(feeds) == ["created", "deleted", "updated"]
 
 
 def test_the_state_is_as_small_as_the_document_says(run: Run) -> None:
@@ -272,13 +277,24 @@ def test_the_state_is_as_small_as_the_document_says(run: Run) -> None:
         CHANGE_TRACKING,
         re.S,
     )
+    hints = re.search(
+        r"(\d+) bytes for each workspace, and (\d+) for each entry", CHANGE_TRACKING, re.S
+    )
     assert said is not None
+    assert hints is not None
     a_record, a_part, a_stream = map(int, said.groups())
+    a_workspace, an_entry = map(int, hints.groups())
     for sync in run.syncs:
         for stream in CHANGING_STREAMS:
             state = sync.stream_state(stream)
+            hints = state.pop("hints", {})
             most = state["records"] * a_record + state["partitions"] * a_part + a_stream
             assert len(json.dumps(state)) <= most, stream
+            named = sum(
+                len(each.waiting) + len(each.recent) + len(each.rows)
+                for each in decode_hints(hints).values()
+            )
+            assert len(json.dumps(hints)) <= 2 + len(hints) * a_workspace + named * an_entry
 
 
 def test_reports_are_read_as_far_as_the_document_says(clock: Clock) -> None:
@@ -307,6 +323,10 @@ def test_reports_are_read_as_far_as_the_document_says(clock: Clock) -> None:
     # The first read was on November 24, a Tuesday; 10 days earlier is the 14th, a Saturday.
     assert found == {
         "user/*/time-entries": ("2026-11-13", ""),
+        **{
+            f"entities/{kind}": ("2026-11-24", "2026-11-25")
+            for kind in ("created", "updated", "deleted")
+        },
         "scheduling/assignments/all": ("2026-11-13", "2027-11-25"),
         "reports/detailed": ("2026-11-14", "2026-12-26"),
         "reports/summary": ("2026-11-14", "2026-12-26"),

@@ -437,6 +437,8 @@ NOT_SHOWN = {
     ("one record",),
     ("time entries by id",),
     ("of a second list",),
+    ("change feed",),
+    ("audited time",),
     ("without key",),
     ("does not have permission",),
     ("larger than",),

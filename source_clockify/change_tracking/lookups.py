@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Optional
 
 import requests
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
@@ -91,7 +91,7 @@ class LookupBudget:
         whole: the budget of which this is a part.
     """
 
-    def __init__(self, lookups: int, whole: "LookupBudget | None" = None) -> None:
+    def __init__(self, lookups: int, whole: Optional["LookupBudget"] = None) -> None:
         self._left = lookups
         self._whole = whole
         self._rereads = lookups // 2
