@@ -478,7 +478,7 @@ def many(count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return old entries, and rows that name them, a second apart."""
     entries = [old(each["id"], "new") for each in rows(count, first=1)]
     named = [
-        change(each["id"], f"2026-11-24T{12 + n // 3600}:{n // 60 % 60:02d}:{n % 60:02d}Z")
+        change(each["id"], f"2026-11-24T{12 + n // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}Z")
         for n, each in enumerate(entries)
     ]
     return entries, named
@@ -539,6 +539,27 @@ def test_many_events_of_one_second_are_read_whole(
     assert sent == []
     sent = [each["id"] for _ in range(5) for each in messages(connection.sync())]
     assert sorted(sent) == [each["id"] for each in entries]
+
+
+def test_twenty_thousand_updates_are_sent_in_a_few_syncs(
+    clockify: Clockify, connect: Connect
+) -> None:
+    entries, named = many(20_000)
+    account(clockify)
+    connection = synced(connect, resend_changes=0)
+    served = account(clockify, *entries)
+    served.name("updated", *named)
+    sent: list[list[str]] = []
+    requests = []
+    for hours in (12, 1, 1):
+        before = len(clockify.sent())
+        sent.append([each["id"] for each in messages(connection.sync(hours=hours))])
+        requests.append(len(clockify.sent()) - before)
+
+    assert sorted(each for part in sent for each in part) == [each["id"] for each in entries]
+    assert max(sent[0]) < min(sent[1])
+    assert max(requests) < 1_200
+    assert (sent[2], requests[2]) == ([], 6)
 
 
 def test_other_deletions_keep_half_of_the_lookups() -> None:
