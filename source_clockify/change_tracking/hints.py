@@ -94,7 +94,7 @@ def ask_from(state: StreamState | None, workspace_id: str, now: int) -> int:
 def ask_feeds(tracker: StreamTracker) -> "list[WorkspaceHints]":
     """Return the hints of all workspaces, before missing records are decided about."""
     by_id = tracker.spec.profile.by_id
-    if not tracker.spec.profile.takes_hints or by_id is None:
+    if not tracker.spec.profile.takes_hints or by_id is None or not tracker.writer.fields:
         return []
     # Another order in each sync, so that none waits for ever where not all can be looked up.
     now = str(tracker.sync.bounds.now)
