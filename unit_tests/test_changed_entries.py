@@ -369,7 +369,7 @@ def test_a_clock_that_was_ahead_stops_only_the_feed_whose_position_is_ahead(
     serve(clockify, created=[change("1", days_ago(-399))], updated=[change("2", days_ago(-390))])
     first = sync()
     clock.move_to(days_ago(-398))
-    serve(clockify, updated=[change("3", days_ago(-398.5))])
+    serve(clockify, updated=[change("3", days_ago(-397.5))])
 
     assert "3" in ids(sync(saved(first)))
 
