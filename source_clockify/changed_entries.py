@@ -109,7 +109,7 @@ class ChangedEntriesRetriever(Retriever):
             refusals += notes.refusals
             answered = answered or not notes.refusals
         if outer is not None and answered:
-            # Were it the window that is refused, the later windows of the workspace would be skipped.
+            # A window that is refused would leave out all later ones of the workspace.
             outer.gaps |= {Gap(each.workspace_id, each.message): None for each in refusals}
         elif outer is not None:
             outer.refusals += refusals
