@@ -5,7 +5,7 @@ import json
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ import pytest
 
 from integration_tests.airbyte import CONNECTOR, STREAMS, config_of, read
 from integration_tests.sandbox.client import JSON, Sandbox, start
+from source_clockify.change_tracking.state import decode, encode
 from source_clockify.probe.catalogue import LINES
 from source_clockify.probe.client import Client, Request, WritingRequest, is_read
 from source_clockify.probe.command import main
+from source_clockify.probe.comparison import STREAM
 from source_clockify.probe.redaction import KNOWN_VALUES
 
 MATCHES, DIFFERS = "matches", "differs"
@@ -524,10 +526,11 @@ def test_the_share_that_the_feeds_name_is_counted(followed: Followed) -> None:
     }
 
 
-def test_an_entry_is_named_by_the_row_of_its_rate(followed: Followed) -> None:
+@pytest.mark.parametrize("column", ["timeEntryId", "entryId"])
+def test_an_entry_is_named_by_the_row_of_its_rate(followed: Followed, column: str) -> None:
     rate = {"hourlyRate": {"amount": 4711, "currency": "EUR"}}
     followed.sandbox.update(followed.workspace, "time-entries", followed.edited[0], rate)
-    followed.sandbox.settings(feed_parts_id="timeEntryId")
+    followed.sandbox.settings(feed_parts_id=column)
     at = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
     lie = {"workspaceId": followed.workspace, "kind": "updated", "id": followed.edited[0], "at": at}
     followed.sandbox.settings(feed_drop=100, feed_lies=[{**lie, "code": "TIME_ENTRY_RATE"}])
@@ -558,6 +561,28 @@ def test_changes_that_no_feed_has_to_name_are_not_counted(followed: Followed) ->
         "1 more are not counted, since the feed need not name them"
     )
     assert found.of(UNTESTABLE) == {"feed-created", "feed-deleted"}
+
+
+def with_missing(state: list[JSON], entry: str) -> list[JSON]:
+    """Return the state of a sync that lacked an entry and could not prove its deletion."""
+    (message,) = [each for each in state if each["stream"]["stream_descriptor"]["name"] == STREAM]
+    saved = decode(STREAM, message["stream"]["stream_state"], dated=False)
+    partitions = {}
+    for ids, partition in saved.partitions.items():
+        rows = partition.rows()
+        if entry in rows:
+            rows[entry] = replace(rows[entry], missing=True)
+        partitions[ids] = partition.with_rows(rows)
+    blob = encode(STREAM, replace(saved, partitions=partitions))
+    return [{**message, "stream": {**message["stream"], "stream_state": blob}}]
+
+
+def test_a_deletion_before_the_state_is_not_expected_of_a_feed(followed: Followed) -> None:
+    state = json.loads(followed.state.read_text())
+    followed.state.write_text(json.dumps(with_missing(state, followed.deleted[0])))
+    followed.change(new=1)
+    found = followed.survey("--only", "feed-deleted")
+    assert said(found) == {"feed-deleted": "of 6 deleted entries the feed named 6 (100 %)"}
 
 
 def test_feeds_cannot_be_tested_without_a_state_or_a_change(

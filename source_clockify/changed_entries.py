@@ -12,7 +12,12 @@ from airbyte_cdk.sources.declarative.retrievers.retriever import Retriever
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.types import Record, StreamSlice
 
-from source_clockify.request_notes import current_notes, recording_requests
+from source_clockify.request_notes import (
+    Gap,
+    SkippedRequest,
+    current_notes,
+    recording_requests,
+)
 from source_clockify.requested_slices import REQUESTED_SLICES, requesting
 
 CHANGED_ENTRIES = "time_entries_changed"
@@ -84,16 +89,31 @@ class ChangedEntriesRetriever(Retriever):
     ) -> Iterable[Record]:
         if stream_slice is None:
             return
-        changes: dict[str, dict[str, None]] = {}
-        for feed in self.feeds:
-            for row in _read(feed, stream_slice):
-                if row.get("entry_to_read"):
-                    moments = changes.setdefault(row["entry_to_read"], {})
-                    moments[row["timestamp"]] = None
         workspace = {"workspace_id": stream_slice["workspace_id"]}
-        for entry_id, moments in changes.items():
+        for entry_id, moments in self._read_feeds(stream_slice).items():
             for record in self._read_entry(entry_id, list(moments), workspace):
                 yield Record(data=record, stream_name=self.name, associated_slice=stream_slice)
+
+    def _read_feeds(self, window: StreamSlice) -> dict[str, dict[str, None]]:
+        """Return when which entries changed; a feed that is refused leaves the others."""
+        changes: dict[str, dict[str, None]] = {}
+        refusals: list[SkippedRequest] = []
+        answered = False
+        outer = current_notes()
+        for feed in self.feeds:
+            with recording_requests(on_wait=outer.on_wait if outer else None) as notes:
+                for row in _read(feed, window):
+                    if row.get("entry_to_read"):
+                        moments = changes.setdefault(row["entry_to_read"], {})
+                        moments[row["timestamp"]] = None
+            refusals += notes.refusals
+            answered = answered or not notes.refusals
+        if outer is not None and answered:
+            # A window that is refused would leave out all later ones of the workspace.
+            outer.gaps |= {Gap(each.workspace_id, each.message): None for each in refusals}
+        elif outer is not None:
+            outer.refusals += refusals
+        return changes
 
     def _read_entry(
         self, entry_id: str, moments: Sequence[str], workspace: Mapping[str, str]

@@ -16,6 +16,7 @@ from unit_tests.clockify import (
     WORKSPACE,
     Clockify,
     Connect,
+    Connection,
     blob_of,
     config,
     entry,
@@ -228,6 +229,48 @@ def test_a_refused_feed_leaves_the_other_one(clockify: Clockify, alone: bool) ->
         assert CHANGED in warnings(output)[-1]
 
 
+@pytest.mark.parametrize("track", [True, False])
+@pytest.mark.parametrize("refused", ["created", "updated"])
+def test_a_refused_feed_leaves_the_other_one_in_every_window_and_sync(
+    clockify: Clockify, clock: FrozenDateTimeFactory, refused: str, track: bool
+) -> None:
+    answered = "updated" if refused == "created" else "created"
+    before = "2024-03-01T08:00:00Z"
+    rows = [
+        change("1", days_ago(360), before),
+        change("2", days_ago(100)),
+        change("3", days_ago(1)),
+    ]
+    settings = config(track_changes=track, resend_changes=0, start_date=days_ago(2000))
+    refusal = {"status_code": 403, "json": error_body(403, "Access Denied")}
+    path = f"/workspaces/{WORKSPACE}/entities/{refused}"
+    state, found = None, []
+    for days in range(3):
+        clock.move_to(days_ago(-days))
+        serve(clockify, **{answered: rows})
+        clockify.answer(path, refusal)
+        output = read_ok(CHANGED, with_config=settings, incremental=True, state=state)
+        assert f"/entities/{refused}" in warnings(output)[-1]
+        found += ids(output)
+        state = saved(output)
+        rows.append(change(f"{4 + days}", days_ago(-days - 0.5)))
+
+    assert {*found} == {"1", "2", "3", "4", "5"}
+
+
+def test_a_workspace_that_refuses_both_feeds_is_left_out(clockify: Clockify) -> None:
+    serve(clockify)
+    for feed in ("created", "updated"):
+        clockify.answer(
+            f"/workspaces/{WORKSPACE}/entities/{feed}",
+            {"status_code": 403, "json": error_body(403, "Access Denied")},
+        )
+
+    output = read_ok(CHANGED)
+
+    assert "These streams are skipped: time_entries_changed" in warnings(output)[-1]
+
+
 # From when on ------------------------------------------------------------------------------------
 
 
@@ -301,6 +344,34 @@ def test_what_changed_during_a_long_pause_is_not_lost(
     )
 
     assert "3" in ids(second)
+
+
+def test_a_row_with_a_time_in_the_future_does_not_stop_the_feeds(
+    clockify: Clockify, clock: FrozenDateTimeFactory
+) -> None:
+    serve(clockify, updated=[change("1", days_ago(3))], entries=[entry("2", OLD)])
+    ahead = change("2", days_ago(-400))
+    clockify.answer(f"/workspaces/{WORKSPACE}/entities/created", {"json": [ahead]}, {"json": []})
+    first = sync()
+    clock.move_to(days_ago(-1))
+    serve(clockify, created=[change("4", days_ago(-0.5))], updated=[change("3", days_ago(-0.6))])
+
+    second = sync(saved(first))
+
+    assert error_messages(second) == []
+    assert ids(second) == ["3", "4"]
+
+
+def test_a_clock_that_was_ahead_stops_only_the_feed_whose_position_is_ahead(
+    clockify: Clockify, clock: FrozenDateTimeFactory
+) -> None:
+    clock.move_to(days_ago(-400))
+    serve(clockify, created=[change("1", days_ago(-399))], updated=[change("2", days_ago(-390))])
+    first = sync()
+    clock.move_to(days_ago(-398))
+    serve(clockify, updated=[change("3", days_ago(-397.5))])
+
+    assert "3" in ids(sync(saved(first)))
 
 
 def test_the_state_of_the_manifest_alone_does_not_grow_with_the_entries(
@@ -377,6 +448,115 @@ def test_each_change_of_an_entry_is_sent_once(clockify: Clockify, connect: Conne
     assert messages(connection.sync(), CHANGED) == []
     (state,) = connection.states or []
     assert partitions_of(state) == [(WORKSPACE,)]
+
+
+def serve_as_documented(clockify: Clockify, made: Mapping[str, str], edited: Row) -> None:
+    """Serve feeds of which that of updates leaves out what was made within the window."""
+    serve(clockify, created=[change(each, at) for each, at in made.items()])
+
+    def updated(request: Any, context: Any) -> Any:
+        asked = query(request)
+        found = [
+            change(each, at)
+            for each, at in edited.items()
+            if asked["start"] <= at <= asked["end"]
+            and not asked["start"] <= made[each] <= asked["end"]
+        ]
+        return found if asked["page"] == "0" else []
+
+    clockify.answer(f"/workspaces/{WORKSPACE}/entities/updated", {"json": updated})
+
+
+@pytest.mark.parametrize("resends", [0, 1])
+def test_an_edit_of_what_was_made_between_two_earlier_syncs_is_not_lost(
+    clockify: Clockify, connect: Connect, resends: int
+) -> None:
+    made = {"1": days_ago(3), "2": days_ago(2.9)}
+    serve_as_documented(clockify, made, {})
+    connection = connect(CHANGED, resend_changes=resends)
+    assert ids(connection.sync()) == ["1", "2"]
+    # The second sync has something to send once more, made before the last read.
+    edited = {"1": days_ago(-0.5)}
+    made["3"] = days_ago(-0.6)
+    serve_as_documented(clockify, made, edited)
+    assert ids(connection.sync()) == ["1", "3"]
+    edited["3"] = days_ago(-1.5)
+    serve_as_documented(clockify, made, edited)
+
+    found = [(each["id"], each["changedAt"]) for each in messages(connection.sync(), CHANGED)]
+
+    resent = [("1", days_ago(-0.5)), ("3", days_ago(-0.6))] if resends else []
+    assert sorted(found) == sorted([*resent, ("3", days_ago(-1.5))])
+
+
+def test_a_deletion_of_what_was_made_between_two_earlier_syncs_is_not_lost(
+    clockify: Clockify, connect: Connect
+) -> None:
+    gone = {"1": (OLD, days_ago(-0.5)), "2": (days_ago(-0.6), days_ago(-1.5))}
+    clockify.workspaces()
+
+    def deleted(request: Any, context: Any) -> Any:
+        asked = query(request)
+        found = [
+            {"id": each, "documentCode": "TIME_ENTRY", "deletedAt": at}
+            for each, (made, at) in gone.items()
+            if asked["start"] <= at <= asked["end"] and not asked["start"] <= made <= asked["end"]
+        ]
+        return found if asked["page"] == "0" else []
+
+    def sync_of(connection: Connection) -> list[str]:
+        clockify.answer(f"/workspaces/{WORKSPACE}/entities/deleted", {"json": deleted})
+        found = messages(connection.sync(), "time_entries_deleted")
+        return sorted(each["id"] for each in found)
+
+    connection = connect("time_entries_deleted", resend_changes=1)
+    assert [sync_of(connection) for _ in range(4)] == [[], ["1"], ["1", "2"], ["2"]]
+
+
+def test_later_syncs_read_only_what_changed_from_ten_minutes_before_the_last_one(
+    clockify: Clockify, connect: Connect
+) -> None:
+    serve(clockify, created=[change(f"{each:024x}", days_ago(1)) for each in range(40)])
+    connection = connect(CHANGED, resend_changes=0)
+    assert len(ids(connection.sync())) == 40
+    clockify.mocker.reset_mock()
+
+    assert ids(connection.sync()) == []
+
+    assert single_reads(clockify, "time-entries") == []
+    window = (days_ago(10 / 24 / 60), days_ago(-1))
+    assert windows(clockify, "created") == windows(clockify, "updated") == [window]
+
+
+def test_a_change_is_requested_for_its_resend_apart_from_the_new_ones(
+    clockify: Clockify, connect: Connect
+) -> None:
+    serve(clockify)
+    connection = connect(CHANGED, resend_changes=1)
+    connection.sync()
+    serve(clockify, updated=[change("1", days_ago(-0.5))])
+    connection.sync()
+    clockify.mocker.reset_mock()
+
+    assert ids(connection.sync()) == ["1"]
+
+    read_until = days_ago(-1 + 10 / 24 / 60)
+    wanted = [(days_ago(-0.5), read_until), (read_until, days_ago(-2))]
+    assert windows(clockify, "updated") == wanted
+
+
+def test_an_entry_that_is_named_with_the_same_time_again_is_sent_if_its_content_changed(
+    clockify: Clockify, connect: Connect
+) -> None:
+    at = days_ago(5 / 24 / 60)
+    connection = connect(CHANGED, resend_changes=0)
+    sent = []
+    for text in "aabb":
+        serve(clockify, created=[change("1", at)], entries=[entry("1", OLD, description=text)])
+        output = connection.sync(hours=0.05)
+        sent.append([each["description"] for each in messages(output, CHANGED)])
+
+    assert sent == [["a"], [], ["b"], []]
 
 
 def test_an_entry_that_vanished_does_not_keep_its_workspace_from_being_complete(

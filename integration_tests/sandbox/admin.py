@@ -133,7 +133,7 @@ def _change_settings(state: State, wanted: Row) -> Row:
         "change_types": ("all", "official"),
         "feed_order": ("ascending", "descending", "shuffled"),
         "feed_refused": ("", "400", "401", "403", "404", "empty_403"),
-        "feed_parts_id": ("entry", "timeEntryId"),
+        "feed_parts_id": ("entry", "timeEntryId", "entryId"),
         "audit_envelope": ("array", "response"),
         "plan_refusal": ("403", "401", "402", "empty_403", "400_4033"),
         "batch_route": ("on", "404", "405"),

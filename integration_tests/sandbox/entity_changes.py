@@ -205,9 +205,9 @@ def change_row(settings: Settings, workspace: Workspace, change: Change) -> Row:
             "updatedAt": None if change.updated is None else utc_text(change.updated),
         },
     }
-    if change.code in _PARTS and settings.feed_parts_id == "timeEntryId":
+    if change.code in _PARTS and settings.feed_parts_id != "entry":
         marks["id"] = feed_flaws.part_id(change.code, change.entity_id)
-        marks["timeEntryId"] = change.entity_id
+        marks[settings.feed_parts_id] = change.entity_id
     if change.deletion is not None:
         gone = change.deletion
         return {

@@ -23,10 +23,11 @@ from source_clockify.change_tracking.lookups import (
     LookupResult,
     Lookups,
 )
+from source_clockify.change_tracking.plan import FEED_OVERLAP
 from source_clockify.timestamps import DAY, format_second, second_of
 
-# Each request begins so long before the end of the last one: Clockify shows some events late.
-OVERLAP = 10 * 60
+# Each request begins so long before the end of the last one.
+OVERLAP = FEED_OVERLAP
 
 # Clockify's 30 days may be calendar days, of which 29 times 24 hours touch no more than 30.
 _WINDOW = 29 * DAY

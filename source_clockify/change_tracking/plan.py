@@ -17,6 +17,9 @@ from source_clockify.timestamps import DAY, EARLIEST, format_second, second_of
 # An event log is read from so long before its last event: Clockify lists some events late.
 EVENT_OVERLAP = 2 * DAY
 
+# Change feeds are read from so long before the last read: Clockify shows some changes late.
+FEED_OVERLAP = 10 * 60
+
 # No event log reaches further back than a year.
 LONGEST_EVENT_LOG = 366 * DAY
 
@@ -81,6 +84,8 @@ class ReadPlan:
         began: when this read counts as begun; never before the last one.
         since: the start of the window that is requested; None: from the beginning. A record that
             starts earlier is not missing when it does not come.
+        split_at: where the window is requested in two parts, so that the new changes are not
+            requested together with what is read once more; None: it is not.
         history_start: the earliest start that any read covered, this one included; None: all.
         forgotten_before: records that start earlier have left the state.
         retained_since: records that start earlier leave the state after this read. Of an event log
@@ -93,6 +98,7 @@ class ReadPlan:
     is_snapshot: bool
     began: int
     since: int | None
+    split_at: int | None
     history_start: int | None
     forgotten_before: int
     retained_since: int
@@ -121,6 +127,8 @@ class ReadPlan:
 
     def retained_since_with(self, rows: Rows) -> int:
         """Return `retained_since` as it is after these rows were read."""
+        if self.spec.profile.follows_reads:
+            return self.began - FEED_OVERLAP
         if self.spec.profile.kind is Kind.EVENT_LOG:
             return _overlap_start(rows, self.began, self.lookback)
         return self.retained_since
@@ -143,6 +151,7 @@ def plan_read(
     earliest = _earliest_start(spec, bounds)
     began = bounds.now
     since = earliest if spec.profile.start is not None else None
+    split_at = None
     history_start, forgotten_before = earliest, 0
     if known is not None:
         history_start = _earlier(earliest, known.history_start)
@@ -151,15 +160,20 @@ def plan_read(
             last_read = bounds.now
         else:
             began = max(known.read_at, bounds.now)
-        forgotten_before = (
-            _overlap_start(known.rows(), known.read_at, bounds.lookback)
-            if is_event_log
-            else round_down(last_read - bounds.lookback, granularity)
-        )
+        if spec.profile.follows_reads:
+            # If the clock was wrong, nobody knows when the last read was.
+            is_certain = last_read == known.read_at
+            forgotten_before = last_read - (FEED_OVERLAP if is_certain else bounds.lookback)
+        elif is_event_log:
+            forgotten_before = _overlap_start(known.rows(), known.read_at, bounds.lookback)
+        else:
+            forgotten_before = round_down(last_read - bounds.lookback, granularity)
         # As if the lookback were shorter.
         forgotten_before = max(forgotten_before, known.limited_since or forgotten_before)
         if spec.profile.start is not None:
             since = _window_start(spec, bounds, known, earliest, forgotten_before)
+        if spec.profile.follows_reads and since is not None and since < forgotten_before:
+            split_at = forgotten_before
     retained_since = (
         began - LONGEST_EVENT_LOG
         if is_event_log
@@ -171,6 +185,7 @@ def plan_read(
         is_snapshot=is_snapshot,
         began=began,
         since=since,
+        split_at=split_at,
         history_start=history_start,
         forgotten_before=forgotten_before,
         retained_since=retained_since,

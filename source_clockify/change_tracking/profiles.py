@@ -98,6 +98,9 @@ class TrackingProfile:
         deletions: whether it has tombstones at all.
         takes_hints: whether its records are time entries, of which change feeds tell what happened
             to those outside of the window.
+        follows_reads: its window begins shortly before the last complete read began instead of
+            before its last event, since its feeds leave out what was made within the window that
+            is requested. Its rows may change, so their content is compared.
     """
 
     kind: Kind = Kind.SNAPSHOT
@@ -110,6 +113,7 @@ class TrackingProfile:
     volatile_while_running: tuple[str, ...] = ()
     deletions: bool = True
     takes_hints: bool = False
+    follows_reads: bool = False
 
     @property
     def can_forget_days(self) -> bool:
@@ -178,8 +182,12 @@ PROFILES: Mapping[str, TrackingProfile] = {
     "entity_changes_created": TrackingProfile(Kind.EVENT_LOG, start="timestamp", deletions=False),
     "entity_changes_updated": TrackingProfile(Kind.EVENT_LOG, start="timestamp", deletions=False),
     "entity_changes_deleted": TrackingProfile(Kind.EVENT_LOG, start="timestamp", deletions=False),
-    "time_entries_changed": TrackingProfile(Kind.EVENT_LOG, start="changedAt", deletions=False),
-    "time_entries_deleted": TrackingProfile(Kind.EVENT_LOG, start="deletedAt", deletions=False),
+    "time_entries_changed": TrackingProfile(
+        Kind.EVENT_LOG, start="changedAt", deletions=False, follows_reads=True
+    ),
+    "time_entries_deleted": TrackingProfile(
+        Kind.EVENT_LOG, start="deletedAt", deletions=False, follows_reads=True
+    ),
     "detailed_report": TrackingProfile(
         Kind.WINDOWED_SNAPSHOT,
         start="start",

@@ -20,6 +20,7 @@ from source_clockify.change_tracking.partitions import Partition, partition_of
 from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_text, plan_read
 from source_clockify.change_tracking.profiles import Kind, StreamSpec
 from source_clockify.change_tracking.state import StreamState, decode, is_tracked
+from source_clockify.timestamps import EARLIEST
 
 logger = logging.getLogger("airbyte")
 
@@ -105,7 +106,14 @@ def states_of_tracked_streams(
 ) -> list[AirbyteStateMessage]:
     """Return states with which the manifest's cursors request the windows of the plans."""
     return [
-        _state_of_cursor(each, cursor_fields, {ids: plan.since for ids, plan in each.plans.items()})
+        _state_of_cursor(
+            each,
+            {
+                ids: _cursor_of(each.spec, cursor_fields, plan.since, plan.split_at)
+                for ids, plan in each.plans.items()
+                if plan.since is not None
+            },
+        )
         for each in saved
         if _has_window(each, cursor_fields)
     ]
@@ -124,8 +132,10 @@ def states_without_tracking(
     return untracked + [
         _state_of_cursor(
             each,
-            cursor_fields,
-            {ids: partition.read_at for ids, partition in each.state.partitions.items()},
+            {
+                ids: _cursor_of(each.spec, cursor_fields, partition.read_at)
+                for ids, partition in each.state.partitions.items()
+            },
         )
         for each in saved.values()
         if _has_window(each, cursor_fields)
@@ -136,17 +146,27 @@ def _has_window(saved: SavedStream, cursor_fields: Mapping[str, str]) -> bool:
     return saved.spec.name in cursor_fields and saved.spec.profile.kind is not Kind.SNAPSHOT
 
 
+def _cursor_of(
+    spec: StreamSpec, cursor_fields: Mapping[str, str], since: int, split_at: int | None = None
+) -> dict[str, Any]:
+    """Return the state of a cursor of the manifest that goes on from a moment."""
+    if split_at is None:
+        return {cursor_fields[spec.name]: cursor_text(spec, since)}
+    # What lies between two slices that were read is a window, and what follows the last is another.
+    read = ((EARLIEST, since), (split_at, split_at))
+    slices = [
+        {"start": cursor_text(spec, start), "end": cursor_text(spec, end)} for start, end in read
+    ]
+    return {"state_type": "date-range", "slices": slices}
+
+
 def _state_of_cursor(
-    saved: SavedStream, cursor_fields: Mapping[str, str], starts: Mapping[Partition, int | None]
+    saved: SavedStream, cursors: Mapping[Partition, Mapping[str, Any]]
 ) -> AirbyteStateMessage:
     name = saved.spec.name
     states = [
-        {
-            "partition": partition_of(saved.state.partition_fields, ids),
-            "cursor": {cursor_fields[name]: cursor_text(saved.spec, start)},
-        }
-        for ids, start in starts.items()
-        if start is not None
+        {"partition": partition_of(saved.state.partition_fields, ids), "cursor": cursor}
+        for ids, cursor in cursors.items()
     ]
     blob = AirbyteStateBlob({"use_global_cursor": False, "states": states})
     stream = AirbyteStreamState(StreamDescriptor(name=name), stream_state=blob)

@@ -241,16 +241,17 @@ class StreamTracker:
     def compare(self, read: PartitionRead) -> SliceDiff:
         """Return the comparison of the records of one slice."""
         may_move = self.spec.may_move(read.names)
-        is_event = self.spec.profile.kind is Kind.EVENT_LOG
+        profile = self.spec.profile
+        never_changes = profile.kind is Kind.EVENT_LOG and not profile.follows_reads
         return SliceDiff(
             plan=read.plan,
             versions=self.versions,
             key=self.key_function(read.names),
-            fingerprint=(lambda record: 1) if is_event else self.fingerprint,
+            fingerprint=(lambda record: 1) if never_changes else self.fingerprint,
             known=self._rows_of(read),
             elsewhere=self._elsewhere if self._plans and may_move else None,
             claim=self.claim_function(read.names),
-            columns=set() if self.spec.profile.compares_single_reads else None,
+            columns=set() if profile.compares_single_reads else None,
         )
 
     def _rows_of(self, read: PartitionRead) -> Rows:

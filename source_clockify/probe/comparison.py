@@ -105,12 +105,10 @@ def compare(config: Mapping[str, Any], workspace_id: str, earlier: EarlierSync) 
         raise Untestable("the state is that of a first sync that did not end")
     read_at = min(partition.read_at for partition in partitions)
     found = Comparison(datetime.fromtimestamp(read_at, timezone.utc) - MARGIN)
-    known = {
-        entry_id
-        for partition in partitions
-        for entry_id, row in partition.rows().items()
-        if not row.deleted
-    }
+    rows = {key: row for partition in partitions for key, row in partition.rows().items()}
+    known = {entry_id for entry_id, row in rows.items() if not row.deleted}
+    # They were deleted before the state was made, or are hidden.
+    missing = {entry_id for entry_id, row in rows.items() if row.missing}
     last_version = format_version(earlier.state.updated_at)
     try:
         for record in _records(config, workspace_id, earlier):
@@ -119,7 +117,8 @@ def compare(config: Mapping[str, Any], workspace_id: str, earlier: EarlierSync) 
             if record[UPDATED_AT] <= last_version:
                 continue
             if DELETED_AT in record:
-                found.deleted.add(entry_id)
+                if entry_id not in missing:
+                    found.deleted.add(entry_id)
             else:
                 (found.edited if entry_id in known else found.new).add(entry_id)
     except Exception as error:

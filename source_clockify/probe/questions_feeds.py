@@ -57,9 +57,8 @@ def _ids_in(row: Row) -> set[str]:
     """Return the ids of a row that may be those of a time entry."""
     document = row.get("document")
     inner = document.get("id") if isinstance(document, dict) else None
-    return {
-        each for each in (row.get("id"), row.get("timeEntryId"), inner) if isinstance(each, str)
-    }
+    found = [inner, *(row.get(name) for name in ("id", "timeEntryId", "entryId"))]
+    return {each for each in found if isinstance(each, str)}
 
 
 def _pages(account: Account, kind: str, start: datetime) -> Iterator[Answer]:
