@@ -144,10 +144,18 @@ def with_change_tracking(manifest: Mapping[str, Any], tracked: Collection[str]) 
 
 def _with_planned_window(entry: Mapping[str, Any], tracked: Collection[str]) -> Mapping[str, Any]:
     """Remove the lookback from a tracked stream's cursor: its plan says where to begin."""
-    if is_on_demand(entry) or entry["name"] not in tracked or "incremental_sync" not in entry:
+    if is_on_demand(entry) or entry["name"] not in tracked:
         return entry
-    cursor = {**entry["incremental_sync"], "lookback_window": "P0D"}
-    return {**entry, "incremental_sync": cursor}
+    return _without_lookback(entry)
+
+
+def _without_lookback(stream: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stream without its cursor's lookback, in both forms if it has two."""
+    forms = ("full_refresh_stream", "incremental_stream")
+    found = {name: _without_lookback(stream[name]) for name in forms if name in stream}
+    if "incremental_sync" in stream:
+        found["incremental_sync"] = {**stream["incremental_sync"], "lookback_window": "P0D"}
+    return {**stream, **found}
 
 
 def lookup_streams(manifest: Mapping[str, Any], tracked: Collection[str]) -> list[dict[str, Any]]:
