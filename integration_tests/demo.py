@@ -97,6 +97,7 @@ PATHS = {
     "attendance_report": r"/reports/attendance",
     "expense_report": r"/reports/expenses/detailed",
 }
+HINTED_SINCE = f"{NOW - timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}"
 # Two streams send the same requests with other types of entities.
 COUNTED_PATHS = PATHS | {
     "time_entries_changed": r"(/entities/(created|updated)\?entries|/time-entries/[0-9a-f]{24})",
@@ -336,7 +337,13 @@ def work(sandbox: Sandbox) -> Iterator[str]:
 
 
 def _named(request: dict[str, Any]) -> str:
-    """The path of a request, and what tells it from others of the same path."""
+    """The path of a request, and what tells it from others of the same path.
+
+    A first sync asks the feeds of the last ten minutes for hints, which belong to no stream.
+    """
+    window = {**(request["body"] or {}), **{k: v[0] for k, v in request["query"].items()}}
+    if window.get("start") == HINTED_SINCE:
+        return f"{request['path']}?hints"
     types = request["query"].get("type", ())
     only_entries = bool(types) and all(each.startswith("TIME_ENTRY") for each in types)
     hydrated = "?hydrated" if "hydrated" in request["query"] else ""
