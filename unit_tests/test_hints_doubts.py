@@ -211,12 +211,14 @@ def test_an_entry_whose_row_is_hidden_is_sent_when_a_feed_names_it(
     account(clockify, {**edge, "description": "b"}, recent(number(50)))
     # Hidden before it was resent, it stays in the state.
     connection.sync(hours=12)
-    account(clockify, recent(number(50)))
+    # What is new has the permissions be asked for.
+    shown = [recent(number(50)), recent(number(51), at(0))]
+    account(clockify, *shown)
     role(clockify, "TEAM_MANAGER")
     connection.sync(hours=12)
     # The key can read it once more when it has left the window.
-    served = account(clockify, {**edge, "description": "c"}, recent(number(50)))
-    clockify.user_entries(USER, [recent(number(50))])
+    served = account(clockify, {**edge, "description": "c"}, *shown)
+    clockify.user_entries(USER, shown)
     role(clockify, "TEAM_MANAGER")
     served.name("updated", change(number(1), at(1)))
 
