@@ -600,3 +600,27 @@ def test_a_deletion_has_the_key_and_what_clockify_kept_of_the_entry(
     ]
     request = clockify.sent("/entities/deleted")[0]
     assert re.findall(r"type=(\w+)", request.url) == ["TIME_ENTRY"]
+
+
+def test_a_change_that_its_feed_shows_no_more_does_not_hold_the_window_back(
+    clockify: Clockify, connect: Connect
+) -> None:
+    serve(clockify)
+    connection = connect(CHANGED)
+    connection.sync()
+    updated = [change("1", days_ago(-0.2))]
+    serve(clockify, updated=updated)
+    connection.sync(hours=12)
+    # It is deleted, and others change.
+    entries: list[Row] = []
+    counts = []
+    for number in range(4):
+        updated.append(change(f"x{number}", days_ago(-0.7 - 10 * number)))
+        entries.append(entry(f"x{number}", OLD))
+        serve(clockify, updated=updated, entries=entries)
+        before = len(single_reads(clockify, "time-entries"))
+        connection.sync(hours=240)
+        counts.append(len(single_reads(clockify, "time-entries")) - before)
+
+    # One that is new, one that is resent, at first the deleted one too.
+    assert max(counts[1:]) == 2

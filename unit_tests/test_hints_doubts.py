@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from source_clockify import source
-from source_clockify.change_tracking import hints
+from source_clockify.change_tracking import checkpoint, hints
+from source_clockify.change_tracking.hint_state import decode_hints
 from source_clockify.change_tracking.state import checksum
 from unit_tests.clockify import (
     OTHER_WORKSPACE,
@@ -22,12 +23,13 @@ from unit_tests.clockify import (
     error_body,
     message_of,
     messages,
+    partitions_of,
     report_row,
     state_of,
     warnings,
     workspace,
 )
-from unit_tests.protocol import stream_of
+from unit_tests.protocol import states_of, stream_of
 from unit_tests.test_hints import (
     KINDS,
     OLD,
@@ -595,3 +597,117 @@ def test_entries_of_a_removed_user_are_sent_and_counted_as_a_consumer_has_them(
         assert found["live"] == len(merged), number_of_sync
     sent = {each for output in outputs[1:] for each in changes(output, "time_entries")}
     assert sent == {f"+{number(1)}", f"+{number(2)}", f"+{number(4)}"}
+
+
+# A removed user --------------------------------------------------------------------------------
+
+UNKNOWN_USER = {
+    "status_code": 400,
+    "json": error_body(501, "User doesn't belong to Workspace"),
+}
+
+
+def with_removed_user(clockify: Clockify, connect: Connect, **settings: Any) -> Connection:
+    """Return a connection that had an entry of a user who has been removed since."""
+    account(clockify, recent(number(3)))
+    owner = {"id": USER, "roles": [{"role": "OWNER"}]}
+    clockify.listing("users", [owner, {"id": OTHER_USER}])
+    clockify.user_entries(OTHER_USER, [old(number(1), userId=OTHER_USER)])
+    connection = synced(connect, "time_entries", "sync_log", **settings)
+    remove_user(clockify)
+    return connection
+
+
+def remove_user(clockify: Clockify, *shown: dict[str, Any]) -> Feeds:
+    served = account(clockify, recent(number(3)), *shown)
+    clockify.user_entries(USER, [recent(number(3))])
+    for path in (f"user/{OTHER_USER}/time-entries", f"member-profile/{OTHER_USER}"):
+        clockify.answer(f"/workspaces/{WORKSPACE}/{path}", UNKNOWN_USER)
+    return served
+
+
+def test_the_row_of_a_removed_user_leaves_the_hints_with_the_window(
+    clockify: Clockify, connect: Connect
+) -> None:
+    connection = with_removed_user(clockify, connect)
+    connection.sync()
+    late = recent(number(4), at(1), userId=OTHER_USER)
+    remove_user(clockify, late).name("created", change(number(4), at(1)))
+    sent = [changes(connection.sync(), "time_entries") for _ in range(3)]
+    inside = decode_hints(hints_in(connection))[WORKSPACE].rows.keys()
+    for _ in range(3):
+        connection.sync(hours=24 * 15)
+
+    assert sent == [[f"+{number(4)}"], [f"+{number(4)}"], []]
+    assert inside == {number(4)}
+    assert not decode_hints(hints_in(connection))[WORKSPACE].rows
+
+
+def test_every_state_knows_a_removed_user(
+    clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS_PER_MEGABYTE", 0)
+    connection = with_removed_user(clockify, connect, resend_changes=0)
+    output = connection.sync()
+    states = [state for state in states_of(output) if stream_of(state) == "time_entries"]
+
+    assert len(states) > 2
+    for state in states:
+        removed = decode_hints(blob_of(state).get("hints", {}))[WORKSPACE].former_users
+        assert (WORKSPACE, OTHER_USER) in partitions_of(state) or OTHER_USER in removed
+
+
+# What the second review found -------------------------------------------------------------------
+
+
+def test_each_stream_says_that_the_feeds_fail(clockify: Clockify, connect: Connect) -> None:
+    account(clockify)
+    clockify.detailed_report([])
+    streams = ("time_entries", "detailed_report")
+    connection = synced(connect, *streams, "sync_log", resend_changes=0)
+    stale = states_for(connection, "detailed_report")
+    connection.sync()
+    set_back(connection, stale)
+    clockify.answer(f"/workspaces/{WORKSPACE}/entities/updated", {"status_code": 500})
+    output = connection.sync()
+
+    for stream in streams:
+        assert "change feeds cannot be read" in receipt(output, stream)["skipped"][0]
+
+
+def test_a_hidden_row_that_is_deleted_counts_and_is_sent_once(
+    clockify: Clockify, connect: Connect
+) -> None:
+    account(clockify, recent(number(1)), recent(number(50)))
+    connection = connect("time_entries", "sync_log")
+    outputs = [connection.sync()]
+    shown = [recent(number(50)), recent(number(51), at(0))]
+    account(clockify, *shown)
+    role(clockify, "TEAM_MANAGER")
+    outputs.append(connection.sync(hours=12))
+    served = account(clockify, *shown)
+    role(clockify, "TEAM_MANAGER")
+    served.name("deleted", change(number(1), at(1)))
+    for _ in range(3):
+        outputs.append(connection.sync())
+        held = live_keys(outputs, receipt(outputs[-1])["window_start"])
+        assert receipt(outputs[-1])["live"] == len(held)
+    account(clockify, *shown)
+    outputs += [connection.sync() for _ in range(2)]
+
+    assert sum(receipt(each)["deleted"] for each in outputs) == 1
+
+
+def test_a_feed_that_ignores_window_and_types_ends(
+    clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "MOST_ROWS", 100)
+    account(clockify)
+    connection = synced(connect)
+    served = WindowlessFeeds(clockify)
+    served.name("created", *(change(number(n), code="PROJECTS") for n in range(101)))
+    before = len(served.requests())
+    connection.sync()
+
+    assert len(served.requests()) - before < 100

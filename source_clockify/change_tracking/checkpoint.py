@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airbyte_cdk.models import (
     AirbyteMessage,
@@ -153,6 +153,14 @@ class StateWriter:
         with self._lock:
             self._is_dirty = True
             self._hints[workspace_id] = hints
+
+    def add_former_user(self, workspace_id: str, user_id: str) -> None:
+        """Add a user whose partition is about to be removed to the hints, if there are any."""
+        with self._lock:
+            hints = self._hints.get(workspace_id)
+            if hints is not None:
+                former_users = hints.former_users | {user_id}
+                self._hints[workspace_id] = replace(hints, former_users=former_users)
 
     def state(self) -> StreamState:
         with self._lock:

@@ -24,7 +24,15 @@ from source_clockify.change_tracking.proofs import (
     prove_by_parent,
     prove_missing,
 )
-from source_clockify.change_tracking.rows import Row, Rows, find_keys, hashed_key, resent
+from source_clockify.change_tracking.rows import (
+    DELETED,
+    HIDDEN,
+    Row,
+    Rows,
+    find_keys,
+    hashed_key,
+    resent,
+)
 from source_clockify.change_tracking.state import PartitionState
 from source_clockify.change_tracking.tracker import PartitionRead, StreamTracker
 from source_clockify.timestamps import format_second, second_of
@@ -144,7 +152,9 @@ class _Resolution:
         if read.diff is None or not named or read.plan.since is None:
             return read.diff
         present = {
-            key for key, is_deleted in find_keys(self._state.packed, named) if not is_deleted
+            key
+            for key, flags in find_keys(self._state.packed, named)
+            if not flags & (DELETED | HIDDEN)
         }
         if not present:
             return read.diff
@@ -377,6 +387,6 @@ class _Resolution:
         ends_with_parent = self._profile.parent is not None or self._parent_is_deleted
         forgotten = not rows and ends_with_parent and self._read is None and self._is_orphan()
         if forgotten and self._profile.takes_hints:
-            self._tracker.hints.former_users.add(self._ids)
+            self._tracker.writer.add_former_user(*self._ids)
         state = None if forgotten else self._state.with_rows(rows)
         self._tracker.writer.put(self._ids, state)

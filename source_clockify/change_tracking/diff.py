@@ -275,6 +275,9 @@ def diff_partition(
         expected += is_expected and not row.deleted and not is_hidden
         if key in read.seen:
             continue
+        if not plan.spec.profile.deletions and versions.is_due(row.pending):
+            # A complete read does not show it any more, so it cannot be resent.
+            row = replace(row, pending=None)
         if row.deleted:
             fate = _Fate.RETAINED
         elif not plan.spec.profile.deletions or is_hidden:

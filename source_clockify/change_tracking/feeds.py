@@ -117,6 +117,7 @@ class _Reading:
     """What was read of one workspace so far."""
 
     events: dict[int, Event] = field(default_factory=dict)
+    rows: int = 0
     refused: dict[int, str] = field(default_factory=dict)
     answered: set[Named | None] = field(default_factory=set)
     failure: str = ""
@@ -163,7 +164,7 @@ class ChangeFeeds:
         start = first = max(since, self._now - _LONGEST)
         reading = _Reading()
         until: int | None = None
-        while start < self._now and len(reading.events) < self._most:
+        while start < self._now and reading.rows < self._most:
             end = self._read_window(workspace_id, feeds, start, reading)
             if end is None:
                 break
@@ -202,7 +203,7 @@ class ChangeFeeds:
                 pages.clear()
                 number = 0
             elif answer.result is LookupResult.FAILED and feed.named is not None:
-                reading.failure = answer.message
+                reading.failure = answer.message or "An earlier request of this sync failed."
                 return None
             elif answer.result is LookupResult.FOUND:
                 pages[number] = answer.rows
@@ -210,6 +211,7 @@ class ChangeFeeds:
                 # The change feeds are read without an audit log that fails.
                 reading.refused[number] = answer.message
         for place, rows in pages.items():
+            reading.rows += len(rows)
             self._note(workspace_id, feeds[place], rows, (start, end), reading)
         reading.answered.update(feeds[place].named for place in pages)
         return end if pages else None

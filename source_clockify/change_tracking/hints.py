@@ -32,7 +32,7 @@ from source_clockify.change_tracking.proofs import (
     prove_by_id,
     prove_in_batch,
 )
-from source_clockify.change_tracking.rows import Row, find_keys, hashed_key, resent
+from source_clockify.change_tracking.rows import DELETED, HIDDEN, Row, find_keys, hashed_key, resent
 from source_clockify.change_tracking.state import StreamState
 from source_clockify.change_tracking.tracker import StreamTracker
 from source_clockify.request_notes import Gap
@@ -142,7 +142,7 @@ class WorkspaceHints:
         self._recent = {each.id: each for each in self._state.recent}
         self._access_before = self._state.access or tracker.saved_access(workspace_id)
         self._access = self._access_before
-        # The partitions that hold rows, by id, and whether a tombstone was sent for it.
+        # Whether a tombstone was sent for what partitions hold, by id, and these partitions.
         self._known: dict[str, bool] = {}
         self._partitions: dict[str, Partition] = {}
         self._foreign: set[str] = set()
@@ -152,10 +152,10 @@ class WorkspaceHints:
 
     def messages(self) -> Iterator[Message]:
         """Yield the messages; the state is stored after each batch of lookups."""
-        former = {
-            ids[-1] for ids in self._tracker.hints.former_users if ids[:-1] == (self._workspace_id,)
-        }
-        self._former_users |= former
+        stored = self._tracker.writer.hints(self._workspace_id)
+        if stored is not None:
+            # Those of users who were removed meanwhile.
+            self._former_users = stored.former_users
         self._leave_to_comparison()
         for keys in self._batches():
             changed = [key for key in keys if not self._is_named_as_deleted(key)]
@@ -207,6 +207,7 @@ class WorkspaceHints:
         self._tracker.hints.changed.update(
             key for key, each in self._waiting.items() if _is_changed(each)
         )
+        self._store()
 
     def _report(self, read: FeedRead) -> None:
         """Say what the feeds lack."""
@@ -246,12 +247,14 @@ class WorkspaceHints:
         if not wanted:
             return
         for ids, partition in self._tracker.writer.partitions().items():
-            for key, is_deleted in find_keys(partition.packed, wanted):
+            for key, flags in find_keys(partition.packed, wanted):
                 if ids[0] != self._workspace_id:
                     self._foreign.add(key)
-                else:
-                    self._known[key] = is_deleted and self._known.get(key, True)
-                    self._partitions[key] = ids
+                    continue
+                self._partitions[key] = ids
+                # Nothing compares hidden rows.
+                if not flags & HIDDEN:
+                    self._known[key] = bool(flags & DELETED) and self._known.get(key, True)
         for key, is_deleted in self._known.items():
             candidate = self._waiting.get(key)
             if not is_deleted:
@@ -347,7 +350,7 @@ class WorkspaceHints:
                 self._drop(key)
                 return
         self._waiting.pop(key, None)
-        self._remove_tombstone(key)
+        self._remove_row(key)
         row = Row(fingerprint, start, pending, running=is_running(record))
         if row.pending is not None or self._is_kept(key, row):
             self._rows[key] = HintedRow(user_id, row)
@@ -365,8 +368,8 @@ class WorkspaceHints:
         is_inside = (row.start or 0) >= bounds.now - bounds.lookback
         return row.running or is_inside or key in self._recent
 
-    def _remove_tombstone(self, key: str) -> None:
-        """Remove the row of an entry that is back from the partition that had it deleted."""
+    def _remove_row(self, key: str) -> None:
+        """Remove the hidden or deleted row of an entry from its partition."""
         ids = self._partitions.get(key)
         state = self._tracker.writer.partitions().get(ids) if ids else None
         if ids is not None and state is not None:
@@ -422,6 +425,7 @@ class WorkspaceHints:
         start = hinted.row.start if hinted else candidate.start if candidate else None
         row = Row(TOMBSTONE_FINGERPRINT, start, self._versions.pending, deleted=True)
         self._forget(key)
+        self._remove_row(key)
         if row.pending is not None:
             self._rows[key] = HintedRow(user_id, row)
         self._count("deleted", self._versions.current)
@@ -470,7 +474,8 @@ class WorkspaceHints:
         for key, hinted in list(self._rows.items()):
             row = hinted.row
             if not row.deleted:
-                if not self._versions.resend and not self._is_kept(key, row):
+                is_resent = row.pending is not None and self._versions.resend
+                if not is_resent and not self._is_kept(key, row):
                     del self._rows[key]
                 continue
             if row.pending is None or not self._versions.resend:

@@ -244,22 +244,20 @@ def _row(fingerprint: int, start: int | None, flags: int, pending: Pending | Non
     )
 
 
-def find_keys(packed: PackedRows, keys: Collection[str]) -> Iterator[tuple[str, bool]]:
-    """Yield those of some keys, of one id each, that have a row, and whether it is deleted.
+def find_keys(packed: PackedRows, keys: Collection[str]) -> Iterator[tuple[str, int]]:
+    """Yield those of some keys, of one id each, that have a row, and its flags.
 
-    Hidden rows are left out: nothing compares them. It unpacks no row.
+    It unpacks no row.
     """
     wanted = {ids: key for key in keys if (ids := id_bytes((key,))) is not None}
     size, content = packed.row_bytes, packed.content
     for place in range(0, len(content) if packed.id_count == 1 else 0, size):
         key = wanted.get(content[place : place + ID_BYTES])
         if key is not None:
-            flags = int.from_bytes(content[place + size - 2 : place + size], "big")
-            if not flags & HIDDEN:
-                yield key, bool(flags & DELETED)
+            yield key, int.from_bytes(content[place + size - 2 : place + size], "big")
     for odd_key, _, _, flags, _ in packed.odd:
-        if odd_key in keys and not flags & HIDDEN:
-            yield odd_key, bool(flags & DELETED)
+        if odd_key in keys:
+            yield odd_key, flags
 
 
 # What forgets ------------------------------------------------------------------------------------

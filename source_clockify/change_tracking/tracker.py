@@ -95,7 +95,6 @@ class HintResults:
         gaps: what the feeds do not tell.
         named: the ids of all entries that they name.
         changed: of those that they name as changed.
-        former_users: the partitions of removed users that leave the state in this sync.
     """
 
     sent: int = 0
@@ -104,7 +103,6 @@ class HintResults:
     gaps: list[Gap] = field(default_factory=list)
     named: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
-    former_users: set[Partition] = field(default_factory=set)
 
 
 @dataclass
