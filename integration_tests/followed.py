@@ -9,7 +9,7 @@ from typing import Any
 from integration_tests.airbyte import Output, config_of
 from integration_tests.consumer import Consumer, Key, Message
 from integration_tests.frozen import Clock, Read
-from integration_tests.histories import DAY, HOUR, PRESENT, ZONES, Account, Edit
+from integration_tests.histories import DAY, HOUR, PRESENT, ZONES, Account, Edit, begun, name_of
 from integration_tests.promises import entry_by_id, rows_of
 from integration_tests.sandbox.client import JSON, Sandbox
 from integration_tests.sandbox.timetext import utc_text
@@ -188,8 +188,7 @@ class FollowedHistory:
         printed = output.messages
         interrupted = self.rng.random() < self.flaws.interrupted
         if interrupted:
-            last = self.rng.choice((len(printed), min(12, len(printed))))
-            printed = printed[: len(printed) - self.rng.randrange(last + 1)]
+            printed = begun(printed, self.rng)
         delivered = number != self.loses
         what = f"cut at {len(printed)}/{len(output.messages)}" if interrupted else ""
         self.notes.append(f"sync {number} at {self.now} {what}{'' if delivered else 'lost'}")
@@ -199,7 +198,7 @@ class FollowedHistory:
             self.notes.append(f"    {message.stream} {message.key} {message.version} {gone}")
         kept = Output(printed, 0, "").states
         if self.state is None or kept:
-            held = {each["stream"]["stream_descriptor"]["name"]: each for each in self.state or []}
+            held = {name_of(each): each for each in self.state or []}
             self.state = list({**held, **kept}.values())
         self._assert_true(messages, truth)
         if interrupted:

@@ -656,9 +656,7 @@ class History:
         printed = output.messages
         interrupted = self.rng.random() < self.style.interrupted
         if interrupted:
-            # What is gone is decided at the end of a stream.
-            last = self.rng.choice((len(printed), min(12, len(printed))))
-            printed = printed[: len(printed) - self.rng.randrange(last + 1)]
+            printed = begun(printed, self.rng)
         delivered = number != self.loses
         what = f"cut at {len(printed)}/{len(output.messages)}" if interrupted else ""
         self.notes.append(f"sync {number} at {self.now} {what}{'' if delivered else 'lost'}")
@@ -669,7 +667,7 @@ class History:
             gone = "gone" if message.content is None else ""
             self.notes.append(f"    {message.stream} {again}{message.key} {message.version} {gone}")
         if self.state is None or kept.states:
-            held = {_name(each): each for each in self.state or []}
+            held = {name_of(each): each for each in self.state or []}
             self.state = list({**held, **kept.states}.values())
 
         attempts = {
@@ -781,9 +779,18 @@ class History:
             self.pending[stream, key] = Pending(message, self.resend, self.now, certain)
 
 
-def _name(state: JSON) -> str:
+def begun(printed: Sequence[JSON], rng: Random) -> list[JSON]:
+    """What a sync printed before it was interrupted, often near its end."""
+    # What is gone is decided at the end of a stream.
+    last = rng.choice((len(printed), min(12, len(printed))))
+    return list(printed[: len(printed) - rng.randrange(last + 1)])
+
+
+def name_of(state: JSON) -> str:
     return str(state["stream"]["stream_descriptor"]["name"])
 
 
 def _states(printed: Sequence[JSON], stream: str) -> int:
-    return sum(1 for each in printed if each["type"] == "STATE" and _name(each["state"]) == stream)
+    return sum(
+        1 for each in printed if each["type"] == "STATE" and name_of(each["state"]) == stream
+    )

@@ -15,6 +15,7 @@ from integration_tests.airbyte import CONNECTOR, ROOT, STREAMS, Output, config_o
 from integration_tests.demo import CHANGING_STREAMS, LONG_ENOUGH, NOW, work
 from integration_tests.frozen import Clock, read_incrementally
 from integration_tests.sandbox.client import JSON, Sandbox, start
+from source_clockify.change_tracking.feeds import FREE_MOST_ROWS, MOST_ROWS, OVERLAP
 from source_clockify.change_tracking.hint_state import decode_hints
 from source_clockify.change_tracking.profiles import PROFILES, Kind, TrackingProfile
 from source_clockify.manifest import load_manifest
@@ -335,6 +336,14 @@ def test_reports_are_read_as_far_as_the_document_says(clock: Clock) -> None:
         # The 26th of December is a Saturday.
         "reports/weekly": ("2026-11-09", "2026-12-20"),
     }
+
+
+def test_the_document_has_the_limits_of_the_hints() -> None:
+    hints = section(CHANGE_TRACKING, "Hints")
+    said = re.search(r"first ([\d,]+) events of a feed \((\d+) on the free plan\)", hints)
+    assert said is not None
+    assert [int(each.replace(",", "")) for each in said.groups()] == [MOST_ROWS, FREE_MOST_ROWS]
+    assert f"from {OVERLAP // 60} minutes before the last sync" in hints
 
 
 # Tables
