@@ -203,7 +203,7 @@ class ChangeFeeds:
                 pages.clear()
                 number = 0
             elif answer.result is LookupResult.FAILED and feed.named is not None:
-                reading.failure = answer.message or "An earlier request of this sync failed."
+                reading.failure = answer.message
                 return None
             elif answer.result is LookupResult.FOUND:
                 pages[number] = answer.rows

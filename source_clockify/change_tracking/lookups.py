@@ -72,12 +72,14 @@ class LookupAnswer:
         result: of the requests.
         is_cut: whether more rows follow that were not requested.
         message: why there is no answer: the sentence of a refusal or failure.
+        is_repeated: whether it is that of an earlier request of the same kind.
     """
 
     rows: list[dict[str, Any]]
     result: LookupResult
     is_cut: bool = False
     message: str = ""
+    is_repeated: bool = False
 
 
 class LookupBudget:
@@ -378,7 +380,8 @@ class Lookups:
     def __init__(self, streams: Mapping[str, AbstractStream], adaptations: Adaptations) -> None:
         self._streams = streams
         self._adaptations = adaptations
-        self._broken: set[tuple[str, ...]] = set()
+        # The kinds of requests that failed, with the reason.
+        self._broken: dict[tuple[str, ...], str] = {}
         self._lock = threading.Lock()
 
     def row(self, path: str) -> tuple[dict[str, Any] | None, LookupResult]:
@@ -444,7 +447,7 @@ class Lookups:
         self, name: str, partition: Mapping[str, Any], window: Mapping[str, Any] | None = None
     ) -> tuple[list[dict[str, Any]], LookupResult]:
         answer = self._request(name, partition, window or {})
-        if answer.result is LookupResult.FAILED and answer.message:
+        if answer.result is LookupResult.FAILED and answer.message and not answer.is_repeated:
             logger.warning(
                 "A lookup request failed. The deletions that depend on it are re-checked in the "
                 "next sync: %s",
@@ -463,7 +466,8 @@ class Lookups:
         kind = _kind_of(name, partition)
         with self._lock:
             if kind in self._broken:
-                return LookupAnswer([], LookupResult.FAILED)
+                message = self._broken[kind]
+                return LookupAnswer([], LookupResult.FAILED, message=message, is_repeated=True)
         requested = StreamSlice(partition=partition, cursor_slice=window)
         rows: list[dict[str, Any]] = []
         outer = current_notes()
@@ -479,9 +483,9 @@ class Lookups:
                         if most is not None and len(rows) > most:
                             return LookupAnswer(rows, LookupResult.FOUND, is_cut=True)
             except (AirbyteTracedException, requests.RequestException) as error:
-                with self._lock:
-                    self._broken.add(kind)
                 message = filter_secrets(str(error))
+                with self._lock:
+                    self._broken[kind] = message
                 return LookupAnswer([], LookupResult.FAILED, message=message)
         if notes.refusals:
             vanished = all(refusal.vanished for refusal in notes.refusals)
