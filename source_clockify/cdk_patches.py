@@ -18,11 +18,16 @@ from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
 )
 from airbyte_cdk.sources.declarative.incremental import ConcurrentPerPartitionCursor
 from airbyte_cdk.sources.declarative.interpolation import jinja
+from airbyte_cdk.sources.streams.call_rate import APIBudget, CallRateLimitHit
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, FinalStateCursor
 from airbyte_cdk.sources.streams.http.http_client import HttpClient
 
+from source_clockify.request_scope import current_scope
+
 _MANY_PARTITIONS = 1_000_000
+
+BUDGET_IS_USED_UP = "The requests that Request Budget (plan) allows within an hour are used up."
 
 
 class StreamsSource(ConcurrentDeclarativeSource):
@@ -69,6 +74,35 @@ def patch_cdk() -> None:
     ConcurrentPerPartitionCursor.SWITCH_TO_GLOBAL_LIMIT = _MANY_PARTITIONS
     ConcurrentPerPartitionCursor.DEFAULT_MAX_PARTITIONS_NUMBER = _MANY_PARTITIONS
     _cache_post_requests()
+    _announce_budget_waits()
+
+
+def _announce_budget_waits() -> None:
+    """Let a request that waits for the request budget say so, and count those that are sent.
+
+    The CDK logs such a wait at level DEBUG only, and sleeps through it.
+    """
+    acquire = APIBudget.acquire_call
+    if getattr(acquire, "announces_waits", False):
+        return
+
+    def acquire_call(
+        self: APIBudget, request: Any, block: bool = True, timeout: float | None = None
+    ) -> None:
+        scope = current_scope()
+        if scope is None or not block or timeout is not None:
+            acquire(self, request, block, timeout)
+            return
+        while True:
+            try:
+                acquire(self, request, block=False)
+                break
+            except CallRateLimitHit as hit:
+                scope.waits.wait(hit.time_to_wait.total_seconds(), scope.stream, BUDGET_IS_USED_UP)
+        scope.progress.count_request(scope.stream)
+
+    vars(acquire_call)["announces_waits"] = True
+    APIBudget.acquire_call = acquire_call  # type: ignore[method-assign]
 
 
 def _cache_post_requests() -> None:

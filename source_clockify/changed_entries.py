@@ -101,7 +101,7 @@ class ChangedEntriesRetriever(Retriever):
         answered = False
         outer = current_notes()
         for feed in self.feeds:
-            with recording_requests(on_wait=outer.on_wait if outer else None) as notes:
+            with recording_requests() as notes:
                 for row in _read(feed, window):
                     if row.get("entry_to_read"):
                         moments = changes.setdefault(row["entry_to_read"], {})
@@ -125,7 +125,7 @@ class ChangedEntriesRetriever(Retriever):
             extra_fields={"entry_to_read": entry_id, "timestamp": moments[0]},
         )
         outer = current_notes()
-        with recording_requests(on_wait=outer.on_wait if outer else None) as notes:
+        with recording_requests() as notes:
             found = [dict(record.data) for record in _read(self.entries, change)]
         if outer is not None:
             # The feed of deleted entries tells of those, and the window is complete without them.

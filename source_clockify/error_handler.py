@@ -119,7 +119,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
     def _of_rate_limit(self, resolution: ErrorResolution) -> ErrorResolution:
         if self._is_check:
             return _failure(str(resolution.error_message), FailureType.transient_error)
-        _checkpoint_before_wait()
+        _note_wait(str(resolution.error_message))
         return resolution
 
     def _of_body(self, response: requests.Response) -> ErrorResolution:
@@ -205,7 +205,9 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         """Turn the retry into a failure once the request was tried often enough."""
         attempts = getattr(request, _ATTEMPTS, 0) + 1
         setattr(request, _ATTEMPTS, attempts)
-        if attempts <= min(SERVER_RETRIES, int(self.max_retries or 0)):
+        retries = min(SERVER_RETRIES, int(self.max_retries or 0))
+        if attempts <= retries:
+            _note_wait(f"{resolution.error_message} Retry {attempts} of {retries}.")
             return resolution
         return _failure(
             f"{resolution.error_message} Tried {attempts} times.", FailureType.transient_error
@@ -370,11 +372,11 @@ def _note_refusal(response: requests.Response, resolution: ErrorResolution) -> N
     )
 
 
-def _checkpoint_before_wait() -> None:
-    """Checkpoint before a rate-limit wait, which may last an hour."""
+def _note_wait(reason: str) -> None:
+    """Record why this thread is about to wait; see `BackoffStrategy`."""
     notes = current_notes()
-    if notes is not None and notes.on_wait is not None:
-        notes.on_wait()
+    if notes is not None:
+        notes.wait_reason = reason
 
 
 def _defer_failure(resolution: ErrorResolution) -> ErrorResolution:

@@ -19,7 +19,7 @@ from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.records import start_of
-from source_clockify.request_notes import current_notes, recording_requests
+from source_clockify.request_notes import recording_requests
 from source_clockify.requested_slices import REQUESTED_SLICES, on_demand, requesting
 from source_clockify.timestamps import EARLIEST_TEXT, creation_time, format_second, second_of
 
@@ -233,12 +233,8 @@ class ReportHistory:
             },
             cursor_slice={},
         )
-        outer = current_notes()
         found: list[Mapping[str, Any]] = []
-        with (
-            requesting([window]),
-            recording_requests(on_wait=outer.on_wait if outer else None) as notes,
-        ):
+        with requesting([window]), recording_requests() as notes:
             for part in self._probes[f"oldest_{rows}"].generate_partitions():
                 found.extend(record.data for record in part.read())
         if notes.refusals:

@@ -7,11 +7,12 @@ the notes are the thread's own.
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from source_clockify.adaptations import Adaptations
+from source_clockify.request_scope import RequestScope, current_scope, requesting_for
 
 _ID = re.compile("[0-9a-f]{24}")
 _ABSENT = re.compile(r"n['o]?t (?:belong|exist)|not found", re.IGNORECASE)
@@ -81,7 +82,7 @@ class RequestNotes:
         last_page: a hash of the page that was read last, to notice a server that repeats it.
         system_events: whether an event by Clockify itself was listed.
         approval_states: the states in the list of approval requests of all states.
-        on_wait: called before this thread waits because Clockify's request limit is reached.
+        wait_reason: why the next request waits, as a sentence.
         adaptations: the forms of requests that the server refuses, shared by all threads.
     """
 
@@ -92,7 +93,7 @@ class RequestNotes:
     last_page: bytes = b""
     system_events: bool = False
     approval_states: set[str] = field(default_factory=set)
-    on_wait: Callable[[], None] | None = None
+    wait_reason: str = ""
     adaptations: Adaptations | None = None
 
 
@@ -101,26 +102,25 @@ _current = threading.local()
 
 @contextmanager
 def recording_requests(
+    scope: RequestScope | None = None,
+    adaptations: Adaptations | None = None,
     *,
     defer_failures: bool = False,
-    on_wait: Callable[[], None] | None = None,
-    adaptations: Adaptations | None = None,
 ) -> Iterator[RequestNotes]:
     """Collect what the error handler notes in this thread.
 
     With `defer_failures` a failed request is noted and taken for an empty answer, so that an error
     in one workspace does not keep the others from being read; the caller raises it afterwards.
-    Without `adaptations` those of an outer `recording_requests` hold.
+    Without `scope` and `adaptations` those of an outer `recording_requests` hold.
     """
     outer = current_notes()
     if adaptations is None and outer is not None:
         adaptations = outer.adaptations
-    notes = RequestNotes(
-        failures=[] if defer_failures else None, on_wait=on_wait, adaptations=adaptations
-    )
+    notes = RequestNotes(failures=[] if defer_failures else None, adaptations=adaptations)
     _current.notes = notes
     try:
-        yield notes
+        with requesting_for(scope or current_scope()):
+            yield notes
     finally:
         _current.notes = outer
 

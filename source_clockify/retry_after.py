@@ -1,6 +1,7 @@
-"""The wait that a server asks for, in seconds or as a date."""
+"""The wait before a retry: as long as the server asks, in seconds or as a date, or growing."""
 
 import email.utils
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass
@@ -11,15 +12,26 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.streams.http.error_handlers import BackoffStrategy
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_clockify.request_notes import current_notes
+from source_clockify.request_scope import current_scope
+from source_clockify.waits import SILENT_SECONDS
+
+logger = logging.getLogger("airbyte")
+
 # Longer than the hour of the free plan.
 LONGEST_WAIT_SECONDS = 2 * 60 * 60
 
 
+# The CDK sleeps a second more than it is told.
+_NO_MORE_WAIT = -0.999
+
+
 @dataclass
 class RetryAfterStrategy(BackoffStrategy):
-    """Waits as long as the header `Retry-After` says.
+    """Waits as long as the header `Retry-After` says, else 1, 2, 4 ... seconds.
 
-    The manifest's `WaitTimeFromHeader` understands seconds only.
+    The manifest's `WaitTimeFromHeader` understands seconds only. The wait happens here, where it is
+    announced, since the CDK sleeps in silence.
     """
 
     parameters: InitVar[Mapping[str, Any]]
@@ -30,19 +42,40 @@ class RetryAfterStrategy(BackoffStrategy):
         self,
         response_or_exception: requests.Response | requests.RequestException | None,
         attempt_count: int,
-    ) -> float | None:
-        if not isinstance(response_or_exception, requests.Response):
-            return None
-        wait = seconds_to_wait(response_or_exception.headers.get("Retry-After", ""), time.time())
-        if wait is not None and wait > LONGEST_WAIT_SECONDS:
-            raise AirbyteTracedException(
-                message=(
-                    f"Clockify asks for a wait of {wait} seconds (Retry-After), longer than the "
-                    f"{LONGEST_WAIT_SECONDS} that the connector waits. Start the sync later."
-                ),
-                failure_type=FailureType.transient_error,
-            )
-        return wait
+    ) -> float:
+        requested = _requested_wait(response_or_exception)
+        # A second more, since the server may round.
+        wait = 2 ** (attempt_count - 1) if requested is None else requested + 1
+        notes, scope = current_notes(), current_scope()
+        if notes is None or scope is None:
+            time.sleep(wait)
+            return _NO_MORE_WAIT
+        if wait <= SILENT_SECONDS:
+            logger.info("%s: retrying in %s seconds. %s", scope.stream, wait, notes.wait_reason)
+        scope.waits.wait(wait, scope.stream, notes.wait_reason)
+        return _NO_MORE_WAIT
+
+
+def _requested_wait(
+    response_or_exception: requests.Response | requests.RequestException | None,
+) -> int | None:
+    """Return the seconds that a response asks for.
+
+    Raises:
+        AirbyteTracedException: transient_error, if they are too many.
+    """
+    if not isinstance(response_or_exception, requests.Response):
+        return None
+    wait = seconds_to_wait(response_or_exception.headers.get("Retry-After", ""), time.time())
+    if wait is not None and wait > LONGEST_WAIT_SECONDS:
+        raise AirbyteTracedException(
+            message=(
+                f"Clockify asks for a wait of {wait} seconds (Retry-After), longer than the "
+                f"{LONGEST_WAIT_SECONDS} that the connector waits. Start the sync later."
+            ),
+            failure_type=FailureType.transient_error,
+        )
+    return wait
 
 
 def seconds_to_wait(header: str, now: float) -> int | None:

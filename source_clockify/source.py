@@ -55,6 +55,7 @@ from source_clockify.check import (
 from source_clockify.manifest import load_manifest, parents_of
 from source_clockify.plan_features import has_feature, missing_features
 from source_clockify.prefetch_parents import prefetch_parents
+from source_clockify.progress import SyncProgress
 from source_clockify.report_history import ReportHistory, rows_of_report
 from source_clockify.requested_slices import is_on_demand
 from source_clockify.skip_report import SkipReport
@@ -67,6 +68,7 @@ from source_clockify.sync_log import (
     without_sync_log,
 )
 from source_clockify.tasks import TasksStream
+from source_clockify.waits import Checkpoints, Waits
 
 patch_cdk()
 
@@ -169,7 +171,16 @@ class SourceClockify(StreamsSource):
         history = ReportHistory(
             on_demand, [stream.name for stream in listed if rows_of_report(stream.name)]
         )
-        context = ReadContext(self._report, Adaptations(), history, SystemEvents())
+        progress, checkpoints = SyncProgress(), Checkpoints()
+        context = ReadContext(
+            self._report,
+            Adaptations(),
+            history,
+            SystemEvents(),
+            progress,
+            checkpoints,
+            Waits(progress, checkpoints),
+        )
         by_project = None if self.settings.get("plan") == "free" else on_demand.get("tasks")
         wrapped = [
             ClockifyStream(
@@ -223,6 +234,7 @@ class SourceClockify(StreamsSource):
         selected = {stream.stream.name for stream in catalog.streams}
         workspaces = prefetch_parents(built.streams, self._parents_to_read(selected))
         self._report.select(selected)
+        built.context.progress.select(selected)
         self._report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
         built.context.history.know(workspaces)
         skipped = self._skip_missing_features(selected, workspaces)
@@ -338,7 +350,7 @@ class SourceClockify(StreamsSource):
     def _sync(
         self, built: "_Streams", workspaces: Sequence[Mapping[str, Any]], budget: StateBudget
     ) -> Sync:
-        lookups = Lookups(built.on_demand, built.context.adaptations)
+        lookups = Lookups(built.on_demand)
         is_free = self.settings.get("plan") == "free"
         resend = self.settings.get("resend_changes")
         lookup_budget = LookupBudget(FREE_SINGLE_READS if is_free else SINGLE_READS)

@@ -7,8 +7,8 @@ history begins.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import Adaptations
 from source_clockify.audit_log import SYSTEM, SystemEvents
+from source_clockify.progress import SyncProgress
 from source_clockify.report_history import (
     FIRST_DAY,
     ReportHistory,
@@ -32,8 +33,10 @@ from source_clockify.report_history import (
     rows_of_report,
 )
 from source_clockify.request_notes import Gap, RequestNotes, recording_requests
+from source_clockify.request_scope import RequestScope
 from source_clockify.skip_report import SkipReport
 from source_clockify.timestamps import DAY, second_of
+from source_clockify.waits import Checkpoints, Waits
 
 logger = logging.getLogger("airbyte")
 
@@ -127,12 +130,28 @@ class ReadContext:
         adaptations: the forms of requests that the server refuses.
         history: where the reports begin without a start date.
         system_events: where the audit log has events by Clockify itself.
+        progress: counts requests and partitions.
+        checkpoints: sends the states of all streams.
+        waits: announces waits.
     """
 
     report: SkipReport
     adaptations: Adaptations
     history: ReportHistory
     system_events: SystemEvents
+    progress: SyncProgress
+    checkpoints: Checkpoints
+    waits: Waits
+
+    def recording(
+        self, stream: str, *, defer_failures: bool = False
+    ) -> AbstractContextManager[RequestNotes]:
+        """Record what happens to requests of a stream, see `recording_requests`."""
+        return recording_requests(
+            RequestScope(stream, self.progress, self.waits),
+            self.adaptations,
+            defer_failures=defer_failures,
+        )
 
 
 class ClockifyStream(WrappedStream):
@@ -140,7 +159,7 @@ class ClockifyStream(WrappedStream):
 
     Attributes:
         refused_workspaces: whose parents were refused, known once the partitions were generated.
-        on_wait: called before a thread waits because Clockify's request limit is reached.
+        checkpoints: sends the states of all streams.
     """
 
     def __init__(self, inner: AbstractStream, quirks: ReadQuirks, context: ReadContext) -> None:
@@ -148,16 +167,15 @@ class ClockifyStream(WrappedStream):
         self._quirks = quirks
         self._context = context
         self.refused_workspaces: frozenset[str] = frozenset()
-        self.on_wait: Callable[[], None] | None = None
+        self.checkpoints = context.checkpoints
 
     def generate_partitions(self) -> Iterable["ClockifyPartition"]:
         """Yield the partitions of all workspaces, then raise the first error of a parent."""
         from_beginning: set[str] = set()
+        progress = self._context.progress
         with (
             _masking_secrets(),
-            recording_requests(
-                defer_failures=True, on_wait=self.on_wait, adaptations=self._context.adaptations
-            ) as notes,
+            self._context.recording(self.name, defer_failures=True) as notes,
         ):
             for partition in self._inner.generate_partitions():
                 history = None
@@ -168,13 +186,17 @@ class ClockifyStream(WrappedStream):
                         from_beginning.add(found["workspace_id"])
                     if found["workspace_id"] in from_beginning:
                         history = self._context.history
-                yield ClockifyPartition(
-                    partition, self._quirks, self._context, self.on_wait, history
-                )
+                progress.count_partition(self.name)
+                yield ClockifyPartition(partition, self._quirks, self._context, history)
+        progress.end_partitions(self.name)
         self._context.report.add(self.name, notes)
         self.refused_workspaces = frozenset(refusal.workspace_id for refusal in notes.refusals)
         if notes.failures:
             raise notes.failures[0]
+
+    def recording(self) -> AbstractContextManager[RequestNotes]:
+        """Record what happens to requests that are sent for the stream."""
+        return self._context.recording(self.name)
 
     def report_gap(self, gap: Gap) -> None:
         """Take note of data that is missing from the stream."""
@@ -193,28 +215,31 @@ class ClockifyPartition(WrappedPartition):
         inner: Partition,
         quirks: ReadQuirks,
         context: ReadContext,
-        on_wait: Callable[[], None] | None,
         history: ReportHistory | None = None,
     ) -> None:
         super().__init__(inner)
-        self._on_wait = on_wait
         self._history = history
         self._quirks = quirks
         self._context = context
         self.refused = False
 
     def read(self) -> Iterable[Record]:
+        try:
+            yield from self._read()
+        finally:
+            self.skip()
+
+    def skip(self) -> None:
+        """Count the partition as done; `read` calls it itself."""
+        self._context.progress.end_partition(self.stream_name())
+
+    def _read(self) -> Iterable[Record]:
         if self._is_window_of_refused_workspace():
             self.refused = True
             return
         if self._history is not None and self._precedes(self._history):
             return
-        with (
-            _masking_secrets(),
-            recording_requests(
-                on_wait=self._on_wait, adaptations=self._context.adaptations
-            ) as notes,
-        ):
+        with _masking_secrets(), self._recording() as notes:
             records: Iterable[Record] = self._inner.read()
             if self._quirks.overlapping_pages:
                 records = without_repeats(records)
@@ -231,6 +256,9 @@ class ClockifyPartition(WrappedPartition):
             self._context.system_events.add(found["workspace_id"], found["authors"])
         self._check_window(notes)
         self._context.report.add(self.stream_name(), notes)
+
+    def _recording(self) -> AbstractContextManager[RequestNotes]:
+        return self._context.recording(self.stream_name())
 
     def _partition_of_slice(self) -> Mapping[str, Any]:
         return self.to_slice() or {}
@@ -275,10 +303,7 @@ class ClockifyPartition(WrappedPartition):
             found["end_time"] = end_of_week(found["start_time"])
         if not ends_before_workspace(found):
             return False
-        with (
-            _masking_secrets(),
-            recording_requests(on_wait=self._on_wait, adaptations=self._context.adaptations),
-        ):
+        with _masking_secrets(), self._recording():
             begin = history.beginning(self.stream_name(), found["workspace_id"])
         self.refused = begin is None
         return begin is None or ends_before(found, begin)

@@ -13,7 +13,7 @@ from itertools import groupby
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 
-from source_clockify.request_notes import current_notes, recording_requests
+from source_clockify.request_notes import recording_requests
 from source_clockify.streams import WrappedStream
 
 logger = logging.getLogger("airbyte")
@@ -63,10 +63,7 @@ class TasksStream(WrappedStream):
         """
         proven: dict[str, Sequence[Partition]] = {}
         is_complete = True
-        outer = current_notes()
-        with recording_requests(
-            defer_failures=True, on_wait=outer.on_wait if outer else None
-        ) as notes:
+        with recording_requests(defer_failures=True) as notes:
             troubles = 0
             for workspace_id, partitions in _by_workspace(self._inner.generate_partitions()):
                 # A failed page ends the list of its workspace, and is noted before the next one's.

@@ -562,8 +562,8 @@ def test_a_date_is_waited_for(clockify: Clockify, waits: list[float]) -> None:
     clockify.serve_responses("tags", limited, LISTED)
 
     assert len(records(read_ok("tags"))) == 2
-    # The CDK adds a second.
-    assert [round(wait) for wait in waits] == [301]
+    # A second more, since the server may round.
+    assert round(sum(waits)) == 301
 
 
 def test_a_wait_of_days_fails_in_words(clockify: Clockify) -> None:

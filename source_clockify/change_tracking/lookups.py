@@ -20,9 +20,9 @@ from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify.adaptations import ACCOUNT_STATUSES, Adaptations
+from source_clockify.adaptations import ACCOUNT_STATUSES
 from source_clockify.change_tracking.profiles import PROFILES, Kind, SingleRead, TrackingProfile
-from source_clockify.request_notes import current_notes, recording_requests
+from source_clockify.request_notes import recording_requests
 from source_clockify.requested_slices import (
     REQUESTED_SLICES,
     is_on_demand,
@@ -368,18 +368,16 @@ def _parameters_of(routers: Any) -> dict[str, str]:
 
 
 class Lookups:
-    """Makes the lookups; worker threads share it.
+    """Makes the lookups, inside of `recording_requests`; worker threads share it.
 
     A kind of request that failed is not repeated in this sync: it has been retried for minutes.
 
     Args:
         streams: the lookup streams, by name.
-        adaptations: the forms of requests that the server refuses.
     """
 
-    def __init__(self, streams: Mapping[str, AbstractStream], adaptations: Adaptations) -> None:
+    def __init__(self, streams: Mapping[str, AbstractStream]) -> None:
         self._streams = streams
-        self._adaptations = adaptations
         # The kinds of requests that failed, with the reason.
         self._broken: dict[tuple[str, ...], str] = {}
         self._lock = threading.Lock()
@@ -470,12 +468,7 @@ class Lookups:
                 return LookupAnswer([], LookupResult.FAILED, message=message, is_repeated=True)
         requested = StreamSlice(partition=partition, cursor_slice=window)
         rows: list[dict[str, Any]] = []
-        outer = current_notes()
-        on_wait = outer.on_wait if outer else None
-        with (
-            requesting([requested]),
-            recording_requests(on_wait=on_wait, adaptations=self._adaptations) as notes,
-        ):
+        with requesting([requested]), recording_requests() as notes:
             try:
                 for part in self._streams[name].generate_partitions():
                     for record in part.read():

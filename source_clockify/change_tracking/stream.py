@@ -19,6 +19,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.change_tracking.checkpoint import StateWriter, describe_start
 from source_clockify.change_tracking.deletions import resolve_missing
+from source_clockify.change_tracking.diff import SliceDiff
 from source_clockify.change_tracking.hints import ask_feeds, follow_hints
 from source_clockify.change_tracking.messages import COLUMNS, UPDATED_AT, Stamp
 from source_clockify.change_tracking.partitions import partition_of
@@ -29,7 +30,6 @@ from source_clockify.change_tracking.tracker import (
     Sync,
     TrackedRead,
 )
-from source_clockify.request_notes import recording_requests
 from source_clockify.streams import (
     ClockifyPartition,
     ClockifyStream,
@@ -112,7 +112,7 @@ class TrackedStream(WrappedStream):
         self._writer = StateWriter(read.spec, state, version, emit, sync.state_budget)
         self._tracker = StreamTracker(read, sync, self._writer)
         self._cursor = TrackedCursor(self.name, self._writer)
-        inner.on_wait = self._writer.checkpoint
+        inner.checkpoints.add(self._writer.checkpoint)
 
     def generate_partitions(self) -> Iterable[CdkPartition]:
         tracker = self._tracker
@@ -125,18 +125,29 @@ class TrackedStream(WrappedStream):
                 partition, window = _slice_of(inner)
                 read = tracker.open_slice(partition, window)
                 if current is not None and current is not read:
-                    tracker.close_partition(current)
+                    self._close(current)
                 current = read
                 yield TrackedPartition(self, read, inner)
         except Exception as error:
             failure = error
         if current is not None:
             # Were some of its slices not generated, it would look complete.
-            tracker.close_partition(current, complete=failure is None)
+            self._close(current, complete=failure is None)
         tracker.end_generation(self._stream.refused_workspaces, failed=failure is not None)
         yield ClosingPartition(self)
         if failure is not None:
             raise failure
+
+    def _close(self, read: PartitionRead, *, complete: bool = True) -> None:
+        with self._stream.recording():
+            self._tracker.close_partition(read, complete=complete)
+
+    def end_slice(
+        self, read: PartitionRead, diff: SliceDiff, *, failed: bool, refused: bool
+    ) -> bool:
+        """Add the result of a slice; return True if it was the last open part of the stream."""
+        with self._stream.recording():
+            return self._tracker.end_slice(read, diff, failed=failed, refused=refused)
 
     def resolve(self) -> Iterator[Record]:
         """Yield the messages of the stream's end: tombstones, records read by id, due resends."""
@@ -144,7 +155,7 @@ class TrackedStream(WrappedStream):
         if not tracker.has_failed:
             writer.baseline_is_done()
         try:
-            with recording_requests(on_wait=writer.checkpoint):
+            with self._stream.recording():
                 hints = ask_feeds(tracker)
                 for ids, data in chain(resolve_missing(tracker), follow_hints(tracker, hints)):
                     partition = partition_of(writer.fields, ids)
@@ -198,7 +209,7 @@ class TrackedPartition(WrappedPartition):
                 yield record
         except Exception as error:
             failure = error
-        is_last = tracker.end_slice(
+        is_last = self._stream.end_slice(
             self._read, diff, failed=failure is not None, refused=self._slice.refused
         )
         try:

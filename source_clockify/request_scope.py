@@ -1,0 +1,43 @@
+"""The stream for which the current thread sends requests."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from source_clockify.progress import SyncProgress
+from source_clockify.waits import Waits
+
+
+@dataclass(frozen=True)
+class RequestScope:
+    """A stream, and what its requests are counted and announced by.
+
+    Attributes:
+        stream: its name.
+        progress: counts requests.
+        waits: announces waits.
+    """
+
+    stream: str
+    progress: SyncProgress
+    waits: Waits
+
+
+_current = threading.local()
+
+
+@contextmanager
+def requesting_for(scope: RequestScope | None) -> Iterator[None]:
+    """Let this thread's requests belong to a stream."""
+    outer = current_scope()
+    _current.scope = scope
+    try:
+        yield
+    finally:
+        _current.scope = outer
+
+
+def current_scope() -> RequestScope | None:
+    """Return the scope of this thread, None outside of a read."""
+    return getattr(_current, "scope", None)

@@ -1,0 +1,121 @@
+"""Waits for Clockify's request limits and before retries: announced, and states leave before them.
+
+The CDK sleeps in silence, for up to an hour where a Free workspace is read.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from source_clockify.progress import SyncProgress
+from source_clockify.timestamps import format_second
+
+logger = logging.getLogger("airbyte")
+
+# A wait up to this many seconds is neither announced nor preceded by states.
+SILENT_SECONDS = 5
+# A longer one is announced every so many seconds.
+REPEAT_SECONDS = 5 * 60
+
+
+class Checkpoints:
+    """What sends the states of the streams of one read; worker threads share it under its lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._senders: list[Callable[[], None]] = []
+
+    def add(self, send: Callable[[], None]) -> None:
+        """Add a function that sends the state of a stream's complete partitions, if it is new.
+
+        Several threads may call it at the same time, and it MUST not raise.
+        """
+        with self._lock:
+            self._senders.append(send)
+
+    def send(self) -> None:
+        """Send the states of all streams."""
+        with self._lock:
+            senders = list(self._senders)
+        for send in senders:
+            send()
+
+
+class Waits:
+    """The waits of one read; worker threads share it under its lock.
+
+    Args:
+        progress: tells how many requests are left.
+        checkpoints: sends the states before a wait.
+    """
+
+    def __init__(self, progress: SyncProgress, checkpoints: Checkpoints) -> None:
+        self._progress = progress
+        self._checkpoints = checkpoints
+        self._lock = threading.Lock()
+        # The threads that wait, by reason and stream.
+        self._waiting: dict[str, dict[str, int]] = {}
+        # When a reason was announced last, and until when it was said to last.
+        self._announced: dict[str, tuple[float, float]] = {}
+
+    def wait(self, seconds: float, stream: str, reason: str) -> None:
+        """Wait; announce a wait of more than a few seconds now and every few minutes.
+
+        Args:
+            stream: the one that waits.
+            reason: a sentence that says why. Waits with the same reason are announced together.
+        """
+        if seconds <= SILENT_SECONDS:
+            time.sleep(max(0.0, seconds))
+            return
+        until = time.time() + seconds
+        self._enter(stream, reason)
+        try:
+            self._checkpoints.send()
+            self._announce(reason, until)
+            while (left := until - time.time()) > 0:
+                time.sleep(min(left, REPEAT_SECONDS))
+                if until - time.time() > SILENT_SECONDS:
+                    self._announce(reason, until)
+        finally:
+            self._leave(stream, reason)
+
+    def _enter(self, stream: str, reason: str) -> None:
+        with self._lock:
+            streams = self._waiting.setdefault(reason, {})
+            streams[stream] = streams.get(stream, 0) + 1
+
+    def _leave(self, stream: str, reason: str) -> None:
+        with self._lock:
+            streams = self._waiting[reason]
+            streams[stream] -= 1
+            if not streams[stream]:
+                del streams[stream]
+
+    def _announce(self, reason: str, until: float) -> None:
+        """Log a wait, unless another thread has just done so."""
+        now = time.time()
+        with self._lock:
+            said_at, said_until = self._announced.get(reason, (0.0, 0.0))
+            is_said = now - said_at < REPEAT_SECONDS and until - said_until <= SILENT_SECONDS
+            if is_said:
+                return
+            self._announced[reason] = (now, until)
+            streams = ", ".join(sorted(self._waiting[reason]))
+        left = self._progress.requests_left()
+        logger.info(
+            "%s: waiting until %s (%s). %s%s",
+            streams,
+            format_second(int(until)),
+            duration(until - now),
+            reason,
+            f" Requests left: at least {left}." if left else "",
+        )
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in words, such as `59 minutes` or `12 seconds`."""
+    if seconds < 120:
+        return f"{round(seconds)} seconds"
+    return f"{round(seconds / 60)} minutes"
