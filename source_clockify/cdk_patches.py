@@ -61,6 +61,13 @@ class StreamsSource(ConcurrentDeclarativeSource):
         """Return a cursor whose state says that there is none."""
         return FinalStateCursor(stream_name, None, self._message_repository)
 
+    @staticmethod
+    def send_cursor_state(cursor: Cursor) -> None:
+        """Send the state of a cursor of the manifest, which does so only once in ten minutes."""
+        if isinstance(cursor, ConcurrentPerPartitionCursor):
+            with cursor._lock:
+                cursor._emit_state_message(throttle=False)
+
     @property
     def settings(self) -> dict[str, Any]:
         """The configuration with its migrations and transformations."""

@@ -1,24 +1,30 @@
 """The source: the manifest with Python components, parents read ahead, a check that explains."""
 
 import logging
+import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from airbyte_cdk.models import (
     AirbyteCatalog,
     AirbyteConnectionStatus,
+    AirbyteLogMessage,
     AirbyteMessage,
     AirbyteStateMessage,
     AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteStream,
     FailureType,
+    Level,
     Status,
     SyncMode,
+    Type,
 )
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as stream_status
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
@@ -34,6 +40,7 @@ from source_clockify.change_tracking.feeds import (
     MOST_ROWS,
     ChangeFeeds,
 )
+from source_clockify.change_tracking.interrupted import SyncMark, settings_hash
 from source_clockify.change_tracking.lookups import LookupBudget, Lookups
 from source_clockify.change_tracking.plan import sync_bounds
 from source_clockify.change_tracking.profiles import stream_spec
@@ -122,7 +129,10 @@ class SourceClockify(StreamsSource):
         }
         self._stored_sizes = stored_sizes(state)
         known = usable_state(state, catalog)
-        self._saved = saved_streams(known, specs, self._bounds, warn=tracking_on)
+        self._settings_hash = settings_hash(given, specs)
+        # With requests enough, what was read before is read again, so that it is up to date.
+        goes_on = self._settings_hash if given.get("plan") == "free" else None
+        self._saved = saved_streams(known, specs, self._bounds, settings=goes_on, warn=tracking_on)
         self._specs = specs if tracking_on else {}
         self._sync_log = (
             sync_log_of(catalog, known, self._began, given.get("resend_changes"))
@@ -158,7 +168,7 @@ class SourceClockify(StreamsSource):
         """When this sync began, in milliseconds since 1970."""
         return int(self._now * 1000)
 
-    def _build(self) -> "_Streams":
+    def _build(self, say: Callable[[str], None] = logger.info) -> "_Streams":
         on_demand: dict[str, AbstractStream] = {}
         listed: list[AbstractStream] = []
         for definition, stream in zip(
@@ -179,7 +189,7 @@ class SourceClockify(StreamsSource):
             SystemEvents(),
             progress,
             checkpoints,
-            Waits(progress, checkpoints),
+            Waits(progress, checkpoints, say),
         )
         by_project = None if self.settings.get("plan") == "free" else on_demand.get("tasks")
         wrapped = [
@@ -230,7 +240,7 @@ class SourceClockify(StreamsSource):
         check_start_date(self._given_start_date, self.settings)
         if self.settings.get("plan") == "free":
             logger.info("Request Budget (plan) is free: the sync waits after 30 requests an hour.")
-        built = self._build()
+        built = self._build(self._say_after_states(threading.get_ident()))
         selected = {stream.stream.name for stream in catalog.streams}
         workspaces = prefetch_parents(built.streams, self._parents_to_read(selected))
         self._report.select(selected)
@@ -244,6 +254,11 @@ class SourceClockify(StreamsSource):
             self.settings.get("lookback_days") or 30,
         )
         streams = self._with_change_tracking(built, workspaces, skipped, budget)
+        if not self._tracks_changes:
+            for name in _incremental_streams(catalog):
+                cursors = [stream.cursor for stream in built.streams if stream.name == name]
+                for cursor in cursors:
+                    built.context.checkpoints.add(partial(self.send_cursor_state, cursor))
         if self._sync_log is None:
             keys = {
                 name: stream_spec(definition).primary_key
@@ -261,6 +276,22 @@ class SourceClockify(StreamsSource):
             lambda name: [*self._report.sentences(name), *self._lost_workspaces.get(name, ())],
             budget,
         )
+
+    def _say_after_states(self, reader: int) -> Callable[[str], None]:
+        """Return a function that logs a line, so that no state that was sent before follows it.
+
+        Args:
+            reader: the thread that emits the messages; it takes none while it logs itself.
+        """
+
+        def say(text: str) -> None:
+            if threading.get_ident() == reader:
+                logger.info("%s", text)
+                return
+            log = AirbyteLogMessage(level=Level.INFO, message=filter_secrets(text))
+            self.emit(AirbyteMessage(type=Type.LOG, log=log))
+
+        return say
 
     def _read(
         self,
@@ -343,6 +374,7 @@ class SourceClockify(StreamsSource):
                     each for each in visible if (stream.name, each) not in skipped
                 ),
                 columns=frozenset(stream.get_json_schema().get("properties") or ()),
+                resumed=saved.resumed if saved else None,
             )
             found.append(TrackedStream(stream, read, sync, self.emit))
         return found
@@ -364,6 +396,17 @@ class SourceClockify(StreamsSource):
             hint_budget=lookup_budget.half(),
             feeds=self._feeds(lookups, workspaces),
             state_budget=budget,
+            mark=self._mark(),
+        )
+
+    def _mark(self) -> SyncMark:
+        """Return the mark of the sync that this process begins, or goes on with."""
+        resumed = [saved.resumed for saved in self._saved.values() if saved.resumed]
+        now = self._bounds.now
+        return SyncMark(
+            began=max((mark.began for mark in resumed), default=now),
+            saved_at=max((mark.saved_at for mark in resumed), default=now),
+            settings=self._settings_hash,
         )
 
     def _feeds(

@@ -48,11 +48,19 @@ class Waits:
     Args:
         progress: tells how many requests are left.
         checkpoints: sends the states before a wait.
+        say: sends a line to the log, after the states that were sent before. Several threads may
+            call it at the same time, and it MUST not raise.
     """
 
-    def __init__(self, progress: SyncProgress, checkpoints: Checkpoints) -> None:
+    def __init__(
+        self,
+        progress: SyncProgress,
+        checkpoints: Checkpoints,
+        say: Callable[[str], None] = logger.info,
+    ) -> None:
         self._progress = progress
         self._checkpoints = checkpoints
+        self._say = say
         self._lock = threading.Lock()
         # The threads that wait, by reason and stream.
         self._waiting: dict[str, dict[str, int]] = {}
@@ -77,6 +85,7 @@ class Waits:
             while (left := until - time.time()) > 0:
                 time.sleep(min(left, REPEAT_SECONDS))
                 if until - time.time() > SILENT_SECONDS:
+                    self._checkpoints.send()
                     self._announce(reason, until)
         finally:
             self._leave(stream, reason)
@@ -104,13 +113,9 @@ class Waits:
             self._announced[reason] = (now, until)
             streams = ", ".join(sorted(self._waiting[reason]))
         left = self._progress.requests_left()
-        logger.info(
-            "%s: waiting until %s (%s). %s%s",
-            streams,
-            format_second(int(until)),
-            duration(until - now),
-            reason,
-            f" Requests left: at least {left}." if left else "",
+        self._say(
+            f"{streams}: waiting until {format_second(int(until))} ({duration(until - now)}). "
+            f"{reason}" + (f" Requests left: at least {left}." if left else "")
         )
 
 

@@ -20,6 +20,7 @@ from airbyte_cdk.models import Type as MessageType
 
 from source_clockify.change_tracking.budget import MEGABYTE, StateBudget, size_of
 from source_clockify.change_tracking.hint_state import HintState
+from source_clockify.change_tracking.interrupted import PartialRead, Phase, SyncMark
 from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.profiles import Granularity, StreamSpec, round_down
@@ -90,6 +91,11 @@ class StateWriter:
         self._hints = dict(state.hints) if state else {}
         self._fields = state.partition_fields if state else ()
         self._snapshot_is_complete = state is not None and state.snapshot_is_complete
+        self._mark: SyncMark | None = None
+        self._done: set[Partition] = set()
+        self._partial: dict[Partition, PartialRead] = {}
+        self._saved_at = 0
+        self._is_whole = False
         self._sent = self._deleted = 0
         # This sync may be killed too.
         self.unreported = state.unreported[-MOST_UNREPORTED:] if state else ()
@@ -104,6 +110,18 @@ class StateWriter:
             can_shrink=self._can_shrink,
             limited_since=_limited_since(self._partitions.values()),
         )
+
+    def join(self, mark: SyncMark) -> None:
+        """Let the states belong to a sync.
+
+        Args:
+            mark: of the first of them; what an earlier attempt of the sync has read, if there was
+                one.
+        """
+        with self._lock:
+            self._mark = mark if mark.has_ended else replace(mark, phase=Phase.READING)
+            self._done, self._partial = set(mark.done), dict(mark.partial)
+            self._is_dirty = not mark.has_ended
 
     def count_emitted(self, *, sent: int, deleted: int) -> None:
         """Add messages of this version that every state from now on comes after."""
@@ -121,9 +139,9 @@ class StateWriter:
             self._fields = fields
 
     def baseline_is_done(self) -> None:
-        """Record that the snapshot of the stream is complete."""
+        """Record that the stream was read to its end, so that its snapshot is complete."""
         with self._lock:
-            self._snapshot_is_complete = True
+            self._snapshot_is_complete = self._is_whole = True
 
     def partitions(self) -> dict[Partition, PartitionState]:
         with self._lock:
@@ -137,6 +155,32 @@ class StateWriter:
                 self._partitions.pop(ids, None)
             else:
                 self._partitions[ids] = state
+
+    def put_done(self, ids: Partition) -> None:
+        """Record that a partition was read completely in this sync."""
+        with self._lock:
+            self._is_dirty = True
+            self._done.add(ids)
+            self._partial.pop(ids, None)
+            self._saved_at = int(time.time())
+
+    def put_partial(self, ids: Partition, partial: PartialRead) -> None:
+        """Record that the first windows of a partition were read in this sync."""
+        with self._lock:
+            self._is_dirty = True
+            self._partial[ids] = partial
+            self._saved_at = int(time.time())
+
+    def _current_mark(self) -> SyncMark | None:
+        if self._mark is None:
+            return None
+        is_reading = self._mark.phase is Phase.READING
+        return replace(
+            self._mark,
+            saved_at=max(self._mark.saved_at, self._saved_at),
+            done=frozenset(self._done),
+            partial=dict(self._partial) if is_reading else {},
+        )
 
     def hints(self, workspace_id: str) -> HintState | None:
         """Return the hints of a workspace; None before the first."""
@@ -174,28 +218,40 @@ class StateWriter:
                 self._deleted,
                 self.unreported,
                 dict(self._hints),
+                self._current_mark(),
             )
 
     def checkpoint(self) -> None:
         """Send the state if there is something new in it, if it is time, and if it fits."""
         wait = max(CHECKPOINT_SECONDS, CHECKPOINT_SECONDS_PER_MEGABYTE * self._size / MEGABYTE)
         with self._lock:
-            due = self._is_dirty and time.monotonic() - self._last_sent >= wait
-        if not due:
-            return
+            due = time.monotonic() - self._last_sent >= wait
+        if due:
+            self.checkpoint_now()
+
+    def checkpoint_now(self) -> None:
+        """Send the state if there is something new in it, and if it fits; never raises.
+
+        If another thread is about to send it, wait until it has.
+        """
         with self._emitting:
-            if self._prepared is not None or self._does_not_fit:
-                return
             with self._lock:
+                if not self._is_dirty:
+                    return
                 # A checkpoint that is left out is retried after the same time.
                 self._last_sent = time.monotonic()
+            if self._prepared is not None or self._does_not_fit:
+                return
             made = self._make(self._known_state())
             if not self._budget.grant(self._name, made.size):
                 return
             if self._budget.takes_turn(self._name, made.size):
                 self._leave(made)
-            else:
-                self._budget.withdraw(self._name)
+                return
+            self._budget.withdraw(self._name)
+        with self._lock:
+            # It is still to be sent.
+            self._is_dirty = True
 
     def prepare_final(self) -> None:
         """Make the last state of the stream, so that `send` only sends it; may wait for its turn.
@@ -206,7 +262,7 @@ class StateWriter:
         """
         with self._emitting:
             if self._prepared is None and not self._does_not_fit:
-                self._prepare()
+                self._prepare(has_ended=self._is_whole)
             if self._does_not_fit:
                 raise self._budget.refusal(self._name, self._size)
 
@@ -222,7 +278,7 @@ class StateWriter:
     def _prepare_unexpectedly(self) -> None:
         """Make the last state where the worker did not; the CDK's main thread must not fail."""
         try:
-            self._prepare()
+            self._prepare(has_ended=False)
         except Exception:
             self._does_not_fit = True
             logger.exception("%s: its state cannot be made, so none is sent.", self._name)
@@ -230,7 +286,11 @@ class StateWriter:
         if self._does_not_fit:
             logger.error(str(self._budget.refusal(self._name, self._size).message))
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, has_ended: bool) -> None:
+        with self._lock:
+            if self._mark is not None:
+                phase = Phase.ENDED if has_ended else Phase.FAILED
+                self._mark = replace(self._mark, phase=phase)
         try:
             made = self._fitting()
         finally:
@@ -348,11 +408,14 @@ def _limited_since(partitions: Iterable[PartitionState]) -> int | None:
     )
 
 
-def describe_start(stream: str, state: StreamState | None, size: int) -> str:
+def describe_start(
+    stream: str, state: StreamState | None, size: int, mark: SyncMark | None = None
+) -> str:
     """Return the sentence with which a stream says what it goes on from.
 
     Args:
         size: the bytes of its state.
+        mark: of a sync that was interrupted and goes on, else None.
     """
     if state is None:
         return f"{stream}: there is no state. A snapshot begins: every record is sent."
@@ -360,6 +423,16 @@ def describe_start(stream: str, state: StreamState | None, size: int) -> str:
         f"the state of {format_version(state.updated_at)} ({size / MEGABYTE:.2f} MB, "
         f"{len(state.partitions)} partitions, {state.record_count} records)"
     )
+    if mark is not None and mark.has_ended:
+        return (
+            f"{stream}: the interrupted sync that began at {format_second(mark.began)} goes on. It "
+            "has read this stream to its end, so that it is not read once more."
+        )
+    if mark is not None and (mark.done or mark.partial):
+        return (
+            f"{stream}: the interrupted sync that began at {format_second(mark.began)} goes on "
+            f"from {known}. It has read {len(mark.done)} partitions, which are not read once more."
+        )
     if not state.snapshot_is_complete:
         return f"{stream}: the interrupted snapshot goes on from {known}."
     return f"{stream}: changes are found against {known}."

@@ -191,7 +191,8 @@ class _Resolution:
         present = [key for key in diff.missing if key in self._rows]
         unlisted = [key for key in present if case.is_known_unlisted(key)]
         missing = [key for key in present if not case.is_known_unlisted(key)]
-        known = self._read.plan.known if self._read else None
+        known = self._read.plan.known if self._read and not self._read.is_resumed else None
+        # What the state of an interrupted sync calls missing, one read did not bring.
         before = known.rows() if known else {}
         new = {key for key in missing if not (key in before and before[key].missing)}
         # Where no record can be read by id, a listing that became empty may be a fault.

@@ -217,6 +217,7 @@ class PartitionDiff:
         expected: the number of records that it should have brought.
         hidden: the number of records that it did not bring because permissions changed.
         is_empty: whether it brought no record at all.
+        is_complete: whether this sync has read all of it.
     """
 
     state: PartitionState | None
@@ -225,6 +226,7 @@ class PartitionDiff:
     expected: int = 0
     hidden: int = 0
     is_empty: bool = False
+    is_complete: bool = False
 
 
 def partial_diff(
@@ -232,6 +234,19 @@ def partial_diff(
 ) -> PartitionDiff:
     """Return the difference after a read that failed or was refused: only what came counts."""
     return PartitionDiff(None if known is None else known.with_rows({**rows, **seen}))
+
+
+def resumed_diff(known: PartitionState) -> PartitionDiff:
+    """Return the difference of a partition that an earlier attempt of this sync has read.
+
+    What it did not bring is still to be decided about.
+    """
+    rows = known.rows()
+    live = {key: row for key, row in rows.items() if not row.deleted and not row.hidden}
+    missing = tuple(key for key, row in live.items() if row.missing)
+    return PartitionDiff(
+        None, missing=missing, expected=len(live), is_empty=len(missing) == len(live)
+    )
 
 
 @dataclass(frozen=True)
@@ -309,7 +324,8 @@ def diff_partition(
         tuple(keys[_Fate.TO_VERIFY]),
         expected,
         hidden,
-        not read.seen,
+        is_empty=not read.seen,
+        is_complete=True,
     )
 
 

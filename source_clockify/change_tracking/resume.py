@@ -16,6 +16,7 @@ from airbyte_cdk.models import (
 )
 
 from source_clockify.change_tracking.budget import size_of
+from source_clockify.change_tracking.interrupted import SyncMark, open_sync
 from source_clockify.change_tracking.partitions import Partition, partition_of
 from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_text, plan_read
 from source_clockify.change_tracking.profiles import Kind, StreamSpec
@@ -33,11 +34,13 @@ class SavedStream:
         spec: the stream.
         state: its state after the last sync.
         plans: how its known partitions are read in this sync.
+        resumed: the mark of its state, if a sync that was interrupted goes on.
     """
 
     spec: StreamSpec
     state: StreamState
     plans: Mapping[Partition, ReadPlan]
+    resumed: SyncMark | None = None
 
 
 def usable_state(
@@ -66,39 +69,51 @@ def saved_streams(
     specs: Mapping[str, StreamSpec],
     bounds: SyncBounds,
     *,
+    settings: str | None,
     warn: bool,
 ) -> dict[str, SavedStream]:
     """Return what change tracking knows, by stream.
 
     A state of the manifest alone holds no single records: with `warn` the log says that the stream
-    is read from the beginning.
+    is read from the beginning. `settings` is the hash of the settings with which an interrupted
+    sync goes on, see interrupted.py; None if it begins anew.
 
     Raises:
         AirbyteTracedException: config_error, for a damaged state or one of another version.
     """
-    found: dict[str, SavedStream] = {}
+    found: dict[str, StreamState] = {}
     for message in state:
         name, blob = _content(message)
         if name not in specs or not blob:
             continue
         if is_tracked(blob):
-            spec = specs[name]
-            saved = decode(name, blob, dated=spec.date_column is not None)
-            found[name] = SavedStream(spec, saved, _plans(spec, saved, bounds))
+            found[name] = decode(name, blob, dated=specs[name].date_column is not None)
         elif warn and ("states" in blob or "state" in blob):
             logger.warning(
                 "%s: its state comes from a sync without change tracking, so the stream is read "
                 "from the beginning, and every record is sent.",
                 name,
             )
-    return found
+    marks = [saved.mark for saved in found.values() if saved.mark is not None]
+    began = None if settings is None else open_sync(marks, bounds.now, settings)
+    return {name: _saved_stream(specs[name], saved, bounds, began) for name, saved in found.items()}
 
 
-def _plans(spec: StreamSpec, state: StreamState, bounds: SyncBounds) -> dict[Partition, ReadPlan]:
-    return {
-        ids: plan_read(spec, bounds, partition, is_snapshot=not state.snapshot_is_complete)
-        for ids, partition in state.partitions.items()
+def _saved_stream(
+    spec: StreamSpec, state: StreamState, bounds: SyncBounds, sync_began: int | None
+) -> SavedStream:
+    resumed = state.mark if state.mark is not None and state.mark.began == sync_began else None
+    partial = resumed.partial if resumed else {}
+    plans = {
+        ids: plan_read(
+            spec,
+            replace(bounds, now=partial[ids].began) if ids in partial else bounds,
+            known,
+            is_snapshot=not state.snapshot_is_complete,
+        )
+        for ids, known in state.partitions.items()
     }
+    return SavedStream(spec, state, plans, resumed)
 
 
 def states_of_tracked_streams(

@@ -5,8 +5,8 @@ A state of version 2:
 "updated_at": "2026-11-24T09:00:00.000Z", "baseline_at": "2026-11-01T09:00:00.000Z",
 "snapshot_is_complete": true, "sent": 2, "deleted": 1,
 "partition_fields": ["workspace_id", "user_id"], "partitions": 12, "records": 3456,
-"content": "...", "hints": {}, "checksum": "..."}`. columns.py describes `content`, hint_state.py
-`hints`, which only the streams have that change feeds help.
+"content": "...", "hints": {}, "sync": {}, "checksum": "..."}`. columns.py describes `content`,
+hint_state.py `hints`, which only the streams have that change feeds help, interrupted.py `sync`.
 """
 
 import json
@@ -22,6 +22,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.change_tracking.columns import Properties, read_document, write_document
 from source_clockify.change_tracking.hint_state import HintState, decode_hints, encode_hints
+from source_clockify.change_tracking.interrupted import SyncMark, decode_mark, encode_mark
 from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.profiles import Granularity, round_down
@@ -159,6 +160,7 @@ class StreamState:
         unreported: likewise, of earlier versions that have no receipt, since their syncs were
             killed.
         hints: what change feeds tell of records outside of the window, by workspace.
+        mark: the sync to which it belongs; None if that is unknown.
     """
 
     updated_at: int
@@ -170,6 +172,7 @@ class StreamState:
     deleted: int | None = None
     unreported: tuple[Emitted, ...] = ()
     hints: Mapping[str, HintState] = field(default_factory=dict)
+    mark: SyncMark | None = None
 
     @property
     def record_count(self) -> int:
@@ -217,6 +220,7 @@ def encode(stream: str, state: StreamState) -> dict[str, Any]:
             [known.packed for known in states],
         ),
         **({"hints": encode_hints(state.hints)} if state.hints else {}),
+        **({"sync": encode_mark(state.mark, partitions)} if state.mark else {}),
     }
     return {**content, "checksum": checksum(content)}
 
@@ -271,6 +275,7 @@ def _decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState
         _count(blob.get("deleted")),
         tuple(_emitted(*each) for each in blob.get("unreported", ())),
         decode_hints(blob.get("hints", {})),
+        decode_mark(blob["sync"], fields, [ids for ids, *_ in entries]) if "sync" in blob else None,
     )
     counts = len(entries), len(state.partitions), state.record_count
     if counts != (blob["partitions"], blob["partitions"], blob["records"]):

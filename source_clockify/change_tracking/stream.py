@@ -108,16 +108,21 @@ class TrackedStream(WrappedStream):
         state = read.state
         version = max(sync.began, state.updated_at + 1 if state else 0)
         self._budget = sync.state_budget
+        self._mark = read.resumed or sync.mark
         self._state = state
         self._writer = StateWriter(read.spec, state, version, emit, sync.state_budget)
         self._tracker = StreamTracker(read, sync, self._writer)
         self._cursor = TrackedCursor(self.name, self._writer)
-        inner.checkpoints.add(self._writer.checkpoint)
+        inner.checkpoints.add(self._writer.checkpoint_now)
 
     def generate_partitions(self) -> Iterable[CdkPartition]:
         tracker = self._tracker
         size = self._budget.stored_size(self.name)
-        logger.info(describe_start(self.name, self._state, size))
+        self._writer.join(self._mark)
+        logger.info(describe_start(self.name, self._state, size, tracker.resumed))
+        if tracker.resumed is not None and tracker.resumed.has_ended:
+            yield ClosingPartition(self)
+            return
         failure: Exception | None = None
         current: PartitionRead | None = None
         try:
@@ -127,7 +132,10 @@ class TrackedStream(WrappedStream):
                 if current is not None and current is not read:
                     self._close(current)
                 current = read
-                yield TrackedPartition(self, read, inner)
+                if tracker.skip_slice(read):
+                    inner.skip()
+                else:
+                    yield TrackedPartition(self, read, inner)
         except Exception as error:
             failure = error
         if current is not None:
@@ -143,17 +151,20 @@ class TrackedStream(WrappedStream):
             self._tracker.close_partition(read, complete=complete)
 
     def end_slice(
-        self, read: PartitionRead, diff: SliceDiff, *, failed: bool, refused: bool
+        self, read: PartitionRead, place: int, diff: SliceDiff, *, failed: bool, refused: bool
     ) -> bool:
         """Add the result of a slice; return True if it was the last open part of the stream."""
         with self._stream.recording():
-            return self._tracker.end_slice(read, diff, failed=failed, refused=refused)
+            return self._tracker.end_slice(read, place, diff, failed=failed, refused=refused)
 
     def resolve(self) -> Iterator[Record]:
         """Yield the messages of the stream's end: tombstones, records read by id, due resends."""
         tracker, writer = self._tracker, self._writer
         if not tracker.has_failed:
             writer.baseline_is_done()
+        if tracker.resumed is not None and tracker.resumed.has_ended:
+            writer.prepare_final()
+            return
         try:
             with self._stream.recording():
                 hints = ask_feeds(tracker)
@@ -191,6 +202,7 @@ class TrackedPartition(WrappedPartition):
         super().__init__(inner)
         self._stream = stream
         self._read = read
+        self._place = len(read.windows) - 1
         self._slice = inner
 
     def read(self) -> Iterable[Record]:
@@ -210,7 +222,7 @@ class TrackedPartition(WrappedPartition):
         except Exception as error:
             failure = error
         is_last = self._stream.end_slice(
-            self._read, diff, failed=failure is not None, refused=self._slice.refused
+            self._read, self._place, diff, failed=failure is not None, refused=self._slice.refused
         )
         try:
             if is_last:

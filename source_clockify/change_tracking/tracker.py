@@ -8,7 +8,8 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count as count_from
 from typing import Any
 
 from source_clockify.change_tracking.access import AccessFingerprints
@@ -22,15 +23,17 @@ from source_clockify.change_tracking.diff import (
     Versions,
     diff_partition,
     partial_diff,
+    resumed_diff,
 )
 from source_clockify.change_tracking.feeds import ChangeFeeds
 from source_clockify.change_tracking.fingerprint import fingerprinter
+from source_clockify.change_tracking.interrupted import PartialRead, SyncMark
 from source_clockify.change_tracking.lookups import LookupBudget, Lookups
 from source_clockify.change_tracking.messages import Stamp
 from source_clockify.change_tracking.partitions import Partition, partition_names
 from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_text, plan_read
 from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
-from source_clockify.change_tracking.rows import Row, Rows, hashed_key, key_of
+from source_clockify.change_tracking.rows import Row, Rows, hashed_key, key_of, pack, unpack
 from source_clockify.change_tracking.state import StreamState
 from source_clockify.request_notes import Gap
 from source_clockify.timestamps import second_of
@@ -52,6 +55,7 @@ class Sync:
         hint_budget: the part of them that may be used for what change feeds name.
         feeds: the change feeds; None where they are not followed.
         state_budget: the size that the states of all streams may take.
+        mark: of the states of streams that no earlier attempt of the sync has begun.
     """
 
     bounds: SyncBounds
@@ -63,6 +67,7 @@ class Sync:
     hint_budget: LookupBudget
     feeds: ChangeFeeds | None
     state_budget: StateBudget
+    mark: SyncMark
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class TrackedRead:
         plans: the plans of all partitions in the state.
         workspaces: those that the key sees and whose plan has the stream, as far as that is known.
         columns: the columns of the stream's schema.
+        resumed: what an earlier attempt of this sync has read; None if there was none.
     """
 
     spec: StreamSpec
@@ -82,6 +88,7 @@ class TrackedRead:
     plans: Mapping[Partition, ReadPlan]
     workspaces: frozenset[str]
     columns: frozenset[str]
+    resumed: SyncMark | None = None
 
 
 @dataclass
@@ -116,9 +123,11 @@ class PartitionRead:
         plan: how it is read.
         rows: the rows of its saved state; None while they are not needed.
         windows: the windows of its slices.
+        ended: the places of those that were read completely.
         open: the number of slices that have not ended.
         generated: whether all its slices are known.
         complete: whether nothing failed so far.
+        is_resumed: whether an earlier attempt of this sync has read it.
         emitted: whether a record of it was emitted.
         edited: the number of records that it brought with other content than the last sync.
         seen: the rows of the records that came.
@@ -131,9 +140,11 @@ class PartitionRead:
     plan: ReadPlan
     rows: Rows | None = None
     windows: list[Mapping[str, Any]] = field(default_factory=list)
+    ended: set[int] = field(default_factory=set)
     open: int = 0
     generated: bool = False
     complete: bool = True
+    is_resumed: bool = False
     emitted: bool = False
     edited: int = 0
     seen: Rows = field(default_factory=dict)
@@ -153,6 +164,7 @@ class StreamTracker:
         reads: the partitions of this sync.
         parents_failed: whether the list of partitions is incomplete.
         hints: what came of the change feeds, for the receipt.
+        resumed: what an earlier attempt of this sync has read; None if there was none.
     """
 
     def __init__(self, read: TrackedRead, sync: Sync, writer: StateWriter) -> None:
@@ -169,6 +181,7 @@ class StreamTracker:
         self.fingerprint = fingerprinter(
             read.spec.added | profile.volatile, profile.volatile_while_running
         )
+        self.resumed = read.resumed
         self._plans = dict(read.plans)
         # An interrupted snapshot goes on with the partitions that are not done.
         self._is_snapshot = read.state is None or not read.state.snapshot_is_complete
@@ -187,7 +200,7 @@ class StreamTracker:
     # Slices ------------------------------------------------------------------------------------
 
     def open_slice(self, partition: Mapping[str, Any], window: Mapping[str, Any]) -> PartitionRead:
-        """Add a slice; return the partition that it belongs to."""
+        """Add a slice, the last of `windows`; return the partition that it belongs to."""
         names = partition_names(partition)
         ids = tuple(names.values())
         read = self.reads.get(ids)
@@ -196,6 +209,11 @@ class StreamTracker:
             plan = self._plan_of(ids)
             self._announce_longer_lookback(plan)
             read = PartitionRead(ids, names, partition, plan)
+            if self.resumed is not None:
+                read.is_resumed = ids in self.resumed.done
+                partial = self.resumed.partial.get(ids)
+                if partial is not None:
+                    read.seen = unpack(partial.packed, dated=self.spec.date_column is not None)
         with self._lock:
             self.reads[ids] = read
             read.windows.append(window)
@@ -203,10 +221,26 @@ class StreamTracker:
             self._open += 1
         return read
 
+    def skip_slice(self, read: PartitionRead) -> bool:
+        """End the slice that was opened last if an earlier attempt of this sync has read it."""
+        partial = self.resumed.partial.get(read.ids) if self.resumed else None
+        window = read.windows[-1]
+        if not read.is_resumed and not (partial is not None and partial.covers(window)):
+            return False
+        with self._lock:
+            read.ended.add(len(read.windows) - 1)
+            read.open -= 1
+            self._open -= 1
+        return True
+
     def _plan_of(self, ids: Partition) -> ReadPlan:
         plan = self._plans.get(ids)
         if plan is None:
-            plan = plan_read(self.spec, self.sync.bounds, None, is_snapshot=self._is_snapshot)
+            bounds = self.sync.bounds
+            partial = self.resumed.partial.get(ids) if self.resumed else None
+            if partial is not None:
+                bounds = replace(bounds, now=partial.began)
+            plan = plan_read(self.spec, bounds, None, is_snapshot=self._is_snapshot)
         return plan
 
     def _announce_longer_lookback(self, plan: ReadPlan) -> None:
@@ -270,9 +304,13 @@ class StreamTracker:
             return self._known_rows.get(key)
 
     def end_slice(
-        self, read: PartitionRead, diff: SliceDiff, *, failed: bool, refused: bool
+        self, read: PartitionRead, place: int, diff: SliceDiff, *, failed: bool, refused: bool
     ) -> bool:
-        """Add the result of a slice; return True if it was the last open part of the stream."""
+        """Add the result of a slice; return True if it was the last open part of the stream.
+
+        Args:
+            place: of its window among those of the partition.
+        """
         self.count(diff.counts)
         with self._lock:
             self._listed_columns.update(diff.columns or ())
@@ -282,10 +320,41 @@ class StreamTracker:
             read.emitted = read.emitted or bool(diff.counts)
             read.edited += diff.counts["edited"]
             read.open -= 1
+            if not failed and not refused:
+                read.ended.add(place)
             finished = read.generated and read.open == 0
+            partial = None if finished else self._partial_read(read)
         if finished:
             self._finish(read)
+        elif partial is not None:
+            self.writer.put_partial(read.ids, partial)
+            self.writer.checkpoint()
         return self.end_part()
+
+    def _partial_read(self, read: PartitionRead) -> PartialRead | None:
+        """Return the first windows of a partition that were read; None if there are none."""
+        profile = self.spec.profile
+        if profile.start is None or not profile.has_end or profile.follows_reads:
+            return None
+        count = next((place for place in count_from(0) if place not in read.ended), 0)
+        bounds = [
+            (second_of(window.get("start_time")), second_of(window.get("end_time")))
+            for window in read.windows[:count]
+        ]
+        since = until = bounds[0][0] if bounds else None
+        for start, end in bounds:
+            if until is None or start is None or end is None or not start <= until <= end:
+                return None
+            until = end
+        if since is None or until is None or any(row.start is None for row in read.seen.values()):
+            return None
+        rows = {
+            key: row
+            for key, row in read.seen.items()
+            if row.start is not None and row.start < until
+        }
+        packed = pack(rows, dated=self.spec.date_column is not None)
+        return PartialRead(read.plan.began, since, until, packed)
 
     def end_part(self) -> bool:
         """Note that a slice or the generation has ended; return True if nothing is open."""
@@ -300,6 +369,8 @@ class StreamTracker:
             read.seen, read.rows = {}, None
         if found.state is not None:
             self.writer.put(read.ids, found.state)
+        if found.is_complete:
+            self.writer.put_done(read.ids)
         if found.hidden and self.is_first_warning(read.ids[0]):
             logger.warning(
                 "%s: records of workspace %s are no longer visible, and the key owner or their "
@@ -310,6 +381,8 @@ class StreamTracker:
         self.writer.checkpoint()
 
     def _diff_of(self, read: PartitionRead) -> PartitionDiff:
+        if read.is_resumed and read.plan.known is not None:
+            return resumed_diff(read.plan.known)
         rows = self._rows_of(read)
         until = self.last_second(read)
         access = self._access(read, rows, until) if read.complete else None

@@ -1,0 +1,192 @@
+"""What a state keeps of the sync that wrote it, so that the next process can go on with it.
+
+A sync that is killed has read some partitions. On the free plan the next process skips them if it
+begins soon: with 30 requests an hour, a sync that began anew would never come to its end. If all
+streams came to their ends, failed or not, the sync was not killed, and the next one reads
+everything.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from hashlib import blake2b
+from typing import Any
+
+from source_clockify.change_tracking.columns import Properties, read_document, write_document
+from source_clockify.change_tracking.partitions import Partition
+from source_clockify.change_tracking.rows import PackedRows
+from source_clockify.timestamps import format_second, second_of
+
+# A process that begins later does not go on: what was read before is too old.
+RESUMED_SECONDS = 6 * 60 * 60
+
+# The settings with which a sync must go on as it began.
+_SETTINGS = (
+    "server",
+    "workspace_ids",
+    "start_date",
+    "lookback_days",
+    "horizon_days",
+    "resend_changes",
+)
+
+
+@dataclass(frozen=True)
+class PartialRead:
+    """The first windows of a partition of which others are still to be read.
+
+    All times are seconds since 1970.
+
+    Attributes:
+        began: when its first request counts as sent.
+        since: the start of the first window.
+        until: the end of the last window that was read.
+        packed: the records of these windows that the state retains.
+    """
+
+    began: int
+    since: int
+    until: int
+    packed: PackedRows
+
+    def covers(self, window: Mapping[str, Any]) -> bool:
+        """Return whether a window was read."""
+        start, end = second_of(window.get("start_time")), second_of(window.get("end_time"))
+        return start is not None and end is not None and self.since <= start and end <= self.until
+
+
+class Phase(Enum):
+    """How far a stream is in the sync that wrote its state.
+
+    READING: the state was written on the way. If it is the last one, the sync was killed.
+    ENDED: the stream was read to its end.
+    FAILED: the stream came to its end with a failure.
+    """
+
+    READING = "reading"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class SyncMark:
+    """The sync to which a state belongs. Times are in seconds since 1970.
+
+    Attributes:
+        began: when its first attempt began.
+        saved_at: when a partition was read last.
+        settings: a hash of the settings that decide what is read.
+        phase: how far the stream is.
+        done: the partitions that were read completely; unused once the stream has ended.
+        partial: the first windows of others.
+    """
+
+    began: int
+    saved_at: int
+    settings: str
+    phase: Phase = Phase.READING
+    done: frozenset[Partition] = frozenset()
+    partial: Mapping[Partition, PartialRead] = field(default_factory=dict)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the stream was read to its end."""
+        return self.phase is Phase.ENDED
+
+
+def settings_hash(config: Mapping[str, Any], streams: Iterable[str]) -> str:
+    """Return a hash of what decides what is read: settings, and the streams that are tracked."""
+    content = [{name: config.get(name) for name in _SETTINGS}, sorted(streams)]
+    text = json.dumps(content, sort_keys=True, default=str)
+    return blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def open_sync(marks: Sequence[SyncMark], now: int, settings: str) -> int | None:
+    """Return when the sync began that was killed and is to go on; None if there is none.
+
+    Args:
+        marks: those of all states.
+        now: when this process began, in seconds since 1970.
+        settings: the hash of its settings.
+    """
+    began = max((mark.began for mark in marks), default=None)
+    found = [mark for mark in marks if mark.began == began]
+    was_killed = any(mark.phase is Phase.READING for mark in found)
+    if not was_killed or any(mark.settings != settings for mark in found):
+        return None
+    saved_at = max(mark.saved_at for mark in found)
+    return began if 0 <= now - saved_at <= RESUMED_SECONDS else None
+
+
+def encode_mark(mark: SyncMark, partitions: Sequence[Partition]) -> dict[str, Any]:
+    """Return a mark as the state has it.
+
+    Args:
+        partitions: those of the state, in their order there.
+    """
+    found: dict[str, Any] = {
+        "began": format_second(mark.began),
+        "saved_at": format_second(mark.saved_at),
+        "settings": mark.settings,
+        "phase": mark.phase.value,
+    }
+    done = 0
+    for place, ids in enumerate(() if mark.has_ended else partitions):
+        done |= (ids in mark.done) << place
+    if done:
+        found["done"] = f"{done:x}"
+    partial = sorted(mark.partial)
+    if partial:
+        reads = [mark.partial[ids] for ids in partial]
+        found["partial"] = write_document(
+            partial,
+            ((read.began, read.since, read.until, "", "", None) for read in reads),
+            [read.packed for read in reads],
+        )
+    return found
+
+
+def decode_mark(value: Any, fields: Sequence[str], partitions: Sequence[Partition]) -> SyncMark:
+    """Return the mark of a state.
+
+    Args:
+        fields: the names of a partition's ids.
+        partitions: those of the state, in their order there.
+
+    Raises:
+        ValueError, TypeError, KeyError, zlib.error: for a damaged value.
+    """
+    done = int(value.get("done", "0"), 16)
+    if done < 0 or done.bit_length() > len(partitions):
+        raise ValueError("no partitions of the state")
+    entries = read_document(len(fields), value["partial"], _checked) if "partial" in value else []
+    if type(value["settings"]) is not str:
+        raise ValueError("no mark")
+    return SyncMark(
+        _moment(value["began"]),
+        _moment(value["saved_at"]),
+        value["settings"],
+        Phase(value["phase"]),
+        frozenset(ids for place, ids in enumerate(partitions) if done >> place & 1),
+        {
+            ids: PartialRead(began, since, until or since, packed)
+            for ids, (began, since, until, *_), packed in entries
+        },
+    )
+
+
+def _checked(properties: Any) -> Properties:
+    began, since, until, access, former_access, limited_since = properties
+    if (access, former_access, limited_since) != ("", "", None) or not all(
+        type(each) is int and abs(each) < 2**53 for each in (began, since, until)
+    ):
+        raise ValueError("no partial read")
+    return began, since, until, "", "", None
+
+
+def _moment(text: Any) -> int:
+    second = second_of(text)
+    if second is None or format_second(second) != text:
+        raise ValueError("no moment")
+    return second
