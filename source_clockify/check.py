@@ -100,7 +100,7 @@ def plan_advice(
         paid = [f"{_label(row)} has {plan}" for row, plan in plans if plan]
         yield (
             "Request Budget (plan) is free, but no workspace has the Free plan: "
-            f"{', '.join(paid)}. Set Request Budget to paid, or syncs wait for nothing."
+            f"{', '.join(paid)}. Set Request Budget to paid, because syncs wait without need."
         )
 
 

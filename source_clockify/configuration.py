@@ -286,7 +286,7 @@ def _read_ids(where: _Field, given: Any, notes: _Notes) -> list[str] | None:
             notes.refuse(entry_of, entry, str(where.schema["pattern_descriptor"]))
     if refused > _MOST_ENTRIES:
         more = refused - _MOST_ENTRIES
-        notes.problems.append(f"{more} more entries of {where} are no IDs.")
+        notes.problems.append(f"Further entries of {where} that are no IDs: {more}.")
     return list(dict.fromkeys(found))
 
 
