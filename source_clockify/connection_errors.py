@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import BadStatusLine
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,10 +31,12 @@ class ConnectionProblem:
     Attributes:
         message: sentences for the user.
         failure_type: config_error where only the user can help.
+        is_final: whether another attempt would fail too.
     """
 
     message: str
     failure_type: FailureType
+    is_final: bool = False
 
 
 def describe_connection_error(
@@ -85,10 +88,13 @@ def _what_happened(causes: list[BaseException]) -> str:
     if _any(
         causes,
         requests.exceptions.ChunkedEncodingError,
-        requests.exceptions.ContentDecodingError,
         urllib3_errors.IncompleteRead,
     ):
         return "broke the connection off in the middle of its answer"
+    if _any(causes, requests.exceptions.ContentDecodingError):
+        return "sent an answer that cannot be unpacked"
+    if any(type(each) is BadStatusLine for each in causes):
+        return "sent an answer that is no HTTP"
     if _any(causes, ConnectionResetError, BrokenPipeError, urllib3_errors.ProtocolError):
         return "broke the connection off before its answer"
     for cause in causes:
@@ -101,17 +107,18 @@ def _of_proxy(
     causes: list[BaseException], proxy: str, host: str, at: str
 ) -> ConnectionProblem | None:
     """Return the problem of a proxy; None if it is not the proxy that failed."""
-    wrong_scheme = any(
-        isinstance(each, requests.exceptions.InvalidSchema) or "SOCKS" in str(each)
-        for each in causes
-    )
-    if wrong_scheme or _any(
-        causes, requests.exceptions.InvalidProxyURL, urllib3_errors.ProxySchemeUnknown
+    # The URLs of the connector itself are checked with the configuration.
+    if _any(
+        causes,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.InvalidURL,
+        urllib3_errors.ProxySchemeUnknown,
     ):
         return ConnectionProblem(
-            f"The proxy {proxy} cannot be used: its address must begin with http:// or https:// "
-            f"{at}. {_CHECK_PROXY}",
+            f"The proxy {proxy} cannot be used: its address must be http://host:port or "
+            f"https://host:port {at}. {_CHECK_PROXY}",
             FailureType.config_error,
+            is_final=True,
         )
     if not _any(causes, requests.exceptions.ProxyError, urllib3_errors.ProxyError):
         return None
@@ -123,6 +130,7 @@ def _of_proxy(
             f"The proxy {proxy} asks for a name and password, or refuses those it got {at}. "
             f"{_CHECK_PROXY}",
             FailureType.config_error,
+            is_final=True,
         )
     if status:
         what = f"refused to connect to {host} (status {status})"
@@ -181,7 +189,8 @@ def _proxy_of(url: str) -> str:
         return ""
     try:
         parts = urlsplit(address if "//" in address else f"//{address}")
-        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+        host = parts.hostname or "of this machine"
+        return f"{host}:{parts.port}" if parts.port else host
     except ValueError:
         return "of this machine"
 

@@ -198,6 +198,8 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         resolution = replace(
             resolution, error_message=problem.message, failure_type=problem.failure_type
         )
+        if problem.is_final:
+            return replace(resolution, response_action=ResponseAction.FAIL)
         if resolution.response_action is not ResponseAction.RETRY:
             return resolution
         return self._retried(request, resolution)
