@@ -247,6 +247,24 @@ def test_a_start_date_is_understood_in_utc(
     assert ids(output, "time_entries") == ids(output, "detailed_report") == moments[1:]
 
 
+@pytest.mark.parametrize("alone", [False, True], ids=["connector", "manifest alone"])
+def test_what_the_form_admits_is_understood_by_both(clockify: Clockify, alone: bool) -> None:
+    clockify.api = "https://a.example.com/x"
+    clockify.workspaces()
+    clockify.serve("time_entries", [entry("new", "2026-11-20T08:00:00Z")])
+    settings = config(
+        server={"server_type": "custom", "api_url": " https://a.example.com/x/ "},
+        workspace_ids=[f" {WORKSPACE.upper()} "],
+        start_date=" 2026-11-20 00:00:00z ",
+    )
+    assert is_valid(settings)
+
+    output = read_ok("workspaces", "time_entries", with_config=settings, manifest_alone=alone)
+
+    assert ids(output, "workspaces") == [WORKSPACE]
+    assert ids(output, "time_entries") == ["new"]
+
+
 def starts_around(moment: str) -> Iterator[str]:
     """Yield the second before a moment, the moment, and the second after it."""
     parsed = datetime.fromisoformat(moment.replace("Z", "+00:00"))
