@@ -286,7 +286,7 @@ def _read_ids(where: _Field, given: Any, notes: _Notes) -> list[str] | None:
             notes.refuse(entry_of, entry, str(where.schema["pattern_descriptor"]))
     if refused > _MOST_ENTRIES:
         more = refused - _MOST_ENTRIES
-        notes.problems.append(f"Further entries of {where} that are no IDs: {more}.")
+        notes.problems.append(f"Further entries of {where} that are not IDs: {more}.")
     return list(dict.fromkeys(found))
 
 
@@ -582,7 +582,7 @@ def _kind(given: Any) -> str:
     if isinstance(given, bool):
         return str(given).lower()
     if isinstance(given, str):
-        return "a text"
+        return "a string"
     if isinstance(given, (int, float)):
         return "a number"
     return "an object" if isinstance(given, Mapping) else "a list"
@@ -592,8 +592,7 @@ def _text(given: Any) -> str:
     try:
         return str(given)
     except (RecursionError, ValueError):
-        # Nested without end, or thousands of digits.
-        return f"{_kind(given)} without end"
+        return "too many digits" if isinstance(given, (int, float)) else "too many levels"
 
 
 def _may_be_secret(text: str, secrets: Collection[str]) -> bool:

@@ -89,13 +89,13 @@ WRONG: list[tuple[Any, list[str]]] = [
     ([KEY], ["The configuration is a list"]),
     (7, ["The configuration is a number"]),
     (True, ["The configuration is true"]),
-    (KEY, ["The configuration is a text"]),
+    (KEY, ["The configuration is a string"]),
     (None, [AUTHENTICATION, "is missing"]),
     ({}, [AUTHENTICATION, "is missing"]),
     ({"plan": "free"}, [AUTHENTICATION, "is missing"]),
     ({"credentials": None}, [AUTHENTICATION, "is missing"]),
     ({"credentials": {}}, [AUTHENTICATION, "is missing"]),
-    ({"credentials": KEY}, [AUTHENTICATION, "is a text (not shown)"]),
+    ({"credentials": KEY}, [AUTHENTICATION, "is a string (not shown)"]),
     ({"credentials": [KEY]}, [AUTHENTICATION, "is a list (not shown)"]),
     ({"credentials": 5}, [AUTHENTICATION, "is a number (not shown)"]),
     ({"credential": config()["credentials"]}, [AUTHENTICATION, "'credential' meant"]),
@@ -111,7 +111,7 @@ WRONG: list[tuple[Any, list[str]]] = [
     ({"credentials": {"api_key": KEY}}, [AUTH_TYPE, "is missing", "here api_key"]),
     ({"credentials": {"api_token": KEY}}, [AUTH_TYPE, "'api_token' meant"]),
     ({"credentials": {"auth_type": "oauth", "api_key": KEY}}, [AUTH_TYPE, "api_key or addon"]),
-    ({"credentials": {"auth_type": KEY}}, [AUTH_TYPE, "is a text (not shown)"]),
+    ({"credentials": {"auth_type": KEY}}, [AUTH_TYPE, "is a string (not shown)"]),
     ({"credentials": {"auth_type": ["api_key"]}}, [AUTH_TYPE, "is a list (not shown)"]),
     (key(), [API_KEY, "is missing"]),
     (key(api_key=None), [API_KEY, "is missing"]),
@@ -158,7 +158,7 @@ WRONG: list[tuple[Any, list[str]]] = [
     (config(workspace_ids=[WORKSPACE, "mine"]), ["Entry 2 of", IDS, "'mine'"]),
     (config(workspace_ids=[650000000000000000000123]), [IDS, "'650000000000000000000123'"]),
     (config(workspace_ids=[KEY]), [IDS, "not shown"]),
-    (config(workspace_ids=list("abcdef")), ["Entry 3 of", IDS, "no IDs: 3"]),
+    (config(workspace_ids=list("abcdef")), ["Entry 3 of", IDS, "not IDs: 3"]),
     (config(workspace_ids={"id": WORKSPACE}), [IDS, "a list of IDs"]),
     (config(workspace_ids=5), [IDS, "'5'"]),
     (config(start_date="yesterday"), [START, "'yesterday'", "is no date"]),
@@ -256,7 +256,7 @@ def assert_in_words(message: str) -> None:
 
 
 @pytest.mark.parametrize("depth", [500, 100_000])
-def test_a_value_without_end_is_refused(depth: int) -> None:
+def test_a_value_with_too_many_levels_is_refused(depth: int) -> None:
     nested: list[Any] = []
     for _ in range(depth):
         nested = [nested]
