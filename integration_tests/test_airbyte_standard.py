@@ -5,6 +5,11 @@ streams. A configuration in `secrets/config.json` is read against Clockify itsel
 """
 
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,15 +60,6 @@ class StandardTests(SourceTestSuiteBase):
 
     connector = SourceClockify
 
-    @classmethod
-    def create_connector(cls, scenario: ConnectorTestScenario | None) -> Any:
-        if scenario is None:
-            return SourceClockify()
-        config = scenario.get_config_dict(
-            connector_root=cls.get_connector_root_dir(), empty_if_missing=True
-        )
-        return SourceClockify(config=config or None)
-
 
 for _name in DOCKER_TESTS:
     setattr(StandardTests, _name, None)
@@ -80,6 +76,58 @@ def test_what_airbyte_only_warns_of_fails_here() -> None:
         warnings.warn("a stream without a primary key", DiscoveredCatalogWarning, stacklevel=1)
 
 
+def test_airbytes_own_command_passes_and_leaves_nothing_in_the_checkout(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """`airbyte-cdk connector test` works in the folder of the connector, so it gets another one."""
+    connector = tmp_path / "source-clockify"
+    for name in ("metadata.yaml", "acceptance-test-config.yml"):
+        connector.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, connector)
+    folder = Path("integration_tests", "configs")
+    (connector / folder).mkdir(parents=True)
+    for file in (ROOT / folder).glob("*.json"):
+        config = for_sandbox(json.loads(file.read_text()), sandbox)
+        (connector / folder / file.name).write_text(json.dumps(config))
+    before = git_status()
+    airbyte_cdk = str(Path(sys.executable).with_name("airbyte-cdk"))
+    command = [airbyte_cdk, "connector", "test", str(connector)]
+    options = ("-k", "not docker", "-p", "no:cacheprovider")
+
+    done = subprocess.run(
+        [*command, *(f"--pytest-arg={option}" for option in options)],
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        timeout=580,
+    )
+
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert re.search(r"\d+ passed", done.stdout)
+    assert " failed" not in done.stdout
+    assert git_status() == before
+
+
+def git_status() -> str:
+    """Return what is new or changed in the checkout; nothing where there is no git."""
+    try:
+        done = subprocess.run(
+            ["git", "status", "--porcelain", "--ignored"], cwd=ROOT, capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        return ""
+    caches = ("__pycache__/", "_cache/")
+    return "\n".join(line for line in done.stdout.split("\n") if not line.endswith(caches))
+
+
+def for_sandbox(config: dict[str, Any], sandbox: Sandbox) -> dict[str, Any]:
+    """Return a declared configuration with the sandbox's addresses and key."""
+    config["server"] = config_of(sandbox)["server"]
+    if config["credentials"]["api_key"] == OWN_KEY:
+        config["credentials"]["api_key"] = sandbox.api_key
+    return config
+
+
 class TestAgainstSandbox(StandardTests):
     @pytest.fixture
     def scenario(
@@ -90,9 +138,7 @@ class TestAgainstSandbox(StandardTests):
         config = declared.get_config_dict(
             connector_root=self.get_connector_root_dir(), empty_if_missing=False
         )
-        config["server"] = config_of(sandbox)["server"]
-        if config["credentials"]["api_key"] == OWN_KEY:
-            config["credentials"]["api_key"] = sandbox.api_key
+        config = for_sandbox(config, sandbox)
         found: dict[str, Any] = {"config_dict": config}
         if COMMANDS[request.function.__name__] == "read":
             found["configured_catalog_path"] = tmp_path / "catalog.json"

@@ -497,7 +497,7 @@ def test_a_wrong_configuration_is_told_in_a_sentence(place: Place, tmp_path: Pat
     wrong.write_text('{"credentials": {"auth_type": "api_key"}}')
     ended = place.run(line)
     assert ended.returncode == 1
-    assert re.search("^ERROR: Config validation error", ended.stderr)
+    assert re.search(r"^ERROR: Authentication, API Key \(credentials\.api_key\)", ended.stderr)
     assert "The source could not list its streams (exit code 1)." in ended.stderr
     assert not (tmp_path / "sync" / "state.json").exists()
     assert place.run(f"{SYNC} {wrong}").returncode == 2

@@ -104,8 +104,12 @@ def sync(
 
 
 def warnings_of(output: Output, workspace: str) -> list[str]:
-    """The warnings about a workspace, without URLs."""
-    return [re.sub(r"https?://\S+", "", text) for text in output.warnings() if workspace in text]
+    """The warnings about a workspace, without URLs and the advice on the request budget."""
+    return [
+        re.sub(r"https?://\S+", "", text)
+        for text in output.warnings()
+        if workspace in text and not text.startswith("Request Budget (plan) is paid")
+    ]
 
 
 def names(text: str, stream: str) -> bool:

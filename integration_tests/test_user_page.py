@@ -441,6 +441,7 @@ NOT_SHOWN = {
     ("audited time",),
     ("without key",),
     ("does not have permission",),
+    (r"(the \w+|a paid) plan( or higher)?",),
     ("larger than",),
     ("lists no workspace",),
     ("lists projects without their tasks",),

@@ -6,19 +6,24 @@ the reports host, and one to the audit log's host where a workspace has that fea
 
 import logging
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pendulum
-from airbyte_cdk.models import AirbyteConnectionStatus, FailureType, Status
+from airbyte_cdk.models import AirbyteConnectionStatus, Status
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify.plan_features import missing_features
+from source_clockify.hosts import streams_without_url
+from source_clockify.plan_features import has_feature, missing_features
 from source_clockify.report_history import ends_before_workspace
+from source_clockify.requested_slices import is_on_demand
 from source_clockify.skip_report import SkipReport
-from source_clockify.timestamps import EARLIEST, creation_time, format_second, parse_time, second_of
+from source_clockify.timestamps import creation_time, parse_time
+
+logger = logging.getLogger("airbyte")
 
 # Above this number of users the free plan is better served by the report than by one request per
 # user.
@@ -27,12 +32,26 @@ MANY_USERS = 20
 # What a check reads.
 CHECKED_STREAMS = ("workspaces", "detailed_report", "audit_log")
 
+# Those of metadata.yaml.
+SUGGESTED_STREAMS = (
+    "workspaces",
+    "users",
+    "user_groups",
+    "clients",
+    "projects",
+    "tasks",
+    "tags",
+    "time_entries",
+)
+
+# The column with the name of a workspace's plan, and the one that Clockify limits.
+_PLAN = "featureSubscriptionType"
+FREE_PLAN = "FREE"
 FREE_REQUESTS_PER_HOUR = 30
 REPORT_WINDOW_DAYS = 31
 
 
 def check_connection(
-    logger: logging.Logger,
     config: Mapping[str, Any],
     manifest: Mapping[str, Any],
     streams: Mapping[str, AbstractStream],
@@ -47,53 +66,87 @@ def check_connection(
         workspaces = list(_read(streams["workspaces"]))
     except AirbyteTracedException as error:
         return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
-    names = {stream.get("name", "") for stream in manifest["streams"]}
+    names = {stream["name"] for stream in manifest["streams"] if not is_on_demand(stream)}
     report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
     for missing in missing_features(manifest, names, workspaces):
         report.skip(missing.stream, missing.workspace_id, missing.reason)
-    _try(logger, "report streams", streams["detailed_report"])
-    if any("AUDIT_LOG" in (workspace.get("features") or []) for workspace in workspaces):
-        _try(logger, "audit log", streams["audit_log"])
+    _log_workspaces(manifest, workspaces)
+    without_url = _warn_of_missing_urls(config, manifest, workspaces)
+    if "detailed_report" not in without_url:
+        _try("report streams", streams["detailed_report"])
+    if _have_audit_log(workspaces) and "audit_log" not in without_url:
+        _try("audit log", streams["audit_log"])
     report.log()
+    for advice in plan_advice(config, workspaces):
+        logger.warning("%s", advice)
     if config.get("plan") == "free":
         logger.info(free_plan_advice(config, workspaces))
     return AirbyteConnectionStatus(status=Status.SUCCEEDED)
 
 
-def check_start_date(given: Any, config: Mapping[str, Any]) -> None:
-    """Refuse a start date that is none, lies before 2000 or in the future.
-
-    `given` is what the user entered, `config` has it in UTC if it is one. Syncs from the future
-    would end green and empty; before 2000 every report would take a request for each month.
-
-    Raises:
-        AirbyteTracedException: config_error.
-    """
-    problem = start_date_problem(config)
-    if problem:
-        raise AirbyteTracedException(
-            message=(
-                f"Start Date (start_date) is {str(given)[:100]!r}, which {problem}. Enter a date "
-                "from 2000-01-01 to today, such as 2024-01-01 or 2024-01-01T00:00:00Z, or leave it "
-                "empty for all history."
-            ),
-            failure_type=FailureType.config_error,
+def plan_advice(
+    config: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """Yield what speaks against the request budget, in one sentence for all workspaces."""
+    plans = [(row, str(row.get(_PLAN) or "")) for row in workspaces]
+    free = [_label(row) for row, plan in plans if plan == FREE_PLAN]
+    if config.get("plan") != "free" and free:
+        yield (
+            f"Request Budget (plan) is paid, but these workspaces have the Free plan: "
+            f"{', '.join(free)}. Clockify may grant each of them {FREE_REQUESTS_PER_HOUR} requests "
+            "an hour only. Set Request Budget to free."
+        )
+    elif config.get("plan") == "free" and not free and any(plan for _, plan in plans):
+        paid = [f"{_label(row)} has {plan}" for row, plan in plans if plan]
+        yield (
+            "Request Budget (plan) is free, but no workspace has the Free plan: "
+            f"{', '.join(paid)}. Set Request Budget to paid, because syncs wait without need."
         )
 
 
-def start_date_problem(config: Mapping[str, Any]) -> str:
-    """Return what is wrong with the start date of a configuration, empty if nothing is."""
-    start_date = config.get("start_date")
-    if start_date is None:
-        return ""
-    second = second_of(start_date)
-    if second is None:
-        return "is no date"
-    if second < EARLIEST:
-        return "is before 2000"
-    if second > pendulum.now("UTC").timestamp():
-        return "is in the future"
-    return "" if start_date == format_second(second) else "is no date"
+def _log_workspaces(manifest: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]]) -> None:
+    lacking: dict[str, list[str]] = defaultdict(list)
+    for missing in missing_features(manifest, SUGGESTED_STREAMS, workspaces):
+        lacking[missing.workspace_id].append(missing.stream)
+    for row in workspaces:
+        streams = lacking[row["id"]]
+        logger.info(
+            "Workspace %s: plan %s, members: %s. Suggested streams that its plan lacks: %s.",
+            _label(row),
+            row.get(_PLAN) or "unknown",
+            _users_of(row),
+            ", ".join(streams) or "none",
+        )
+
+
+def _warn_of_missing_urls(
+    config: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    workspaces: Sequence[Mapping[str, Any]],
+) -> set[str]:
+    """Warn of streams whose server has no URL; return their names.
+
+    The audit log is left out where no workspace has it.
+    """
+    listed = [stream for stream in manifest["streams"] if not is_on_demand(stream)]
+    missing = streams_without_url(listed, config)
+    if not _have_audit_log(workspaces):
+        missing.pop("audit_log", None)
+    names: dict[str, list[str]] = defaultdict(list)
+    for name, sentence in missing.items():
+        names[sentence.removeprefix(name)].append(name)
+    for sentence, streams in names.items():
+        logger.warning("%s%s", ", ".join(streams), sentence)
+    return {*missing}
+
+
+def _have_audit_log(workspaces: Sequence[Mapping[str, Any]]) -> bool:
+    return any(has_feature(row.get("features"), "AUDIT_LOG") for row in workspaces)
+
+
+def _label(workspace: Mapping[str, Any]) -> str:
+    name = workspace.get("name")
+    return f"{name} ({workspace['id']})" if name else str(workspace["id"])
 
 
 def free_plan_advice(config: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]]) -> str:
@@ -140,7 +193,7 @@ def _read(stream: AbstractStream) -> Iterator[Record]:
         yield from partition.read()
 
 
-def _try(logger: logging.Logger, what: str, stream: AbstractStream) -> None:
+def _try(what: str, stream: AbstractStream) -> None:
     """Send one request of a stream; a failure is only logged."""
     try:
         for partition in stream.generate_partitions():

@@ -34,6 +34,7 @@ from source_clockify.bodies import (
     is_error,
     is_too_large,
 )
+from source_clockify.connection_errors import describe_connection_error
 from source_clockify.plan_features import lacks_feature
 from source_clockify.request_notes import (
     Gap,
@@ -114,7 +115,8 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         if getattr(response, "from_cache", False):
             # A retry would only be answered from the cache again.
             return _failure(str(resolution.error_message), FailureType.system_error)
-        return self._retried(response.request, resolution)
+        transient = replace(resolution, failure_type=FailureType.transient_error)
+        return self._retried(response.request, transient)
 
     def _of_rate_limit(self, resolution: ErrorResolution) -> ErrorResolution:
         if self._is_check:
@@ -183,21 +185,24 @@ class ClockifyErrorHandler(DefaultErrorHandler):
     def _of_exception(self, exception: Exception | None) -> ErrorResolution:
         if isinstance(exception, BrokenBody):
             return self._of_response(exception.response)
-        if isinstance(exception, requests.exceptions.InvalidSchema):
-            # Where a URL is not configured the manifest has a sentence in its place.
-            return _failure(_sentence_in(str(exception)), FailureType.config_error)
         resolution = super().interpret_response(exception)
-        request = getattr(exception, "request", None) or request_being_sent()
-        if resolution.response_action is not ResponseAction.RETRY or request is None:
+        if exception is None:
             return resolution
-        message = (
-            f"The connection to Clockify failed: {type(exception).__name__} "
-            f"({request.method} {urlsplit(str(request.url)).path})."
+        request = getattr(exception, "request", None) or request_being_sent()
+        if request is None:
+            return resolution
+        problem = describe_connection_error(exception, request, self.config)
+        # The CDK logs the exception: its text names objects, and may hold the password of a proxy.
+        exception.args = (problem.message,)
+        exception.__cause__ = exception.__context__ = None
+        resolution = replace(
+            resolution, error_message=problem.message, failure_type=problem.failure_type
         )
-        return self._retried(
-            request,
-            replace(resolution, error_message=message, failure_type=FailureType.transient_error),
-        )
+        if problem.is_final:
+            return replace(resolution, response_action=ResponseAction.FAIL)
+        if resolution.response_action is not ResponseAction.RETRY:
+            return resolution
+        return self._retried(request, resolution)
 
     def _retried(
         self, request: requests.PreparedRequest, resolution: ErrorResolution
@@ -210,7 +215,8 @@ class ClockifyErrorHandler(DefaultErrorHandler):
             _note_wait(f"{resolution.error_message} Retry {attempts} of {retries}.")
             return resolution
         return _failure(
-            f"{resolution.error_message} Tried {attempts} times.", FailureType.transient_error
+            f"{resolution.error_message} Tried {attempts} times.",
+            resolution.failure_type or FailureType.transient_error,
         )
 
     @property
@@ -286,11 +292,6 @@ def _redirect_message(response: requests.Response) -> str:
         f"follow because its key belongs to the configured host only. Check Server (server). "
         f"({_request_line(response)})"
     )
-
-
-def _sentence_in(text: str) -> str:
-    match = re.search(r"'([^':]+)", text)
-    return f"{match.group(1) if match else text}."
 
 
 def _of_adaptable_request(response: requests.Response) -> ErrorResolution | None:

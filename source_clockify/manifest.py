@@ -119,6 +119,15 @@ def _with_listed_tasks(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any
             yield listed
 
 
+def names_of_streams(manifest: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of all streams of `manifest.yaml` as it is loaded."""
+    return frozenset(
+        definition["name"]
+        for definition in manifest["definitions"].values()
+        if isinstance(definition, Mapping) and definition.get("type") == "DeclarativeStream"
+    )
+
+
 def streams_of(entry: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Return the streams of an entry of the list `streams`, which may be conditional."""
     streams: Sequence[Mapping[str, Any]] = entry.get("streams", [entry])

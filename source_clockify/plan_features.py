@@ -5,6 +5,7 @@ names them. Both go by the stream's parameter `feature` and the workspace's list
 the names of the plans themselves (`STANDARD_2021`, `BUNDLE_YEAR_2024` ...) are an open set.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,9 +45,15 @@ def missing_features(
                 yield MissingFeature(
                     definition["name"],
                     workspace["id"],
-                    f"Its plan{name and ' '}{name} lacks {parameters['feature']}. "
-                    f"{parameters['needs']}",
+                    f"Its plan{name and ' '}{name} lacks this. It needs "
+                    f"{_needed_plan(parameters['needs'])}.",
                 )
+
+
+def _needed_plan(needs: str) -> str:
+    """Return the plan in the sentence of a stream, alike for all streams that need it."""
+    match = re.search(r"(the \w+|a paid) plan( or higher)?", needs)
+    return match[0] if match else "another plan"
 
 
 def has_feature(features: Any, feature: str) -> bool:

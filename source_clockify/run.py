@@ -11,7 +11,6 @@ from typing import NoReturn
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
 from airbyte_cdk.exception_handler import init_uncaught_exception_handler
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.cdk_patches import serialize_literal_eval
@@ -31,7 +30,14 @@ def run() -> None:
         with suppress(OSError):
             sys.stdout.flush()
         os._exit(code)
-    source = source_of(arguments)
+    try:
+        source = source_of(arguments)
+    except AirbyteTracedException as error:
+        status = error.as_connection_status_message()
+        if arguments[:1] != ["check"] or status is None:
+            raise
+        print(AirbyteEntrypoint.airbyte_message_to_string(status), flush=True)
+        return
     # A sync makes many records and no cycles: looking for garbage takes a fifth of its time.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
@@ -63,15 +69,9 @@ def source_of(arguments: Sequence[str]) -> SourceClockify:
     catalog_path = AirbyteEntrypoint.extract_catalog(list(arguments))
     config_path = AirbyteEntrypoint.extract_config(list(arguments))
     state_path = AirbyteEntrypoint.extract_state(list(arguments))
-    try:
-        catalog = SourceClockify.read_catalog(catalog_path) if catalog_path else None
-        config = SourceClockify.read_config(config_path) if config_path else None
-        state = SourceClockify.read_state(state_path) if state_path else None
-    except (OSError, ValueError) as error:
-        raise AirbyteTracedException(
-            message=f"A file of the command line cannot be read: {error}",
-            failure_type=FailureType.config_error,
-        ) from error
+    config = SourceClockify.read_config(config_path) if config_path else None
+    catalog = SourceClockify.read_catalog(catalog_path) if catalog_path else None
+    state = SourceClockify.read_state(state_path) if state_path else None
     # A migrated configuration is written back to its file, unless the file is mounted read-only.
     writable = bool(config_path) and os.access(str(config_path), os.W_OK)
     return SourceClockify(

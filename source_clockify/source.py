@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,9 +17,9 @@ from airbyte_cdk.models import (
     AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteStream,
-    FailureType,
     Level,
     Status,
+    StreamDescriptor,
     SyncMode,
     Type,
 )
@@ -53,13 +53,21 @@ from source_clockify.change_tracking.resume import (
 )
 from source_clockify.change_tracking.stream import StampedStream, TrackedStream
 from source_clockify.change_tracking.tracker import Sync, TrackedRead
-from source_clockify.check import (
-    CHECKED_STREAMS,
-    check_connection,
-    check_start_date,
-    start_date_problem,
+from source_clockify.check import CHECKED_STREAMS, check_connection, plan_advice
+from source_clockify.configuration import (
+    closest,
+    config_error,
+    stand_in,
+    understand_configuration,
 )
-from source_clockify.manifest import load_manifest, parents_of
+from source_clockify.files import (
+    check_catalog,
+    read_catalog_file,
+    read_configuration_file,
+    read_state_file,
+)
+from source_clockify.hosts import streams_without_url
+from source_clockify.manifest import load_manifest, names_of_streams, parents_of
 from source_clockify.plan_features import has_feature, missing_features
 from source_clockify.prefetch_parents import prefetch_parents
 from source_clockify.progress import SyncProgress
@@ -97,6 +105,10 @@ class SourceClockify(StreamsSource):
 
     All arguments are optional, as for a `spec`. Only the streams of the catalog are built; without
     one, those named by `only`, else all.
+
+    Attributes:
+        arguments: what the source was built with; `check`, `discover` and `read` take other ones.
+        problem: the error of a configuration that was refused; there are no settings then.
     """
 
     def __init__(
@@ -107,17 +119,31 @@ class SourceClockify(StreamsSource):
         config_path: str | None = None,
         only: Collection[str] | None = None,
     ) -> None:
-        selected = {stream.stream.name for stream in catalog.streams} if catalog else only
+        manifest = load_manifest()
+        # For a configuration that is refused there are no streams, only the error.
+        self.arguments = _Arguments(catalog, config, state)
+        self._now = time.time()
+        self.problem: AirbyteTracedException | None = None
+        self._warnings: Sequence[str] = ()
+        if config is not None:
+            try:
+                understood = understand_configuration(
+                    config, manifest["spec"]["connection_specification"], self._now
+                )
+                config, self._warnings = understood.settings, understood.warnings
+            except AirbyteTracedException as error:
+                self.problem = error
+                catalog, config, state, only = None, None, None, CHECKED_STREAMS
+        self._stream_names = names_of_streams(manifest)
         given = config or {}
         self._report = SkipReport()
         self._lost_workspaces: dict[str, list[str]] = {}
-        self._now = time.time()
-        self._given_start_date = given.get("start_date")
+        selected = {stream.stream.name for stream in catalog.streams} if catalog else only
         self._bounds = sync_bounds(given, int(self._now))
         tracking_on = given.get("track_changes", True) is not False
         incremental = _incremental_streams(catalog)
         manifest = assemble_manifest(
-            load_manifest(), selected, frozenset(incremental if tracking_on else ())
+            manifest, selected, frozenset(incremental if tracking_on else ())
         )
         self._definitions = {
             stream["name"]: stream for stream in manifest["streams"] if not is_on_demand(stream)
@@ -151,6 +177,7 @@ class SourceClockify(StreamsSource):
             source_config=manifest,
             config_path=config_path,
         )
+        self._configured: tuple[Mapping[str, Any], Any] = (self.settings, self.arguments.config)
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
         """Return the streams as `discover` describes them and `check` reads them."""
@@ -202,33 +229,86 @@ class SourceClockify(StreamsSource):
         ]
         return _Streams(wrapped, on_demand, context)
 
-    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
-        """Return the configuration that is compared with the spec.
+    @staticmethod
+    def read_config(config_path: str) -> MutableMapping[str, Any]:
+        return read_configuration_file(config_path)
 
-        A start date that is none is refused in words afterwards.
+    @classmethod
+    def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
+        return read_catalog_file(catalog_path)
+
+    @classmethod
+    def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
+        return read_state_file(state_path)
+
+    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
+        """Return the configuration as the spec has it, which the CDK then compares with the spec.
+
+        What cannot be understood is refused in words afterwards, so the CDK gets another one.
         """
-        found = super().configure(config, temp_dir)
-        if start_date_problem(found):
-            return {name: value for name, value in found.items() if name != "start_date"}
-        return found
+        source = self._for(config)
+        usable = source.settings if source.problem is None else stand_in(config)
+        self._configured = (usable, config)
+        return usable
+
+    def _for(
+        self,
+        config: Any,
+        catalog: ConfiguredAirbyteCatalog | None = None,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> "SourceClockify":
+        """Return the source for these arguments: this one, or another where they differ."""
+        usable, given = self._configured
+        if config is None or (given is not None and config == usable):
+            config = given
+        own = self.arguments
+        asked = _Arguments(
+            own.catalog if catalog is None else catalog,
+            config,
+            own.state if state is None else state,
+        )
+        if (asked.config, asked.catalog, asked.state or []) == (
+            own.config,
+            own.catalog,
+            own.state or [],
+        ):
+            return self
+        return SourceClockify(asked.catalog, asked.config, asked.state)
+
+    def report_configuration(self) -> None:
+        """Log what the configuration ignores.
+
+        Raises:
+            AirbyteTracedException: config_error, for a configuration that was refused.
+        """
+        for warning in self._warnings:
+            logger.warning("%s", warning)
+        if self.problem is not None:
+            raise self.problem
+        if self.arguments.config is None:
+            raise config_error("There is no configuration.")
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
-        check_start_date(self._given_start_date, self.settings)
+        source = self._for(config)
+        if source is not self:
+            return source.discover(logger, source.arguments.config or {})
+        self.report_configuration()
         catalog = super().discover(logger, config)
         if self._tracks_changes:
             catalog.streams.append(describe_sync_log())
         return catalog
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
-        # `check` is interactive: retry once instead of for an hour.
-        impatient = {**self.settings, "max_request_retries": 1}
+        source = self._for(config)
         try:
-            check_start_date(self._given_start_date, impatient)
+            source.report_configuration()
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
+        # `check` is interactive: retry once instead of for an hour.
+        impatient = {**source.settings, "max_request_retries": 1}
         checked = SourceClockify(config=impatient, only=CHECKED_STREAMS)
         by_name = {stream.name: stream for stream in checked.streams(impatient)}
-        return check_connection(logger, impatient, self.resolved_manifest, by_name, checked._report)
+        return check_connection(source.settings, source.resolved_manifest, by_name, checked._report)
 
     def read(
         self,
@@ -237,15 +317,25 @@ class SourceClockify(StreamsSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        check_start_date(self._given_start_date, self.settings)
+        source = self._for(config, catalog, state)
+        if source is not self:
+            yield from source.read(logger, source.arguments.config or {}, catalog, state)
+            return
+        self.report_configuration()
+        check_catalog(catalog)
+        missing_urls = streams_without_url(self._definitions.values(), self.settings)
+        yield from _errors_of(missing_urls, catalog)
         if self.settings.get("plan") == "free":
             logger.info("Request Budget (plan) is free: the sync waits after 30 requests an hour.")
         built = self._build(self._say_after_states(threading.get_ident()))
         selected = {stream.stream.name for stream in catalog.streams}
-        workspaces = prefetch_parents(built.streams, self._parents_to_read(selected))
+        parents = self._parents_to_read(selected - {*missing_urls})
+        workspaces = prefetch_parents(built.streams, parents)
         self._report.select(selected)
         built.context.progress.select(selected)
         self._report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
+        for advice in plan_advice(self.settings, workspaces):
+            logger.warning("%s", advice)
         built.context.history.know(workspaces)
         skipped = self._skip_missing_features(selected, workspaces)
         budget = StateBudget(
@@ -255,27 +345,31 @@ class SourceClockify(StreamsSource):
         )
         streams = self._with_change_tracking(built, workspaces, skipped, budget)
         if not self._tracks_changes:
-            for name in _incremental_streams(catalog):
-                cursors = [stream.cursor for stream in built.streams if stream.name == name]
-                for cursor in cursors:
-                    built.context.checkpoints.add(partial(self.send_cursor_state, cursor))
+            self._checkpoint_cursors(built, _incremental_streams(catalog))
         if self._sync_log is None:
             keys = {
                 name: stream_spec(definition).primary_key
                 for name, definition in self._definitions.items()
             }
-            yield from with_sizes_checked(self._read(built, streams, catalog, budget), keys)
+            read = self._read(built, streams, catalog, missing_urls, budget)
+            yield from with_sizes_checked(read, keys)
             return
         for stream in streams:
             if stream.name in selected:
                 definition = self._definitions[stream.name]
                 self._sync_log.add(stream.name, stream_log(stream, definition, self._began))
         yield from self._sync_log.follow(
-            self._read(built, streams, without_sync_log(catalog), budget),
+            self._read(built, streams, without_sync_log(catalog), missing_urls, budget),
             self.take_queued,
             lambda name: [*self._report.sentences(name), *self._lost_workspaces.get(name, ())],
             budget,
         )
+
+    def _checkpoint_cursors(self, built: "_Streams", incremental: Collection[str]) -> None:
+        """Let the cursors of the manifest send their states before waits too."""
+        for stream in built.streams:
+            if stream.name in incremental:
+                built.context.checkpoints.add(partial(self.send_cursor_state, stream.cursor))
 
     def _say_after_states(self, reader: int) -> Callable[[str], None]:
         """Return a function that logs a line, so that no state that was sent before follows it.
@@ -298,25 +392,37 @@ class SourceClockify(StreamsSource):
         built: "_Streams",
         streams: Sequence[AbstractStream],
         catalog: ConfiguredAirbyteCatalog,
+        missing_urls: Collection[str],
         budget: StateBudget,
     ) -> Iterator[AirbyteMessage]:
         """Read streams, and log at their end what is left out.
 
+        `missing_urls` are streams whose error was sent.
+
         Raises:
-            AirbyteTracedException: config_error, if the catalog names a stream that does not exist.
+            AirbyteTracedException: config_error, if the catalog names a stream that does not exist,
+                or one of `missing_urls`.
         """
         known = {stream.name for stream in streams}
-        unknown = [each for each in catalog.streams if each.stream.name not in known]
+        unknown = [
+            each
+            for each in catalog.streams
+            if each.stream.name not in known or each.stream.namespace
+        ]
+        unread = sorted({each.stream.name for each in catalog.streams} & {*missing_urls})
+        readable = [
+            each
+            for each in catalog.streams
+            if each not in unknown and each.stream.name not in missing_urls
+        ]
         for configured in unknown:
             yield stream_status(configured.stream, AirbyteStreamStatus.INCOMPLETE)
         try:
-            yield from self.read_streams(
-                streams,
-                ConfiguredAirbyteCatalog([each for each in catalog.streams if each not in unknown]),
-            )
+            yield from self.read_streams(streams, ConfiguredAirbyteCatalog(readable))
         except Exception:
             if unknown:
-                yield _unknown_streams(unknown).as_sanitized_airbyte_message()
+                error = _unknown_streams(unknown, self._stream_names, bool(readable))
+                yield error.as_sanitized_airbyte_message()
             raise
         finally:
             for gap in built.context.system_events.gaps():
@@ -324,7 +430,11 @@ class SourceClockify(StreamsSource):
             self._report.log()
             budget.warn_of_limit(int(self._now))
         if unknown:
-            raise _unknown_streams(unknown)
+            raise _unknown_streams(unknown, self._stream_names, bool(readable))
+        if unread:
+            raise config_error(
+                f"These streams were not read, see their errors: {', '.join(unread)}."
+            )
 
     def _skip_missing_features(
         self, selected: Collection[str], workspaces: Sequence[Mapping[str, Any]]
@@ -459,6 +569,15 @@ class SourceClockify(StreamsSource):
 
 
 @dataclass(frozen=True)
+class _Arguments:
+    """What a source was built with, or is asked for."""
+
+    catalog: ConfiguredAirbyteCatalog | None
+    config: Any
+    state: list[AirbyteStateMessage] | None
+
+
+@dataclass(frozen=True)
 class _Streams:
     """The streams of one read; they share a request budget.
 
@@ -473,16 +592,34 @@ class _Streams:
     context: ReadContext
 
 
-def _unknown_streams(unknown: Sequence[ConfiguredAirbyteStream]) -> AirbyteTracedException:
+def _unknown_streams(
+    unknown: Sequence[ConfiguredAirbyteStream], known: Collection[str], others_read: bool
+) -> AirbyteTracedException:
     """Return the error of a catalog that names streams which do not exist."""
-    names = ", ".join(sorted(each.stream.name for each in unknown))
-    return AirbyteTracedException(
-        message=(
-            f"The catalog selects streams that do not exist: {names}. Refresh the schema of the "
-            "connection, or take them out of the catalog. The other streams were read."
-        ),
-        failure_type=FailureType.config_error,
+    names = sorted(
+        f"{each.stream.namespace}.{each.stream.name}" if each.stream.namespace else each.stream.name
+        for each in unknown
     )
+    near = {name: closest(name.rpartition(".")[2], known) for name in names}
+    hints = "".join(f"Is {close} meant by {name}? " for name, close in near.items() if close)
+    return config_error(
+        f"The catalog selects streams that do not exist: {', '.join(names)}. {hints}Refresh the "
+        "schema of the connection, or take them out of the catalog."
+        f"{' The other streams were read.' if others_read else ''}"
+    )
+
+
+def _errors_of(
+    missing_urls: Mapping[str, str], catalog: ConfiguredAirbyteCatalog
+) -> Iterator[AirbyteMessage]:
+    """Yield the error of each stream of a catalog whose URL is not configured."""
+    for configured in catalog.streams:
+        name = configured.stream.name
+        if name in missing_urls:
+            yield stream_status(configured.stream, AirbyteStreamStatus.INCOMPLETE)
+            yield config_error(missing_urls[name]).as_sanitized_airbyte_message(
+                stream_descriptor=StreamDescriptor(name=name)
+            )
 
 
 def _incremental_streams(catalog: ConfiguredAirbyteCatalog | None) -> set[str]:

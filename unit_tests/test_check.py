@@ -1,13 +1,16 @@
 """check: can the account be read, what of it cannot, and what does a sync cost."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+import yaml
 from airbyte_cdk.models import Status
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 
+from source_clockify.check import SUGGESTED_STREAMS
 from unit_tests import clockify
 from unit_tests.clockify import (
     OTHER_WORKSPACE,
@@ -17,9 +20,11 @@ from unit_tests.clockify import (
     config,
     error_body,
     path_of,
+    read,
     warnings,
     workspace,
 )
+from unit_tests.clockify import check as run_check
 from unit_tests.protocol import logs_of, present
 
 
@@ -38,10 +43,10 @@ class Check:
 
 @pytest.fixture
 def check() -> Any:
-    def run_check(settings: Mapping[str, Any] | None = None) -> Check:
+    def checked(settings: Mapping[str, Any] | None = None) -> Check:
         return Check(clockify.check(config() if settings is None else settings))
 
-    return run_check
+    return checked
 
 
 def members(count: int) -> list[dict[str, Any]]:
@@ -88,7 +93,10 @@ def test_an_addon_token_succeeds_without_listing_workspaces(clockify: Clockify, 
             {"status_code": 302, "headers": {"Location": "https://evil.example.com"}},
             ["https://evil.example.com", "Server (server)"],
         ),
-        (requests.exceptions.ConnectTimeout, ["ConnectTimeout", "GET /api/v1/workspaces"]),
+        (
+            requests.exceptions.ConnectTimeout,
+            ["api.clockify.me:443 did not accept the connection in time", "GET /api/v1/workspaces"],
+        ),
     ],
     ids=["401", "403", "402", "no workspace", "500", "HTML", "redirect", "timeout"],
 )
@@ -163,9 +171,11 @@ def test_a_stream_that_the_plan_lacks_is_listed_and_does_not_fail_the_check(
     result = check()
 
     assert result.succeeded
-    (warning,) = result.warnings
+    (warning,) = (line for line in result.warnings if "Request Budget" not in line)
     for part in (WORKSPACE, "Acme", plan, "custom_fields", "Pro plan"):
         assert part in warning
+    # One reason for all streams that need the same plan.
+    assert warning.count("(Its plan") == len({"Pro", "Standard", "paid", "Enterprise"})
     assert [line for line in result.warnings if OTHER_WORKSPACE in line] == []
 
 
@@ -226,6 +236,76 @@ def test_the_first_report_asked_for_is_not_older_than_the_workspace(
     # 64e77712, the beginning of the workspace's id, is 2023-08-24.
     assert request.json()["dateRangeEnd"] >= "2023-08-24"
     assert request.json()["dateRangeStart"] <= "2023-08-24T23"
+
+
+# Workspaces ------------------------------------------------------------------------------------
+
+
+def test_each_workspace_is_one_line_with_its_plan_and_members(
+    clockify: Clockify, check: Any
+) -> None:
+    clockify.workspaces(
+        workspace(memberships=members(3)),
+        workspace(OTHER_WORKSPACE, name=None, featureSubscriptionType=None),
+    )
+    clockify.serve("detailed_report", [])
+
+    lines = [line for line in check().logs.split("\n") if line.startswith("Workspace ")]
+
+    assert lines == [
+        f"Workspace Acme ({WORKSPACE}): plan PRO, members: 3. Suggested streams that its plan "
+        "lacks: none.",
+        f"Workspace {OTHER_WORKSPACE}: plan unknown, members: 0. Suggested streams that its plan "
+        "lacks: none.",
+    ]
+
+
+def test_a_suggested_stream_that_a_plan_lacks_is_named(
+    clockify: Clockify, check: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of today's needs a plan; a later one may."""
+    monkeypatch.setattr("source_clockify.check.SUGGESTED_STREAMS", ("tags", "invoices"))
+    clockify.workspaces(workspace(features=["TIME_TRACKING"]))
+    clockify.serve("detailed_report", [])
+
+    assert "Suggested streams that its plan lacks: invoices." in check().logs
+
+
+def test_the_suggested_streams_are_those_of_the_registry_entry() -> None:
+    metadata = yaml.safe_load((Path(__file__).parent.parent / "metadata.yaml").read_text())
+    assert list(SUGGESTED_STREAMS) == metadata["data"]["suggestedStreams"]["streams"]
+
+
+FREE = {"featureSubscriptionType": "FREE"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "workspaces", "said"),
+    [
+        ("paid", [workspace(**FREE), workspace(OTHER_WORKSPACE)], "set Request Budget to free"),
+        ("free", [workspace(), workspace(OTHER_WORKSPACE)], "set Request Budget to paid"),
+        ("free", [workspace(**FREE), workspace(OTHER_WORKSPACE)], ""),
+        ("paid", [workspace(), workspace(OTHER_WORKSPACE)], ""),
+        ("free", [workspace(featureSubscriptionType=None)], ""),
+    ],
+)
+def test_a_request_budget_that_does_not_fit_the_plans_is_one_warning_of_check_and_read(
+    clockify: Clockify, plan: str, workspaces: list[dict[str, Any]], said: str
+) -> None:
+    clockify.workspaces(*workspaces)
+    clockify.serve("detailed_report", [])
+    for each in workspaces:
+        clockify.listing("tags", [], each["id"])
+    settings = config(plan=plan)
+
+    for output in (run_check(settings), read("tags", with_config=settings)):
+        found = [text for text in warnings(output) if text.startswith("Request Budget")]
+        assert len(found) == (1 if said else 0)
+        for text in found:
+            assert said in text.lower().replace("request budget", "Request Budget")
+            assert WORKSPACE in text
+            concerned = plan == "free" or OTHER_WORKSPACE not in text
+            assert concerned
 
 
 # The free plan ---------------------------------------------------------------------------------

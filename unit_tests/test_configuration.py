@@ -139,10 +139,13 @@ CUSTOM = {"server_type": "custom", "api_url": API}
         config(server={**CUSTOM, "api_url": "http://[::1]/api"}),
         config(workspace_ids=[]),
         config(workspace_ids=["650000000000000000000123", WORKSPACE]),
+        config(workspace_ids=[" 64E777123456789012345678 "]),
         config(start_date="2024-02-29T23:59:59Z"),
         config(start_date="2024-02-29"),
         config(start_date="2024-02-29T23:59:59"),
         config(start_date="2024-02-29T23:59:59.123456789-09:30"),
+        config(start_date=" 2024-02-29t23:59:59z "),
+        config(start_date="2024-02-29 23:59:59"),
         *(config(lookback_days=days) for days in (1, 400)),
         *(config(horizon_days=days) for days in (0, 3650)),
         *(config(plan=plan) for plan in ("paid", "free")),
@@ -184,7 +187,6 @@ def test_valid_settings_are_accepted(settings: dict[str, Any]) -> None:
         config(server={**CUSTOM, "audit_log_url": "http://audit.example.com"}),
         config(workspace_ids=[WORKSPACE, WORKSPACE]),
         config(workspace_ids=["64e77712345678901234567"]),
-        config(workspace_ids=["64E777123456789012345678"]),
         config(workspace_ids=[650000000000000000000123]),
         config(workspace_ids=WORKSPACE),
         config(start_date="01.01.2024"),
@@ -243,6 +245,24 @@ def test_a_start_date_is_understood_in_utc(
     )
 
     assert ids(output, "time_entries") == ids(output, "detailed_report") == moments[1:]
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["connector", "manifest alone"])
+def test_what_the_form_admits_is_understood_by_both(clockify: Clockify, alone: bool) -> None:
+    clockify.api = "https://a.example.com/x"
+    clockify.workspaces()
+    clockify.serve("time_entries", [entry("new", "2026-11-20T08:00:00Z")])
+    settings = config(
+        server={"server_type": "custom", "api_url": " https://a.example.com/x/ "},
+        workspace_ids=[f" {WORKSPACE.upper()} "],
+        start_date=" 2026-11-20 00:00:00z ",
+    )
+    assert is_valid(settings)
+
+    output = read_ok("workspaces", "time_entries", with_config=settings, manifest_alone=alone)
+
+    assert ids(output, "workspaces") == [WORKSPACE]
+    assert ids(output, "time_entries") == ["new"]
 
 
 def starts_around(moment: str) -> Iterator[str]:

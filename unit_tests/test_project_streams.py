@@ -149,7 +149,7 @@ def test_a_plan_that_lacks_custom_fields_costs_a_warning_and_no_request(
     lacking: dict[str, Any] = {"featureSubscriptionType": "STANDARD_2021", "features": ["TIME_OFF"]}
     clockify.workspaces(
         workspace(name="Small", **lacking),
-        workspace(OTHER_WORKSPACE, featureSubscriptionType="FREE", features=["CUSTOM_FIELDS"]),
+        workspace(OTHER_WORKSPACE, featureSubscriptionType="A", features=["CUSTOM_FIELDS"]),
     )
     clockify.serve("custom_fields", rows(1))
     clockify.serve("custom_fields", rows(1, 5), OTHER_WORKSPACE)
@@ -289,7 +289,10 @@ def test_a_later_sync_in_the_other_way_sends_nothing_again(
 
 
 def test_on_the_free_plan_a_list_without_a_done_task_warns(clockify: Clockify) -> None:
-    clockify.workspaces(WORKSPACE, OTHER_WORKSPACE)
+    clockify.workspaces(
+        workspace(featureSubscriptionType="FREE"),
+        workspace(OTHER_WORKSPACE, featureSubscriptionType="FREE"),
+    )
     clockify.listing("projects", [hydrated("p1", active("t1", "p1"))])
     clockify.listing("projects", [hydrated("p2", done("t2", "p2"))], OTHER_WORKSPACE)
 
@@ -303,7 +306,7 @@ def test_on_the_free_plan_a_list_without_a_done_task_warns(clockify: Clockify) -
 
 def test_on_the_free_plan_projects_without_any_task_warn_too(clockify: Clockify) -> None:
     """All their tasks may be done and hidden."""
-    clockify.workspaces()
+    clockify.workspaces(workspace(featureSubscriptionType="FREE"))
     clockify.listing("projects", [hydrated("p1")])
 
     (warning,) = warnings(read_ok("tasks", with_config=FREE))
@@ -312,7 +315,7 @@ def test_on_the_free_plan_projects_without_any_task_warn_too(clockify: Clockify)
 
 
 def test_on_the_free_plan_no_project_means_no_warning(clockify: Clockify) -> None:
-    clockify.workspaces()
+    clockify.workspaces(workspace(featureSubscriptionType="FREE"))
     clockify.listing("projects", [])
 
     assert warnings(read_ok("tasks", with_config=FREE)) == []

@@ -198,7 +198,7 @@ def test_one_warning_for_each_workspace_lists_what_is_skipped_of_the_selected_st
 
     (warning,) = warnings(output)
     assert warning.startswith(f"Workspace {WORKSPACE} (Acme): These streams are skipped: ")
-    for part in ("tags (", "user_groups (", "custom_fields (", "lacks CUSTOM_FIELDS"):
+    for part in ("tags (", "user_groups (", "custom_fields (", "needs the Pro plan"):
         assert part in warning
     assert "clients" not in warning
     assert "holidays" not in warning

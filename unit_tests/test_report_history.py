@@ -222,7 +222,7 @@ def test_a_named_workspace_is_probed_too(clockify: Clockify) -> None:
 def test_a_plan_of_a_month_is_not_probed_and_the_sync_says_where_reports_begin(
     clockify: Clockify,
 ) -> None:
-    reports = account(clockify, ["ONE_MONTH_RANGE_REPORTS"])
+    reports = account(clockify, ["ONE_MONTH_RANGE_REPORTS"], featureSubscriptionType="FREE")
 
     output = read_ok("detailed_report", "summary_report", with_config=config(plan="free"))
 

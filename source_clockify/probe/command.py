@@ -2,19 +2,15 @@
 
 import argparse
 import io
-import logging
 import re
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TextIO
 
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from jsonschema import Draft7Validator
 
 from source_clockify.probe import questions_feeds, report
 from source_clockify.probe.account import Account
@@ -25,8 +21,6 @@ from source_clockify.probe.lines import Finding, Line, Verdict
 from source_clockify.probe.redaction import Redaction
 from source_clockify.probe.runner import ask_line, find_account
 from source_clockify.source import SourceClockify
-
-logger = logging.getLogger("airbyte")
 
 REQUESTS = 60
 FREE_REQUESTS = 30
@@ -163,29 +157,15 @@ def _config(path: str) -> Mapping[str, Any]:
     """Return the configuration as the connector uses it: migrated, checked, with hosts.
 
     Raises:
-        AirbyteTracedException: config_error.
-        OSError, ValueError: for a file that is missing or no JSON.
+        AirbyteTracedException: config_error, also for a file that cannot be read.
     """
     given = SourceClockify.read_config(path)
-    try:
-        # The CDK prints a migrated configuration, with its key.
-        with redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
-            source = SourceClockify(config=given, only=("workspaces",))
-            config = source.configure(given, folder)
-            specification = source.spec(logger).connectionSpecification
-    except AirbyteTracedException:
-        raise
-    except Exception as error:
-        raise _config_error("The configuration has a form that cannot be read.") from error
-    for problem in Draft7Validator(specification).iter_errors(dict(config)):
-        # Its message repeats the value, which may be a secret.
-        name = ".".join(map(str, problem.absolute_path)) or "the configuration"
-        raise _config_error(f"Configuration: {name} is not of the expected type or form.")
-    return config
-
-
-def _config_error(message: str) -> AirbyteTracedException:
-    return AirbyteTracedException(message=message, failure_type=FailureType.config_error)
+    # The CDK prints a migrated configuration, with its key.
+    with redirect_stdout(io.StringIO()):
+        source = SourceClockify(config=given, only=("workspaces",))
+    if source.problem is not None:
+        raise source.problem
+    return source.settings
 
 
 def _announce(given: argparse.Namespace, budget: int, lines: int, progress: TextIO) -> None:
