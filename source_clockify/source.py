@@ -1,6 +1,7 @@
 """The source: the manifest with Python components, parents read ahead, a check that explains."""
 
 import logging
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,6 +103,8 @@ class SourceClockify(StreamsSource):
         given = config or {}
         self._report = SkipReport()
         self._lost_workspaces: dict[str, list[str]] = {}
+        self._tracked: list[TrackedStream] = []
+        self.is_ending = threading.Event()
         self._now = time.time()
         self._given_start_date = given.get("start_date")
         self._bounds = sync_bounds(given, int(self._now))
@@ -182,11 +185,12 @@ class SourceClockify(StreamsSource):
         return _Streams(wrapped, on_demand, context)
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
-        """Return the configuration that is compared with the spec.
+        """Return the configuration that is compared with the spec, and write nothing.
 
-        A start date that is none is refused in words afterwards.
+        The CDK would leave the key in a file that a killed process does not remove. A start date
+        that is none is refused in words afterwards.
         """
-        found = super().configure(config, temp_dir)
+        found = self.settings or dict(config)
         if start_date_problem(found):
             return {name: value for name, value in found.items() if name != "start_date"}
         return found
@@ -248,7 +252,17 @@ class SourceClockify(StreamsSource):
             self.take_queued,
             lambda name: [*self._report.sentences(name), *self._lost_workspaces.get(name, ())],
             budget,
+            self.is_ending,
         )
+
+    def checkpoint(self) -> None:
+        """Send the state of every complete partition to where the records go, at once.
+
+        Any thread may call it while `read` is iterated. The receipts of the sync are left out.
+        """
+        self.is_ending.set()
+        for stream in self._tracked:
+            stream.tracker.writer.checkpoint(at_once=True)
 
     def _read(
         self,
@@ -313,6 +327,7 @@ class SourceClockify(StreamsSource):
             self._warn_of_lost_workspaces(visible)
         sync = self._sync(built, workspaces, budget)
         found: list[AbstractStream] = []
+        self._tracked = []
         for stream in built.streams:
             spec = self._specs.get(stream.name)
             if spec is None:
@@ -332,7 +347,9 @@ class SourceClockify(StreamsSource):
                 ),
                 columns=frozenset(stream.get_json_schema().get("properties") or ()),
             )
-            found.append(TrackedStream(stream, read, sync, self.emit))
+            tracked = TrackedStream(stream, read, sync, self.emit)
+            self._tracked.append(tracked)
+            found.append(tracked)
         return found
 
     def _sync(

@@ -176,14 +176,19 @@ class StateWriter:
                 dict(self._hints),
             )
 
-    def checkpoint(self) -> None:
-        """Send the state if there is something new in it, if it is time, and if it fits."""
+    def checkpoint(self, *, at_once: bool = False) -> None:
+        """Send the state if there is something new in it, if it is time, and if it fits.
+
+        Args:
+            at_once: it is time in any case, since the sync ends; a state that waits for its turn
+                is left out.
+        """
         wait = max(CHECKPOINT_SECONDS, CHECKPOINT_SECONDS_PER_MEGABYTE * self._size / MEGABYTE)
         with self._lock:
-            due = self._is_dirty and time.monotonic() - self._last_sent >= wait
-        if not due:
+            due = self._is_dirty and (at_once or time.monotonic() - self._last_sent >= wait)
+        if not due or not self._emitting.acquire(timeout=0.1 if at_once else -1):
             return
-        with self._emitting:
+        try:
             if self._prepared is not None or self._does_not_fit:
                 return
             with self._lock:
@@ -196,6 +201,8 @@ class StateWriter:
                 self._leave(made)
             else:
                 self._budget.withdraw(self._name)
+        finally:
+            self._emitting.release()
 
     def prepare_final(self) -> None:
         """Make the last state of the stream, so that `send` only sends it; may wait for its turn.
