@@ -55,16 +55,15 @@ class Ending:
     def start(self, signals: Sequence[str] = SIGNALS) -> None:
         """Watch from now on, whatever the command does."""
         self._output.on_failure = self.end_for_output
-        threading.Thread(target=self._watch_output, name="output", daemon=True).start()
-        if not hasattr(signal, "pthread_sigmask"):
-            return
-        numbers = [signal.Signals[name] for name in signals]
-        # What whoever started the command ignores, as nohup does, stays ignored.
-        numbers = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]
-        if numbers:
+        numbers: list[signal.Signals] = []
+        if hasattr(signal, "pthread_sigmask"):
+            numbers = [signal.Signals[name] for name in signals]
+            # What whoever started the command ignores, as nohup does, stays ignored.
+            numbers = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]
             signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-            waits = threading.Thread(target=self._await, args=(numbers,), daemon=True)
-            waits.start()
+        if numbers:
+            threading.Thread(target=self._await, args=(numbers,), daemon=True).start()
+        threading.Thread(target=self._watch_output, daemon=True).start()
 
     def when_reading(self, send_last: Callable[[str], None]) -> None:
         """Let a signal from now on wait for what is complete to leave.
@@ -76,14 +75,14 @@ class Ending:
         with self._lock:
             self._send_last = send_last
 
-    def finish(self) -> NoReturn:
-        """End after the last line of a sync has left; the thread that writes calls it."""
-        self._exit(None)
+    def finish(self, line: str) -> NoReturn:
+        """End with the last line of a sync; the thread that writes calls it."""
+        self._exit(line)
 
     def settle(self) -> None:
         """End if there was a signal; the command is otherwise done."""
         if self._code is not None:
-            self._exit(self.reason if self._send_last else f"Ended by {self._name}.")
+            self._say_and_exit((self._send_last and self.reason) or f"Ended by {self._name}.")
 
     def end_for_output(self, error: OSError) -> NoReturn:
         """End because the output cannot be written."""
@@ -97,33 +96,34 @@ class Ending:
             f"Ended by {first.name}. The state of what is complete was sent; the next sync goes on "
             "from there."
         )
-        threading.Thread(target=self._end, name="ending", daemon=True).start()
+        threading.Thread(target=self._end, daemon=True).start()
         signal.sigwait(numbers)
-        self._exit(f"Ended by {self._name}.")
+        self._say_and_exit(f"Ended by {self._name}.")
 
     def _end(self) -> None:
         deadline = time.monotonic() + FLOW_SECONDS
         with self._lock:
             send_last = self._send_last
         if send_last is None:
-            self._exit(f"Ended by {self._name}.")
+            self._say_and_exit(f"Ended by {self._name}.")
         sends = threading.Thread(target=send_last, args=(self.reason,), daemon=True)
         sends.start()
         # The thread that writes ends the process before.
         time.sleep(max(0.0, deadline - time.monotonic()))
-        self._exit(
+        self._say_and_exit(
             f"Ended by {self._name}, before everything that was read could be written. The next "
             "sync goes on from the last state above."
         )
 
-    def _exit(self, sentence: str | None) -> NoReturn:
-        """End the process without a cut line."""
+    def _say_and_exit(self, sentence: str) -> NoReturn:
+        if self._last_line is None:
+            say(sentence)
+            self._exit(None)
+        self._exit(self._last_line(sentence))
+
+    def _exit(self, line: str | None) -> NoReturn:
+        """End the process without a cut line; nothing follows this one."""
         try:
-            line = None
-            if sentence is not None and self._last_line is not None:
-                line = self._last_line(sentence)
-            elif sentence is not None:
-                say(sentence)
             self._output.finish(line, time.monotonic() + LAST_SECONDS)
         finally:
             os._exit(self._code or 0)

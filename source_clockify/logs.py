@@ -31,7 +31,9 @@ class SentenceFormatter(logging.Formatter):
 
 
 @contextmanager
-def log_to(stream: TextIO, formatter: logging.Formatter) -> Iterator[None]:
+def log_to(
+    stream: TextIO, formatter: logging.Formatter, level: int = logging.NOTSET
+) -> Iterator[None]:
     """Send log lines to a stream; the CDK's own buffer holds a line back until the next one."""
     console = cast(dict[str, dict[str, Any]], LOGGING_CONFIG["handlers"])["console"]
     handlers = [
@@ -48,6 +50,7 @@ def log_to(stream: TextIO, formatter: logging.Formatter) -> Iterator[None]:
     for handler in handlers:
         handler.stream = stream
         handler.setFormatter(formatter)
+        handler.setLevel(level)
     try:
         yield
     finally:
@@ -55,3 +58,4 @@ def log_to(stream: TextIO, formatter: logging.Formatter) -> Iterator[None]:
         for handler, former in zip(handlers, formers, strict=True):
             handler.stream = PRINT_BUFFER
             handler.setFormatter(former)
+            handler.setLevel(logging.NOTSET)

@@ -118,7 +118,7 @@ class Output(io.TextIOBase):
         if line is not None:
             self._buffer += _encode(line) + b"\n"
         while self._buffer and time.monotonic() < deadline:
-            if self._has_room(_POLL_MILLISECONDS) and self._next_line_fits():
+            if self._next_line_fits() and self._has_room(_POLL_MILLISECONDS):
                 self._write_some()
 
     def _add(self, data: bytes, *, flush: bool) -> None:
@@ -163,7 +163,7 @@ class Output(io.TextIOBase):
     def _next_line_fits(self) -> bool:
         """Return whether the next line can leave as a whole, or its begun rest has to."""
         rest = self._buffer.find(b"\n") + 1
-        if not self._is_pipe or rest <= _ATOMIC_BYTES:
+        if not self._is_pipe or (rest <= _ATOMIC_BYTES and not self._is_within_line):
             return True
         has_room = _make_room(self._descriptor, rest)
         return has_room or self._is_within_line

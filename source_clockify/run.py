@@ -156,10 +156,10 @@ def _print_messages(given: argparse.Namespace, output: Output, ending: Ending) -
             run = _Run(given, files, source, AirbyteEntrypoint(source), ending)
             for message in run.messages():
                 line = AirbyteEntrypoint.airbyte_message_to_string(message)
+                if message.log is not None and message.log.message is ending.reason:
+                    ending.finish(line)
                 # What is no record tells how far the sync is.
                 output.write_line(line, flush=message.type is not Type.RECORD)
-                if message.log is not None and message.log.message is ending.reason:
-                    ending.finish()
         except Exception as error:
             sys.excepthook(type(error), error, error.__traceback__)
             return 1
@@ -245,16 +245,22 @@ def _print_catalog(given: argparse.Namespace, output: Output) -> int:
 
     try:
         # The CDK prints a migrated configuration, with its key.
-        with redirect_stdout(io.StringIO()), log_to(sys.stderr, SentenceFormatter()):
+        logs = log_to(sys.stderr, SentenceFormatter(), logging.WARNING)
+        with redirect_stdout(io.StringIO()), logs:
             source = _files_of(given).source()
             entrypoint = AirbyteEntrypoint(source)
             messages = entrypoint.discover(source.spec(entrypoint.logger), source.configure({}, ""))
             discovered = next(each for each in messages if each.catalog is not None)
-        streams = AirbyteMessageSerializer.dump(discovered)["catalog"]["streams"]
-        catalog = configured_catalog(streams, given.streams, full_refresh=given.full_refresh)
     except AirbyteTracedException as error:
         say(filter_secrets(error.message or "The configuration cannot be used."))
         return 1
+    except Exception as error:
+        # Its text may hold a value of the configuration.
+        say(f"The configuration has a form that cannot be read ({type(error).__name__}).")
+        return 1
+    streams = AirbyteMessageSerializer.dump(discovered)["catalog"]["streams"]
+    try:
+        catalog = configured_catalog(streams, given.streams, full_refresh=given.full_refresh)
     except ValueError as error:
         say(str(error))
         return 1
