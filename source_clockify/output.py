@@ -124,15 +124,20 @@ class Output(io.TextIOBase):
     def _add(self, data: bytes, *, flush: bool) -> None:
         try:
             with self._lock:
+                self._give_way()
                 self._buffer += data
                 self._written_at = time.monotonic()
                 while self._buffer and (flush or len(self._buffer) > BUFFERED_BYTES):
                     if self._has_room(_POLL_MILLISECONDS):
                         self._write_some()
-                    elif self._is_taken_over:
-                        raise _TakenOver
+                    else:
+                        self._give_way()
         except _TakenOver:
-            self._lock.acquire()
+            threading.Event().wait()
+
+    def _give_way(self) -> None:
+        if self._is_taken_over:
+            raise _TakenOver
 
     def _has_room(self, milliseconds: int) -> bool:
         if self._is_file or not hasattr(select, "poll"):
