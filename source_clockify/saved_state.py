@@ -57,6 +57,8 @@ def print_state(given: argparse.Namespace, output: Output) -> int:
 def _previous(path: str) -> _States:
     try:
         found = json.loads(Path(path).read_bytes())
+        if not isinstance(found, list):
+            raise TypeError(path)
         return {_key_of(state): state for state in found}
     except (ValueError, TypeError, KeyError, RecursionError):
         raise _Unusable(
