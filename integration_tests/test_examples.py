@@ -422,9 +422,7 @@ def test_any_command_can_be_the_destination(kept: Kept, place: Place) -> None:
     line = f"{SYNC} config.json {kept.folder} projects -- {destination} write --config x"
     ended = place.run(line, SOURCE=str(kept.folder / "source"))
     assert ended.returncode == 0, ended.stderr
-    assert (
-        "2 records were sent, and 2 states; the destination acknowledged 1 states." in ended.stderr
-    )
+    assert "2 records were sent, and 2 states; the destination acknowledged 1" in ended.stderr
     assert kept.state["projects"]["stream_state"] == {"number": 7}
     (seen,) = json.loads((kept.folder / "seen").read_text())["streams"]
     assert seen["stream"]["name"] == "projects"
@@ -459,18 +457,14 @@ def test_a_signal_ends_the_source_and_keeps_what_was_acknowledged(kept: Kept, pl
     assert not (kept.folder / "run").exists()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("name", ["source.log", "destination.log", "lock"])
 def test_a_file_that_cannot_be_written_is_named(kept: Kept, name: str) -> None:
     former = (kept.folder / "state.json").read_bytes()
     (kept.folder / name).unlink()
-    if name == "lock":
-        (kept.folder / name).mkdir()
-    else:
-        (kept.folder / name).symlink_to("/dev/full")
-    ended = kept.sync([state("projects", 1), warning("Clockify is slow.")])
+    (kept.folder / name).mkdir()
+    ended = kept.sync([state("projects", 1)])
     assert ended.returncode == 1
-    assert "is the disk full?" in ended.stderr or "The destination failed" in ended.stderr
+    assert f"{name} cannot be written; is the disk full?" in ended.stderr
     assert (kept.folder / "state.json").read_bytes() == former
 
 

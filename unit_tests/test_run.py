@@ -197,6 +197,14 @@ def test_the_image_runs_the_same_command() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_the_image_starts_python_without_a_shell() -> None:
+    """A shell as process 1 would not pass on the SIGTERM of `docker stop`."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+
+    assert 'ENTRYPOINT ["python", "/airbyte/integration_code/main.py"]' in lines
+    assert not [line for line in lines if line.startswith(("STOPSIGNAL", "CMD"))]
+
+
 # The command line -------------------------------------------------------------------------------
 
 
