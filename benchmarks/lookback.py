@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.readers import discovered_streams
 from integration_tests.airbyte import config_of
-from integration_tests.configure_catalog import configured_catalog
 from integration_tests.sandbox.client import Sandbox, start
+from source_clockify.configured_catalog import configured_catalog
 
 STREAMS = ("time_entries", "detailed_report")
 LOOKBACKS = (400, 90, 30)
@@ -39,7 +40,7 @@ def _later_sync(sandbox: Sandbox, days: int, discovered: str) -> tuple[int, int]
     settings = {"lookback_days": days, "state_limit_mb": 200}
     with tempfile.TemporaryDirectory() as folder:
         catalog, state = Path(folder, "catalog.json"), Path(folder, "state.json")
-        catalog.write_text(json.dumps(configured_catalog(discovered.split("\n"), STREAMS)))
+        catalog.write_text(json.dumps(configured_catalog(discovered_streams(discovered), STREAMS)))
         states = _states(_run(sandbox, settings, "read", "--catalog", str(catalog)))
         state.write_text(json.dumps(states))
         before = len(sandbox.requests())

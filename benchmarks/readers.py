@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from benchmarks.server import Standin
-from integration_tests.configure_catalog import configured_catalog
+from source_clockify.configured_catalog import configured_catalog
 
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = ROOT / "source_clockify" / "manifest.yaml"
@@ -77,9 +77,18 @@ def _airbyte_reader(
         end = (process.stdout + process.stderr)[-2000:]
         raise RuntimeError(f"{' '.join(line)} failed ({process.returncode}):\n{end}")
     catalog_file = folder / f"{prefix}-catalog.json"
-    catalog_file.write_text(json.dumps(configured_catalog(process.stdout.split("\n"), [STREAM])))
+    streams = discovered_streams(process.stdout)
+    catalog_file.write_text(json.dumps(configured_catalog(streams, [STREAM])))
     files = ("--config", str(config_file), "--catalog", str(catalog_file))
     return Reader(name, (*command_of(name, "read", folder), *files))
+
+
+def discovered_streams(printed: str) -> list[dict[str, Any]]:
+    """The streams in what `discover` printed."""
+    messages = [json.loads(line) for line in printed.split("\n") if line.startswith("{")]
+    (found,) = [each["catalog"]["streams"] for each in messages if each["type"] == "CATALOG"]
+    streams: list[dict[str, Any]] = found
+    return streams
 
 
 def _manifest_with_small_pages(folder: Path) -> Path:

@@ -31,9 +31,9 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
 )
 from typing_extensions import Unpack
 
-from integration_tests.configure_catalog import configured_catalog
 from integration_tests.sandbox.client import JSON, Sandbox
 from integration_tests.sandbox.records import ALL_STREAMS
+from source_clockify.configured_catalog import configured_catalog
 from source_clockify.manifest import load_manifest, streams_of
 from source_clockify.run import source_of
 
@@ -200,8 +200,8 @@ def discovered(layer: Layer = CONNECTOR) -> tuple[JSON, ...]:
 
 def catalog(streams: Collection[str] = STREAMS, sync_mode: str = "full_refresh") -> JSON:
     """The configured catalog of some streams."""
-    message = {"type": "CATALOG", "catalog": {"streams": discovered()}}
-    return configured_catalog([json.dumps(message)], streams, sync_mode)
+    full_refresh = sync_mode == "full_refresh"
+    return configured_catalog(discovered(), streams, full_refresh=full_refresh)
 
 
 @cache

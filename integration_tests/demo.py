@@ -25,10 +25,10 @@ from typing import Any
 from google.pubsub_v1.types import PubsubMessage
 
 from integration_tests.airbyte import Output, config_of
-from integration_tests.configure_catalog import configured_catalog
 from integration_tests.pubsub.servers import servers
 from integration_tests.pubsub.topic import Topic, create_topic, records_of
 from integration_tests.sandbox.client import Sandbox, start
+from source_clockify.configured_catalog import configured_catalog
 
 COMMAND = Path(sys.executable).with_name("source-clockify")
 
@@ -142,7 +142,11 @@ class Demo:
                 print(message["connectionStatus"]["status"])
 
         print("\n$ source-clockify discover --config config.json", flush=True)
-        discovered = [json.dumps(message) for message in self._run([COMMAND], "discover")]
+        (discovered,) = (
+            message["catalog"]["streams"]
+            for message in self._run([COMMAND], "discover")
+            if message["type"] == "CATALOG"
+        )
         streams: list[dict[str, Any]] = configured_catalog(discovered)["streams"]
         print(f"{len(streams)} streams")
         return streams

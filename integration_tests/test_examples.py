@@ -11,6 +11,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from google.pubsub_v1.services.publisher import PublisherClient
 from google.pubsub_v1.types import PubsubMessage
 
 from integration_tests.airbyte import ROOT, catalog, config_of, discovered
+from integration_tests.commands import until
 from integration_tests.consumer import VOLATILE, comparable
 from integration_tests.frozen import frozen_clock, read_incrementally
 from integration_tests.pubsub.message import Message
@@ -123,7 +125,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    missing = [tool for tool in ("bash", "awk", "jq", "flock") if shutil.which(tool) is None]
+    missing = [tool for tool in ("bash", "awk", "flock") if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"sync.sh needs {', '.join(missing)}, which this machine lacks")
     folder = tmp_path_factory.mktemp("examples")
@@ -278,7 +280,7 @@ def test_a_first_sync_sends_everything(pipeline: Pipeline) -> None:
         arrived = [record["data"] for record in sent if record["stream"] == stream]
         assert ids(arrived) == ids(rows[stream])
         assert len(arrived) == len(rows[stream])
-    assert f"{len(sent)} records were sent." in first.stderr
+    assert f"{len(sent)} records were sent," in first.stderr
     assert "This was a first sync" in first.stderr
 
 
@@ -290,7 +292,7 @@ def test_the_next_sync_sends_what_changed(pipeline: Pipeline) -> None:
     assert {record["data"]["stream"] for record in receipts} == {*STREAMS}
     for stream, changed in pipeline.changed.items():
         assert ids(record["data"] for record in sent if record["stream"] == stream) == changed
-    assert f"{len(sent)} records were sent." in second.stderr
+    assert f"{len(sent)} records were sent," in second.stderr
     assert "This was a first sync" not in second.stderr
 
 
@@ -309,7 +311,6 @@ def test_nothing_secret_is_left_in_the_folder(pipeline: Pipeline, place: Place) 
     assert kept == {
         "catalog.json",
         "destination.log",
-        "discovered.json",
         "lock",
         "source.log",
         "state.json",
@@ -343,7 +344,7 @@ class Kept:
         (self.folder / "printed").write_text("".join(f"{line}\n" for line in lines))
         source = self.folder / "source"
         source.write_text(
-            f"#!/bin/sh\nwhile [ $# -gt 0 ]; do\n"
+            f'#!/bin/sh\n[ "$1" = read ] || exec source-clockify "$@"\nwhile [ $# -gt 0 ]; do\n'
             f'[ "$1" != --state ] || cp "$2" {self.folder}/given\nshift\ndone\n'
             f"cat {self.folder}/printed\nexit {code}\n"
         )
@@ -382,7 +383,7 @@ def test_the_last_acknowledged_state_of_each_stream_is_kept_over_the_former(kept
     ended = kept.sync([*printed, warning("Clockify is slow.")])
     assert ended.returncode == 0, ended.stderr
     assert "WARN: Clockify is slow." in ended.stderr
-    assert "1 records were sent." in ended.stderr
+    assert "1 records were sent, and 3 states" in ended.stderr
     assert {name: each["stream_state"] for name, each in kept.state.items()} == {
         **{name: each["stream_state"] for name, each in former.items()},
         "projects": {"number": 3},
@@ -390,16 +391,16 @@ def test_the_last_acknowledged_state_of_each_stream_is_kept_over_the_former(kept
     }
 
 
-def test_the_source_gets_the_state_of_the_streams_that_it_reads(kept: Kept) -> None:
+def test_the_source_gets_the_whole_state_whichever_streams_it_reads(kept: Kept) -> None:
     former = kept.state
     assert kept.sync([], 0, "projects", "tasks").returncode == 0
     given = json.loads((kept.folder / "given").read_text())
-    assert [each["stream"] for each in given] == [former["projects"], former["tasks"]]
+    assert [each["stream"] for each in given] == [*former.values()]
     assert kept.state == former
 
 
 def test_the_command_with_some_streams_reads_these(kept: Kept, place: Place) -> None:
-    kept.sync([{"type": "CATALOG", "catalog": {"streams": list(discovered())}}])
+    kept.sync()
     (place.folder / "other-destination.json").write_text("{}")
     (_, _, some_streams, *_) = commands("Shell pipeline")
     images = {"SOURCE": str(kept.folder / "source"), "DESTINATION_IMAGE": "acknowledges-all"}
@@ -409,11 +410,67 @@ def test_the_command_with_some_streams_reads_these(kept: Kept, place: Place) -> 
     assert {each["stream"]["name"] for each in made["streams"]} == {*SELECTED}
 
 
+def test_any_command_can_be_the_destination(kept: Kept, place: Place) -> None:
+    kept.sync([record("p"), state("projects", 7), record("q"), state("projects", 8)])
+    destination = kept.folder / "destination"
+    # It stores the first state only.
+    destination.write_text(
+        f"#!/bin/sh\ncp {kept.folder}/catalog.json {kept.folder}/seen\n"
+        f"tee {kept.folder}/arrived | grep -m 1 STATE\ncat > {kept.folder}/rest\n"
+    )
+    destination.chmod(0o755)
+    line = f"{SYNC} config.json {kept.folder} projects -- {destination} write --config x"
+    ended = place.run(line, SOURCE=str(kept.folder / "source"))
+    assert ended.returncode == 0, ended.stderr
+    assert "2 records were sent, and 2 states; the destination acknowledged 1" in ended.stderr
+    assert kept.state["projects"]["stream_state"] == {"number": 7}
+    (seen,) = json.loads((kept.folder / "seen").read_text())["streams"]
+    assert seen["stream"]["name"] == "projects"
+
+
+def test_a_signal_ends_the_source_and_keeps_what_was_acknowledged(kept: Kept, place: Place) -> None:
+    kept.sync()
+    source = kept.folder / "source"
+    lines = "\n".join(json.dumps(each) for each in (record("p"), state("projects", 9)))
+    source.write_text(
+        '#!/bin/sh\n[ "$1" = read ] || exec source-clockify "$@"\n'
+        f"trap 'cat {kept.folder}/last; exit 143' TERM\ntouch {kept.folder}/begun\n"
+        "while :; do sleep 0.05; done\n"
+    )
+    (kept.folder / "last").write_text(lines + "\n")
+    line = [str(SYNC), "config.json", "destination.json", str(kept.folder)]
+    variables = {"SOURCE": str(source), "DESTINATION_IMAGE": "acknowledges-all"}
+    running = subprocess.Popen(
+        line,
+        cwd=place.folder,
+        env={**place.environment, **variables},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until((kept.folder / "begun").exists)
+    running.send_signal(signal.SIGTERM)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 143, told
+    assert "Ended by SIGTERM." in told
+    assert "1 records were sent, and 1 states" in told
+    assert kept.state["projects"]["stream_state"] == {"number": 9}
+    assert not (kept.folder / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["source.log", "destination.log", "lock"])
+def test_a_file_that_cannot_be_written_is_named(kept: Kept, name: str) -> None:
+    former = (kept.folder / "state.json").read_bytes()
+    (kept.folder / name).unlink()
+    (kept.folder / name).mkdir()
+    ended = kept.sync([state("projects", 1)])
+    assert ended.returncode == 1
+    assert f"{name} cannot be written; is the disk full?" in ended.stderr
+    assert (kept.folder / "state.json").read_bytes() == former
+
+
 def test_a_configuration_that_the_source_prints_is_not_kept(kept: Kept) -> None:
     control = {"type": "CONTROL", "control": {"connectorConfig": {"config": {"api_key": "KEY"}}}}
-    (kept.folder / "discovered.json").unlink()
-    listed = {"type": "CATALOG", "catalog": {"streams": list(discovered())}}
-    ended = kept.sync([control, listed, warning("Clockify is slow.")])
+    ended = kept.sync([control, warning("Clockify is slow.")])
     assert ended.returncode == 0, ended.stderr
     log = (kept.folder / "source.log").read_text()
     assert "Clockify is slow." in log
@@ -483,7 +540,7 @@ def test_a_damaged_state_is_not_used(kept: Kept) -> None:
 def test_a_stream_that_is_unknown_is_named(kept: Kept) -> None:
     ended = kept.sync([], 0, "projects", "project")
     assert ended.returncode == 1
-    assert "The source has no stream project." in ended.stderr
+    assert "There is no stream project. Similar names: projects" in ended.stderr
 
 
 def test_a_wrong_configuration_is_told_in_a_sentence(place: Place, tmp_path: Path) -> None:
@@ -491,14 +548,18 @@ def test_a_wrong_configuration_is_told_in_a_sentence(place: Place, tmp_path: Pat
     line = f"{SYNC} {wrong} destination.json {tmp_path}/sync"
     ended = place.run(line)
     assert (ended.returncode, ended.stderr) == (1, f"sync.sh: There is no file {wrong}.\n")
-    wrong.write_text("{")
-    ended = place.run(line)
-    assert (ended.returncode, ended.stderr) == (1, f"sync.sh: {wrong} is not a JSON object.\n")
-    wrong.write_text('{"credentials": {"auth_type": "api_key"}}')
-    ended = place.run(line)
-    assert ended.returncode == 1
-    assert re.search(r"^ERROR: Authentication, API Key \(credentials\.api_key\)", ended.stderr)
-    assert "The source could not list its streams (exit code 1)." in ended.stderr
+    for content, said in (
+        ("{", "is no JSON"),
+        (
+            '{"credentials": {"auth_type": "api_key"}}',
+            "Authentication, API Key (credentials.api_key)",
+        ),
+    ):
+        wrong.write_text(content)
+        ended = place.run(line)
+        assert ended.returncode == 1
+        assert said in ended.stderr
+        assert "The source could not make the catalog (exit code 1)." in ended.stderr
     assert not (tmp_path / "sync" / "state.json").exists()
     assert place.run(f"{SYNC} {wrong}").returncode == 2
 

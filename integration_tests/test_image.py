@@ -15,7 +15,6 @@ import pytest
 from google.pubsub_v1.services.publisher import PublisherClient
 
 from integration_tests.airbyte import STREAMS, Output, config_of
-from integration_tests.configure_catalog import configured_catalog
 from integration_tests.pubsub.topic import create_topic, records_of, transport
 from integration_tests.pubsub.writer import Writer, publisher_of
 from integration_tests.sandbox.client import start
@@ -44,8 +43,8 @@ def test_the_image_reads_an_account_into_a_topic(tmp_path: Path, pubsub_address:
     with start(users=3, entries=10, plan="ENTERPRISE") as sandbox:
         (tmp_path / "config.json").write_text(json.dumps(config_of(sandbox)))
         assert any('"SUCCEEDED"' in line for line in run(tmp_path, "check", "config"))
-        catalog = configured_catalog(run(tmp_path, "discover", "config"))
-        (tmp_path / "catalog.json").write_text(json.dumps(catalog))
+        (catalog, *_) = run(tmp_path, "catalog", "config")
+        (tmp_path / "catalog.json").write_text(catalog)
 
         topic = create_topic(pubsub_address, "image")
         publisher = publisher_of(

@@ -485,9 +485,9 @@ def test_a_body_that_is_cut_off_fails_with_the_position(sandbox: Sandbox, part: 
 MEASURED = """
 import re, resource, sys
 from pathlib import Path
-from source_clockify.run import run
+from source_clockify.run import main
 try:
-    run()
+    sys.exit(main(sys.argv[1:]))
 finally:
     if sys.platform == "linux":
         peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]

@@ -4,30 +4,41 @@ Each function says why there is no public way.
 """
 
 import ast
+import json
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
 
 import requests
-import requests_cache
+from airbyte_cdk.connector import BaseConnector
 from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
     ConcurrentDeclarativeSource,
 )
 from airbyte_cdk.sources.declarative.incremental import ConcurrentPerPartitionCursor
 from airbyte_cdk.sources.declarative.interpolation import jinja
-from airbyte_cdk.sources.streams.call_rate import APIBudget, CallRateLimitHit
+from airbyte_cdk.sources.streams.call_rate import (
+    APIBudget,
+    CachedLimiterSession,
+    CallRateLimitHit,
+)
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, FinalStateCursor
 from airbyte_cdk.sources.streams.http.http_client import HttpClient
+from requests_cache.backends.sqlite import SQLiteCache
 
 from source_clockify.request_scope import current_scope
 
 _MANY_PARTITIONS = 1_000_000
 
 BUDGET_IS_USED_UP = "The requests that Request Budget (plan) allows within an hour are used up."
+
+# What the streams that are being built keep their listings in.
+_request_cache: ContextVar[SQLiteCache | None] = ContextVar("request_cache", default=None)
 
 
 class StreamsSource(ConcurrentDeclarativeSource):
@@ -38,7 +49,8 @@ class StreamsSource(ConcurrentDeclarativeSource):
 
     def build_streams(self) -> list[AbstractStream]:
         """Return the streams of the manifest, in its order; each call starts a request budget."""
-        return super().streams(self._config)
+        with _shared_request_cache():
+            return super().streams(self._config)
 
     def read_streams(
         self, streams: Sequence[AbstractStream], catalog: ConfiguredAirbyteCatalog
@@ -62,11 +74,20 @@ class StreamsSource(ConcurrentDeclarativeSource):
         return FinalStateCursor(stream_name, None, self._message_repository)
 
     @staticmethod
-    def send_cursor_state(cursor: Cursor) -> None:
-        """Send the state of a cursor of the manifest, which does so only once in ten minutes."""
-        if isinstance(cursor, ConcurrentPerPartitionCursor):
-            with cursor._lock:
+    def send_cursor_state(cursor: Cursor, patience: float = -1) -> None:
+        """Send the state of a cursor of the manifest, which does so only once in ten minutes.
+
+        Args:
+            patience: for how many seconds to wait for a thread that uses the cursor; negative:
+                until it does not.
+        """
+        if not isinstance(cursor, ConcurrentPerPartitionCursor):
+            return
+        if cursor._lock.acquire(timeout=patience):
+            try:
                 cursor._emit_state_message(throttle=False)
+            finally:
+                cursor._lock.release()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -80,7 +101,6 @@ def patch_cdk() -> None:
     # user that is new would start where the others are.
     ConcurrentPerPartitionCursor.SWITCH_TO_GLOBAL_LIMIT = _MANY_PARTITIONS
     ConcurrentPerPartitionCursor.DEFAULT_MAX_PARTITIONS_NUMBER = _MANY_PARTITIONS
-    _cache_post_requests()
     _announce_budget_waits()
 
 
@@ -111,21 +131,59 @@ def _announce_budget_waits() -> None:
     vars(acquire_call)["announces_waits"] = True
     APIBudget.acquire_call = acquire_call  # type: ignore[method-assign]
 
+    _keep_request_cache_in_memory()
+    # The CDK reads files in the encoding of the locale.
+    BaseConnector._read_json_file = staticmethod(_read_json_file)  # type: ignore[assignment, method-assign]
 
-def _cache_post_requests() -> None:
-    """Let the request cache keep POST requests too: several streams read the search for users."""
+
+def _read_json_file(path: str) -> Any:
+    with open(path, encoding="utf-8-sig") as file:
+        content = file.read()
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+
+
+def _keep_request_cache_in_memory() -> None:
+    """Let the request cache write no file, and keep POST requests too.
+
+    A file holds personal data, and the key in the headers of each request, and a killed process
+    leaves it behind. Without a folder the CDK names one database for the whole process, from which
+    a later sync would read the listings of an earlier one; where SQLite takes no URIs it is a file.
+    POST requests: several streams read the search for users.
+    """
     make_session = HttpClient._request_session
-    if getattr(make_session, "caches_post", False):
+    if getattr(make_session, "keeps_cache_in_memory", False):
         return
 
     def request_session(self: HttpClient) -> requests.Session:
-        session = make_session(self)
-        if isinstance(session, requests_cache.CacheMixin):
-            session.settings.allowable_methods = ("GET", "HEAD", "POST")
-        return session
+        if not self._use_cache:
+            return make_session(self)
+        return CachedLimiterSession(
+            cache_name="memory",
+            backend=_request_cache.get() or _new_request_cache(),
+            api_budget=self._api_budget,
+            match_headers=True,
+            allowable_methods=("GET", "HEAD", "POST"),
+        )
 
-    vars(request_session)["caches_post"] = True
+    vars(request_session)["keeps_cache_in_memory"] = True
     HttpClient._request_session = request_session  # type: ignore[method-assign]
+
+
+@contextmanager
+def _shared_request_cache() -> Iterator[None]:
+    """Let the streams that are built within share a request cache."""
+    token = _request_cache.set(_new_request_cache())
+    try:
+        yield
+    finally:
+        _request_cache.reset(token)
+
+
+def _new_request_cache() -> SQLiteCache:
+    return SQLiteCache(":memory:")
 
 
 def is_unread(response: requests.Response) -> bool:

@@ -1,63 +1,84 @@
-"""The command `source-clockify`: spec, check, discover, read, probe."""
+"""The command `source-clockify`: Airbyte's four, and catalog, state and probe.
 
-import errno
+Nothing but the standard library is imported before signals are watched.
+"""
+
+import argparse
 import gc
+import io
+import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
-from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
-from airbyte_cdk.exception_handler import init_uncaught_exception_handler
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_clockify.command_line import parse_arguments
+from source_clockify.configured_catalog import configured_catalog
+from source_clockify.ending import SIGNALS, Ending, log_line, say
+from source_clockify.output import Output
+from source_clockify.saved_state import print_state
 
-from source_clockify.cdk_patches import serialize_literal_eval
-from source_clockify.probe.command import main as probe
-from source_clockify.source import SourceClockify
+if TYPE_CHECKING:
+    from airbyte_cdk.entrypoint import AirbyteEntrypoint
+    from airbyte_cdk.models import AirbyteMessage
 
-logger = logging.getLogger("airbyte")
+    from source_clockify.source import SourceClockify
+
+_MESSAGES = ("spec", "check", "discover", "read")
 
 
-def run() -> None:
-    init_uncaught_exception_handler(logger)
-    serialize_literal_eval()
+def run() -> NoReturn:
+    """Run the command line and end the process."""
     arguments = sys.argv[1:]
-    if arguments[:1] == ["probe"]:
-        code = probe(arguments[1:])
-        # An interrupted comparison leaves threads that wait for room in a queue.
-        with suppress(OSError):
-            sys.stdout.flush()
-        os._exit(code)
+    command = next(iter(arguments), "")
+    output = Output()
+    ending = Ending(output, log_line if command in _MESSAGES else None)
+    # An interrupted probe still reports what it found.
+    ending.start([name for name in SIGNALS if (command, name) != ("probe", "SIGINT")])
+    code = 1
     try:
-        source = source_of(arguments)
-    except AirbyteTracedException as error:
-        status = error.as_connection_status_message()
-        if arguments[:1] != ["check"] or status is None:
-            raise
-        print(AirbyteEntrypoint.airbyte_message_to_string(status), flush=True)
-        return
-    # A sync makes many records and no cycles: looking for garbage takes a fifth of its time.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-    try:
-        launch(source, arguments)
+        code = main(arguments, output, ending)
+        output.flush()
+        ending.settle()
     except KeyboardInterrupt:
-        _end("Interrupted.")
-    except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.ENOSPC):
-            raise
-        _end(f"The messages cannot be written any more: {error.strerror}.")
+        code = 130
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    finally:
+        # The CDK's threads may wait for room in a queue that nobody empties any more.
+        os._exit(code)
 
 
-def _end(reason: str) -> NoReturn:
-    """End at once: the CDK's threads may wait for room in a queue that nobody empties any more."""
-    print(reason, file=sys.__stderr__, flush=True)
-    os._exit(1)
+def main(
+    arguments: Sequence[str], output: Output | None = None, ending: Ending | None = None
+) -> int:
+    """Run a command line within this process; returns the exit code."""
+    output = output or Output()
+    try:
+        if arguments[:1] == ["probe"]:
+            return _probe(arguments[1:], output)
+        given = parse_arguments(arguments)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 0
+    if given.command == "state":
+        return print_state(given, output)
+    if given.command == "catalog":
+        return _print_catalog(given, output)
+    with redirect_stdout(output):
+        return _print_messages(given, output, ending or Ending(output))
 
 
-def source_of(arguments: Sequence[str]) -> SourceClockify:
+def _probe(arguments: Sequence[str], output: Output) -> int:
+    from source_clockify.probe.command import main as probe
+
+    return probe(arguments, cast(TextIO, output))
+
+
+def source_of(arguments: Sequence[str]) -> "SourceClockify":
     """Return the source that the command line describes.
 
     The CDK interpolates the manifest while the source is built, so the files named on the command
@@ -66,17 +87,183 @@ def source_of(arguments: Sequence[str]) -> SourceClockify:
     Raises:
         AirbyteTracedException: config_error, for a file that is missing or no JSON.
     """
-    catalog_path = AirbyteEntrypoint.extract_catalog(list(arguments))
-    config_path = AirbyteEntrypoint.extract_config(list(arguments))
-    state_path = AirbyteEntrypoint.extract_state(list(arguments))
-    config = SourceClockify.read_config(config_path) if config_path else None
-    catalog = SourceClockify.read_catalog(catalog_path) if catalog_path else None
-    state = SourceClockify.read_state(state_path) if state_path else None
-    # A migrated configuration is written back to its file, unless the file is mounted read-only.
-    writable = bool(config_path) and os.access(str(config_path), os.W_OK)
-    return SourceClockify(
-        catalog=catalog,
-        config=config,
-        state=state,
-        config_path=config_path if writable else None,
+    return _files_of(parse_arguments(arguments)).source()
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The contents of the files that the command line names."""
+
+    config: Any
+    catalog: Any
+    state: Any
+
+    def source(self) -> "SourceClockify":
+        from source_clockify.source import SourceClockify
+
+        return SourceClockify(catalog=self.catalog, config=self.config, state=self.state)
+
+
+def _files_of(given: argparse.Namespace) -> _Files:
+    from source_clockify.source import SourceClockify
+
+    def read(option: str, read_file: Callable[[str], Any]) -> Any:
+        path = getattr(given, option, None)
+        return read_file(path) if path else None
+
+    return _Files(
+        config=read("config", SourceClockify.read_config),
+        catalog=read("catalog", SourceClockify.read_catalog),
+        state=read("state", SourceClockify.read_state),
     )
+
+
+# Airbyte's commands -----------------------------------------------------------------------------
+
+
+def _print_messages(given: argparse.Namespace, output: Output, ending: Ending) -> int:
+    """Run one of Airbyte's commands, in place of the CDK's `launch`.
+
+    That one keeps the configuration and a request cache in a temporary folder, which outlives a
+    killed process, and holds a message back until the next one comes.
+    """
+    from airbyte_cdk.entrypoint import AirbyteEntrypoint
+    from airbyte_cdk.exception_handler import init_uncaught_exception_handler
+    from airbyte_cdk.models import Type
+    from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+    from source_clockify.cdk_patches import serialize_literal_eval
+    from source_clockify.logs import MessageFormatter, log_to
+
+    former_hook = sys.excepthook
+    with log_to(cast(TextIO, output), MessageFormatter()):
+        try:
+            init_uncaught_exception_handler(logging.getLogger("airbyte"))
+            serialize_literal_eval()
+            files = _files_of(given)
+            source = files.source()
+            # A sync makes many records and no cycles; looking for garbage takes a fifth of it.
+            gc.freeze()
+            gc.set_threshold(100_000, 50, 100)
+            run = _Run(given, files, source, AirbyteEntrypoint(source), ending)
+            for message in run.messages():
+                line = AirbyteEntrypoint.airbyte_message_to_string(message)
+                if message.log is not None and message.log.message is ending.reason:
+                    ending.finish(line)
+                # What is no record tells how far the sync is.
+                output.write_line(line, flush=message.type is not Type.RECORD)
+        except AirbyteTracedException as error:
+            status = error.as_connection_status_message()
+            if given.command != "check" or status is None:
+                sys.excepthook(type(error), error, error.__traceback__)
+                return 1
+            output.write_line(AirbyteEntrypoint.airbyte_message_to_string(status))
+        except Exception as error:
+            sys.excepthook(type(error), error, error.__traceback__)
+            return 1
+        finally:
+            sys.excepthook = former_hook
+    return 0
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One of Airbyte's commands."""
+
+    given: argparse.Namespace
+    files: _Files
+    source: "SourceClockify"
+    entrypoint: "AirbyteEntrypoint"
+    ending: Ending
+
+    def messages(self) -> "Iterator[AirbyteMessage]":
+        """Yield the messages of the command, and those that the CDK kept meanwhile."""
+        _choose_level(self.entrypoint.logger, debug=self.given.debug)
+        try:
+            yield from self._messages()
+        except Exception:
+            yield from self.source.take_queued()
+            raise
+        yield from self.source.take_queued()
+
+    def _messages(self) -> "Iterator[AirbyteMessage]":
+        from airbyte_cdk.models import AirbyteMessage, Type
+
+        source, entrypoint = self.source, self.entrypoint
+        specification = source.spec(entrypoint.logger)
+        if self.given.command == "spec":
+            yield AirbyteMessage(type=Type.SPEC, spec=specification)
+            return
+        config = source.configure(self.files.config, "")
+        yield from source.take_queued()
+        if self.given.command == "check":
+            yield from entrypoint.check(specification, config)
+        elif self.given.command == "discover":
+            yield from entrypoint.discover(specification, config)
+        else:
+            files = self.files
+            messages = iter(entrypoint.read(specification, config, files.catalog, files.state))
+            for first in messages:
+                # From now on, what is sent to the CDK's queue leaves.
+                self.ending.when_reading(partial(_send_last, source))
+                yield first
+                yield from messages
+
+
+def _choose_level(logger: logging.Logger, *, debug: bool) -> None:
+    from airbyte_cdk.logger import is_platform_debug_log_enabled
+
+    if not debug and not is_platform_debug_log_enabled():
+        logger.setLevel(logging.INFO)
+        return
+    logger.setLevel(logging.DEBUG)
+    logging.getLogger("airbyte").setLevel(logging.DEBUG)
+    logger.debug("Debug logs enabled")
+
+
+def _send_last(source: "SourceClockify", reason: str) -> None:
+    """Send the states of what is complete, then the sentence that ends the output."""
+    from airbyte_cdk.models import AirbyteLogMessage, AirbyteMessage, Level, Type
+
+    source.checkpoint()
+    log = AirbyteLogMessage(level=Level.WARN, message=reason)
+    source.emit(AirbyteMessage(type=Type.LOG, log=log))
+
+
+# The catalog ------------------------------------------------------------------------------------
+
+
+def _print_catalog(given: argparse.Namespace, output: Output) -> int:
+    from airbyte_cdk.entrypoint import AirbyteEntrypoint
+    from airbyte_cdk.models import AirbyteMessageSerializer
+    from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+    from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+    from source_clockify.logs import SentenceFormatter, log_to
+
+    try:
+        # The CDK prints a migrated configuration, with its key.
+        logs = log_to(sys.stderr, SentenceFormatter(), logging.WARNING)
+        with redirect_stdout(io.StringIO()), logs:
+            files = _files_of(given)
+            source = files.source()
+            entrypoint = AirbyteEntrypoint(source)
+            messages = entrypoint.discover(
+                source.spec(entrypoint.logger), source.configure(files.config, "")
+            )
+            discovered = next(each for each in messages if each.catalog is not None)
+    except AirbyteTracedException as error:
+        say(filter_secrets(error.message or "The configuration cannot be used."))
+        return 1
+    except Exception as error:
+        # Its text may hold a value of the configuration.
+        say(f"The configuration has a form that cannot be read ({type(error).__name__}).")
+        return 1
+    streams = AirbyteMessageSerializer.dump(discovered)["catalog"]["streams"]
+    try:
+        catalog = configured_catalog(streams, given.streams, full_refresh=given.full_refresh)
+    except ValueError as error:
+        say(str(error))
+        return 1
+    output.write_line(json.dumps(catalog, ensure_ascii=False))
+    return 0

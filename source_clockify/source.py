@@ -139,6 +139,8 @@ class SourceClockify(StreamsSource):
         self._report = SkipReport()
         self._lost_workspaces: dict[str, list[str]] = {}
         selected = {stream.stream.name for stream in catalog.streams} if catalog else only
+        self._checkpoints = Checkpoints()
+        self.is_ending = threading.Event()
         self._bounds = sync_bounds(given, int(self._now))
         tracking_on = given.get("track_changes", True) is not False
         incremental = _incremental_streams(catalog)
@@ -208,7 +210,7 @@ class SourceClockify(StreamsSource):
         history = ReportHistory(
             on_demand, [stream.name for stream in listed if rows_of_report(stream.name)]
         )
-        progress, checkpoints = SyncProgress(), Checkpoints()
+        progress, checkpoints = SyncProgress(), self._checkpoints
         context = ReadContext(
             self._report,
             Adaptations(),
@@ -363,7 +365,16 @@ class SourceClockify(StreamsSource):
             self.take_queued,
             lambda name: [*self._report.sentences(name), *self._lost_workspaces.get(name, ())],
             budget,
+            self.is_ending,
         )
+
+    def checkpoint(self) -> None:
+        """Send the state of every complete partition to where the records go, at once.
+
+        Any thread may call it while `read` is iterated. The receipts of the sync are left out.
+        """
+        self.is_ending.set()
+        self._checkpoints.send(patience=0.1)
 
     def _checkpoint_cursors(self, built: "_Streams", incremental: Collection[str]) -> None:
         """Let the cursors of the manifest send their states before waits too."""

@@ -7,6 +7,7 @@ bear the version of the sync, and how many exist: a consumer that has fewer know
 import base64
 import json
 import logging
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -444,6 +445,7 @@ class SyncLog:
         queued: Callable[[], Iterable[AirbyteMessage]],
         skipped: Callable[[str], Iterable[str]],
         budget: StateBudget,
+        is_ending: threading.Event | None = None,
     ) -> Iterator[AirbyteMessage]:
         """Yield the messages of all streams, then the receipts, then raise what was raised.
 
@@ -452,6 +454,7 @@ class SyncLog:
             queued: returns those that still wait when the streams have ended.
             skipped: returns what was left out of a stream, in sentences.
             budget: what the states of all streams may take.
+            is_ending: set once the sync is being ended early; there are no receipts then.
         """
         if self._is_incremental:
             budget.open(SYNC_LOG, can_shrink=False)
@@ -464,9 +467,10 @@ class SyncLog:
             failure = error
         try:
             yield from queued()
-            for name, log in self._streams.items():
-                log.skipped = [*skipped(name)]
-            yield from self._messages(budget)
+            if is_ending is None or not is_ending.is_set():
+                for name, log in self._streams.items():
+                    log.skipped = [*skipped(name)]
+                yield from self._messages(budget)
         except Exception:
             if failure is None:
                 raise

@@ -24,22 +24,28 @@ class Checkpoints:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._senders: list[Callable[[], None]] = []
+        self._senders: list[Callable[[float], None]] = []
 
-    def add(self, send: Callable[[], None]) -> None:
+    def add(self, send: Callable[[float], None]) -> None:
         """Add a function that sends the state of a stream's complete partitions, if it is new.
 
-        Several threads may call it at the same time, and it MUST not raise.
+        Its argument says for how many seconds it may wait for another thread that sends the same;
+        negative: until that has. Several threads may call it at the same time, and it MUST not
+        raise.
         """
         with self._lock:
             self._senders.append(send)
 
-    def send(self) -> None:
-        """Send the states of all streams."""
+    def send(self, patience: float = -1) -> None:
+        """Send the states of all streams.
+
+        Args:
+            patience: the argument of their functions, see `add`.
+        """
         with self._lock:
             senders = list(self._senders)
         for send in senders:
-            send()
+            send(patience)
 
 
 class Waits:

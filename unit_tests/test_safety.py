@@ -1,7 +1,6 @@
 """The key goes to the configured hosts and nowhere else: no other host, no log, no record."""
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import requests
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer, FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify.run import run
+from source_clockify.run import main
 from unit_tests.clockify import (
     ADDON_TOKEN,
     KEY,
@@ -142,41 +141,26 @@ PrintedBy = Callable[[str, Mapping[str, Any]], str]
 
 
 @pytest.fixture
-def printed_by(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> PrintedBy:
+def printed_by(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> PrintedBy:
     def run_it(command: str, settings: Mapping[str, Any]) -> str:
-        write_files(command, settings, tmp_path, monkeypatch)
-        return everything_printed(capfd)
+        main(arguments_of(command, settings, tmp_path))
+        printed = capfd.readouterr()
+        return printed.out + printed.err
 
     return run_it
 
 
-def write_files(
-    command: str, settings: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Let the command line be this command with --debug."""
-    config_file = tmp_path / "config.json"
+def arguments_of(command: str, settings: Mapping[str, Any], folder: Path) -> list[str]:
+    """The command line of a command with --debug, and its files."""
+    config_file = folder / "config.json"
     config_file.write_text(json.dumps(settings))
     arguments = [command, "--config", str(config_file), "--debug"]
     if command == "read":
-        catalog_file = tmp_path / "catalog.json"
+        catalog_file = folder / "catalog.json"
         selected = ConfiguredAirbyteCatalogSerializer.dump(catalog(*READ))
         catalog_file.write_text(json.dumps(selected))
         arguments += ["--catalog", str(catalog_file)]
-    monkeypatch.setattr(sys, "argv", ["source-clockify", *arguments])
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-
-
-def everything_printed(capfd: pytest.CaptureFixture[str]) -> str:
-    """Run the command line as the shell does and return all of stdout and stderr."""
-    try:
-        run()
-    except Exception as error:
-        # What Python prints for an exception that nobody caught.
-        sys.excepthook(type(error), error, error.__traceback__)
-    printed = capfd.readouterr()
-    return printed.out + printed.err
+    return arguments
 
 
 SITUATIONS: dict[str, Any] = {

@@ -1,20 +1,25 @@
 #!/usr/bin/env bash
-# One sync of Clockify into Google Pub/Sub: source-clockify, piped into Airbyte's Pub/Sub
-# destination. The next run continues where this one ended, so it can be called by cron.
+# One sync of Clockify into a destination: source-clockify, piped into an Airbyte destination. The
+# next run continues from the last state that the destination acknowledged, so cron can call it.
 #
+#   examples/shell/sync.sh CONFIG FOLDER [STREAM ...] -- COMMAND [ARGUMENT ...]
 #   examples/shell/sync.sh CONFIG DESTINATION FOLDER [STREAM ...]
 #
 #   CONFIG        the configuration of the source
-#   DESTINATION   the configuration of the destination
-#   FOLDER        keeps the state and the logs of the last run; made if it is missing
+#   FOLDER        keeps the state, the catalog and the logs of the last run; made if it is missing
 #   STREAM        what to read; every stream if none is named
+#   COMMAND       a destination: it reads Airbyte messages and prints each STATE that it has stored.
+#                 FOLDER/catalog.json, which most of them need, is written before it starts
+#   DESTINATION   in place of a command: the configuration of Airbyte's Pub/Sub destination
 #
 #   SOURCE              in the environment: an installed command in place of the source's image,
 #                       such as SOURCE=source-clockify
 #   SOURCE_IMAGE        source-clockify/source-clockify:0.1.0 unless it is set
 #   DESTINATION_IMAGE   airbyte/destination-pubsub unless it is set
 #
-# It needs bash, awk, jq 1.6 and flock (util-linux), and Docker for the images.
+# SIGTERM, SIGINT and SIGHUP end the source; what it read is stored, and the state kept.
+#
+# It needs bash, awk and flock (util-linux), and Docker for the images.
 # integration_tests/test_examples.py runs it with a stand-in for Docker, against a Clockify sandbox
 # and a Pub/Sub server on the same machine. The images, Clockify and Google Cloud were not used.
 set -euo pipefail
@@ -26,44 +31,89 @@ fail() {
     exit 1
 }
 
-# Prints the warnings and errors among the messages of a connector.
-report() {
-    jq -rR 'fromjson? | objects
-        | if .type == "TRACE" and .trace.type == "ERROR" then "ERROR: \(.trace.error.message)"
-          elif .type == "LOG" and (.log.level == "WARN" or .log.level == "ERROR")
-          then "\(.log.level): \(.log.message | split("\n")[0])"
-          else empty end' "$1" >&2 || say "$1 could not be read to its end."
+usage() {
+    say "usage: sync.sh CONFIG FOLDER [STREAM ...] -- COMMAND [ARGUMENT ...]"
+    say "   or: sync.sh CONFIG DESTINATION FOLDER [STREAM ...]"
+    exit 2
 }
 
-if [ $# -lt 3 ]; then
-    say "usage: sync.sh CONFIG DESTINATION FOLDER [STREAM ...]"
-    exit 2
-fi
-config=$1 destination=$2 folder=$3
-shift 3
+cannot_write() { fail "$1 cannot be written; is the disk full? The state stays as it was."; }
 
-for tool in awk jq flock; do
+# Prints the warnings and errors among the messages of a connector, each on a line.
+report() {
+    awk '
+        # The first text of this name, without its escapes.
+        function text(line, name,    rest, found, character) {
+            if (!match(line, "\"" name "\": ?\"")) return ""
+            rest = substr(line, RSTART + RLENGTH)
+            while (rest != "" && (character = substr(rest, 1, 1)) != "\"") {
+                if (character == "\\") {
+                    character = substr(rest, 2, 1)
+                    rest = substr(rest, 2)
+                    if (character == "n") break
+                    if (character == "t") character = " "
+                    if (character == "u") character = "\\u"
+                }
+                found = found character
+                rest = substr(rest, 2)
+            }
+            return found
+        }
+        /^[{]"type": ?"LOG"/ && /"level": ?"(WARN|ERROR|FATAL)"/ {
+            print text($0, "level") ": " text($0, "message")
+        }
+        /^[{]"type": ?"TRACE"/ && /"type": ?"ERROR"/ { print "ERROR: " text($0, "message") }
+        ' "$1" >&2 || say "$1 could not be read to its end."
+}
+
+[ $# -gt 0 ] || usage
+config=$1
+shift
+streams=() destination='' destination_command=()
+words=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    words+=("$1")
+    shift
+done
+if [ $# -gt 0 ]; then
+    shift
+    [ $# -gt 0 ] && [ ${#words[@]} -gt 0 ] || usage
+    folder=${words[0]} streams=("${words[@]:1}") destination_command=("$@")
+else
+    [ ${#words[@]} -gt 1 ] || usage
+    destination=${words[0]} folder=${words[1]} streams=("${words[@]:2}")
+fi
+
+for tool in awk flock mkfifo; do
     command -v "$tool" > /dev/null || fail "$tool is needed, but it is not installed."
 done
-for file in "$config" "$destination"; do
+for file in "$config" ${destination:+"$destination"}; do
     [ -f "$file" ] || fail "There is no file $file."
-    jq -e 'type == "object"' "$file" > /dev/null 2>&1 || fail "$file is not a JSON object."
+    [ -r "$file" ] || fail "$file cannot be read."
 done
 
-(umask 077 && mkdir -p -- "$folder")
+(umask 077 && mkdir -p -- "$folder") || fail "The folder $folder cannot be made."
 folder=$(cd -- "$folder" && pwd -P)
 # The connectors inherit the lock: should this script be killed, it lasts until they have ended.
-exec 9> "$folder/lock"
+exec 9> "$folder/lock" || cannot_write "$folder/lock"
 flock --nonblock 9 || fail "Another sync that uses $folder is still running."
 
 # What the connectors read. Nobody else may enter run/, but the images' own users must read run/data.
 run=$folder/run data=$folder/run/data
 trap 'rm -rf -- "$run"' EXIT
 rm -rf -- "$run"
-mkdir -m 700 -- "$run"
-mkdir -m 755 -- "$data"
-cp -- "$config" "$data/config.json"
-cp -- "$destination" "$data/destination.json"
+mkdir -m 700 -- "$run" && mkdir -m 755 -- "$data" || cannot_write "$folder"
+cp -- "$config" "$data/config.json" || cannot_write "$data/config.json"
+state=$folder/state.json catalog=$folder/catalog.json
+[ -e "$state" ] || echo '[]' > "$data/state.json" || cannot_write "$data/state.json"
+[ ! -e "$state" ] || cp -- "$state" "$data/state.json" || cannot_write "$data/state.json"
+if [ -n "$destination" ]; then
+    cp -- "$destination" "$data/destination.json" || cannot_write "$data/destination.json"
+    destination_command=(docker run --rm --interactive --volume "$data:/data:ro"
+        "${DESTINATION_IMAGE:-airbyte/destination-pubsub}"
+        write --config /data/destination.json --catalog /data/catalog.json)
+fi
+chmod 644 -- "$data"/*
 
 if [ -n "${SOURCE:-}" ]; then
     read -r -a source_command <<< "$SOURCE"
@@ -73,104 +123,108 @@ else
         "${SOURCE_IMAGE:-source-clockify/source-clockify:0.1.0}")
     source_data=/data
 fi
-destination_command=(docker run --rm --interactive --volume "$data:/data:ro"
-    "${DESTINATION_IMAGE:-airbyte/destination-pubsub}")
-for command in "${source_command[0]}" docker; do
+for command in "${source_command[0]}" "${destination_command[0]}"; do
     command -v "$command" > /dev/null || fail "$command is needed, but it is not installed."
 done
 
-# Which streams there are depends on the configuration, so a newer one is asked again.
-discovered=$folder/discovered.json
-if [ ! "$discovered" -nt "$config" ]; then
-    chmod 644 -- "$data"/*
-    "${source_command[@]}" discover --config "$source_data/config.json" |
-        awk '! /^[{]"type": ?"CONTROL"/' > "$folder/source.log" || {
-        code=$?
-        report "$folder/source.log"
-        fail "The source could not list its streams (exit code $code)." \
-            "All that it printed is in $folder/source.log."
-    }
-    jq -cR 'fromjson? | objects | select(.type == "CATALOG") | .catalog' "$folder/source.log" \
-        > "$run/discovered.json"
-    [ -s "$run/discovered.json" ] || fail "The source listed no streams; see $folder/source.log."
-    mv -- "$run/discovered.json" "$discovered"
-fi
+# Puts a file in the place of another one, which is the old or the new one at any moment.
+replace() {
+    sync -- "$1" 2> /dev/null || true
+    mv -f -- "$1" "$2" || cannot_write "$2"
+}
 
-unknown=$(jq -r --args '$ARGS.positional - [.streams[].name] | join(", ")' "$@" < "$discovered")
-[ -z "$unknown" ] || fail "The source has no stream $unknown."
-jq -c --args '
-    $ARGS.positional as $selected
-    | {streams: [
-        .streams[]
-        | select($selected == [] or (.name | IN($selected[])))
-        | {
-            stream: .,
-            sync_mode: (
-                if .supported_sync_modes | index("incremental")
-                then "incremental" else "full_refresh" end
-            ),
-            destination_sync_mode: "append",
-            cursor_field: (.default_cursor_field // []),
-            primary_key: (.source_defined_primary_key // [])
-        }
-    ]}' "$@" < "$discovered" > "$run/catalog.json"
-cp -- "$run/catalog.json" "$data/catalog.json"
-mv -- "$run/catalog.json" "$folder/catalog.json"
-
-# The state of what is read incrementally now; the rest of it stays for another time.
-state=$folder/state.json
-[ -e "$state" ] || echo '[]' > "$run/former.json"
-[ ! -e "$state" ] || cp -- "$state" "$run/former.json"
-jq -c --slurpfile catalog "$data/catalog.json" '
-    [$catalog[0].streams[] | select(.sync_mode == "incremental") | .stream.name] as $incremental
-    | if type == "array" then . else error end
-    | map(select(.stream.stream_descriptor.name | IN($incremental[])))
-    ' "$run/former.json" > "$data/state.json" 2> /dev/null ||
+"${source_command[@]}" state /dev/null --previous "$source_data/state.json" \
+    > "$run/former.json" 2> /dev/null ||
     fail "$state is not the state of a sync. Move it away to begin with a new baseline."
+"${source_command[@]}" catalog --config "$source_data/config.json" \
+    ${streams[@]+"${streams[@]}"} > "$run/catalog.json" ||
+    fail "The source could not make the catalog (exit code $?)."
+cp -- "$run/catalog.json" "$data/catalog.json" || cannot_write "$data/catalog.json"
+chmod 644 -- "$data/catalog.json" "$run/catalog.json"
+replace "$run/catalog.json" "$catalog"
 state_argument=()
-[ "$(cat -- "$data/state.json")" = '[]' ] || state_argument=(--state "$source_data/state.json")
-chmod 644 -- "$data"/*
+[ "$(cat -- "$run/former.json")" = '[]' ] || state_argument=(--state "$source_data/state.json")
 
+: > "$folder/source.log" || cannot_write "$folder/source.log"
+: > "$folder/destination.log" || cannot_write "$folder/destination.log"
+mkfifo -- "$run/read" "$run/counted" || cannot_write "$run"
+
+# Each part has a process of its own, so that a signal reaches the source only: the others end with
+# their input. In the background they ignore the Ctrl-C of a terminal.
+signalled=''
+"${destination_command[@]}" < "$run/counted" > "$folder/destination.log" &
+destination_pid=$!
 # awk writes everything on, and what is neither record nor state into the source's log as well. A
 # CONTROL message holds the configuration, key and all.
-: > "$folder/source.log"
-set +e
+log=$folder/source.log count=$run/count awk '
+    { print }
+    /^[{]"type": ?"RECORD"/ {
+        if (++records % 10000 == 0) print "sync.sh: " records " records so far." > "/dev/stderr"
+        next
+    }
+    { fflush() }
+    /^[{]"type": ?"STATE"/ { states++; next }
+    /^[{]"type": ?"CONTROL"/ { next }
+    { print > ENVIRON["log"] }
+    END { print records + 0, states + 0 > ENVIRON["count"] }' < "$run/read" > "$run/counted" &
+counter_pid=$!
 "${source_command[@]}" read --config "$source_data/config.json" \
-    --catalog "$source_data/catalog.json" ${state_argument[@]+"${state_argument[@]}"} |
-    log=$folder/source.log count=$run/count awk '
-        { print }
-        /^[{]"type": ?"RECORD"/ { records++; next }
-        /^[{]"type": ?"(STATE|CONTROL)"/ { next }
-        { print > ENVIRON["log"] }
-        END { print records + 0 > ENVIRON["count"] }' |
-    "${destination_command[@]}" write --config /data/destination.json \
-        --catalog /data/catalog.json > "$folder/destination.log"
-codes=("${PIPESTATUS[@]}")
-set -e
+    --catalog "$source_data/catalog.json" ${state_argument[@]+"${state_argument[@]}"} \
+    > "$run/read" &
+source_pid=$!
+
+pass_on() {
+    signalled=$1
+    say "Ended by SIG$1. What was read is stored before the end."
+    kill -TERM "$source_pid" 2> /dev/null || true
+}
+trap 'pass_on TERM' TERM
+trap 'pass_on INT' INT
+trap 'pass_on HUP' HUP
+
+# Waits for a process through any signal, and leaves its exit code in `code`.
+wait_for() {
+    code=0
+    while wait "$1" || code=$?; kill -0 "$1" 2> /dev/null; do code=0; done
+}
+wait_for "$source_pid"
+source_code=$code
+wait_for "$counter_pid"
+counter_code=$code
+wait_for "$destination_pid"
+destination_code=$code
 report "$folder/source.log"
 report "$folder/destination.log"
 
-if [ "${codes[2]}" -ne 0 ]; then
-    fail "The destination failed with exit code ${codes[2]}. The state stays as it was, so the next" \
-        "sync sends the same again. What the destination printed is in $folder/destination.log."
+if [ "$destination_code" -ne 0 ]; then
+    fail "The destination failed with exit code $destination_code. The state stays as it was, so the" \
+        "next sync sends the same again. What the destination printed is in $folder/destination.log."
 fi
-[ "${codes[1]}" -eq 0 ] || fail "The messages of the source could not be passed on; is the disk full?" \
-    "The state stays as it was, so the next sync sends the same again."
+[ "$counter_code" -eq 0 ] || fail "The messages of the source could not be passed on; is the disk" \
+    "full? The state stays as it was, so the next sync sends the same again."
 
 # The last state of each stream that the destination acknowledged, over the former ones.
-jq -cnR --slurpfile former "$run/former.json" '
-    reduce (
-        $former[0][],
-        (inputs | fromjson? | objects | select(.type == "STATE") | .state)
-    ) as $state ({}; .[$state.stream.stream_descriptor | [.name, .namespace // ""] | tojson] = $state)
-    | [.[]]' "$folder/destination.log" > "$run/state.json"
-mv -- "$run/state.json" "$state"
+cp -- "$folder/destination.log" "$data/destination.log" || cannot_write "$data/destination.log"
+chmod 644 -- "$data/destination.log"
+"${source_command[@]}" state "$source_data/destination.log" --previous "$source_data/state.json" \
+    > "$run/state.json" 2> "$run/state.error" || {
+    cat -- "$run/state.error" >&2
+    cannot_write "$state"
+}
+replace "$run/state.json" "$state"
 
-if [ "${codes[0]}" -ne 0 ]; then
-    fail "The source failed with exit code ${codes[0]}. What the destination acknowledged before is" \
+read -r records states < "$run/count"
+acknowledged=$(grep -c '^{"type": *"STATE"' "$folder/destination.log" || true)
+say "$records records were sent, and $states states; the destination acknowledged $acknowledged" \
+    "states."
+if [ -n "$signalled" ]; then
+    say "What the destination acknowledged is kept, and the next sync continues from there."
+    exit $((128 + $(kill -l "$signalled")))
+fi
+if [ "$source_code" -ne 0 ]; then
+    fail "The source failed with exit code $source_code. What the destination acknowledged before is" \
         "kept, and the next sync continues from there. All messages are in $folder/source.log."
 fi
-say "$(cat -- "$run/count") records were sent."
 if [ "$(cat -- "$run/former.json")" = '[]' ]; then
     say "This was a first sync, and what it sent is not sent again: make sure that it has arrived" \
         "(the stream sync_log tells), and move $state away if it has not."

@@ -229,26 +229,35 @@ class StateWriter:
         if due:
             self.checkpoint_now()
 
-    def checkpoint_now(self) -> None:
+    def checkpoint_now(self, patience: float = -1) -> None:
         """Send the state if there is something new in it, and if it fits; never raises.
 
-        If another thread is about to send it, wait until it has.
+        Args:
+            patience: for how many seconds to wait for another thread that is about to send it;
+                negative: until it has.
         """
-        with self._emitting:
-            with self._lock:
-                if not self._is_dirty:
-                    return
-                # A checkpoint that is left out is retried after the same time.
-                self._last_sent = time.monotonic()
-            if self._prepared is not None or self._does_not_fit:
+        if not self._emitting.acquire(timeout=patience):
+            return
+        try:
+            self._send_dirty()
+        finally:
+            self._emitting.release()
+
+    def _send_dirty(self) -> None:
+        with self._lock:
+            if not self._is_dirty:
                 return
-            made = self._make(self._known_state())
-            if not self._budget.grant(self._name, made.size):
-                return
-            if self._budget.takes_turn(self._name, made.size):
-                self._leave(made)
-                return
-            self._budget.withdraw(self._name)
+            # A checkpoint that is left out is retried after the same time.
+            self._last_sent = time.monotonic()
+        if self._prepared is not None or self._does_not_fit:
+            return
+        made = self._make(self._known_state())
+        if not self._budget.grant(self._name, made.size):
+            return
+        if self._budget.takes_turn(self._name, made.size):
+            self._leave(made)
+            return
+        self._budget.withdraw(self._name)
         with self._lock:
             # It is still to be sent.
             self._is_dirty = True

@@ -1,0 +1,167 @@
+"""Ends the command at a signal, or when its output can no longer be written.
+
+SIGTERM, SIGHUP and SIGINT are blocked in all threads and awaited by one of them, so they reach a
+process that is the first of its container too, and interrupt nothing half-way.
+"""
+
+import errno
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from source_clockify.output import Output
+
+# From the signal on, what is read may leave for so long; then the rest is given up ...
+FLOW_SECONDS = 1.8
+# ... and the last lines have so long.
+LAST_SECONDS = 0.6
+# How often the output is looked at.
+TICK_SECONDS = 0.5
+
+SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT")
+
+
+def log_line(text: str) -> str:
+    """Return a sentence as a warning in Airbyte's protocol."""
+    return json.dumps({"type": "LOG", "log": {"level": "WARN", "message": text}})
+
+
+class Ending:
+    """Watches for signals and over the output; `start` MUST come before any other thread.
+
+    Attributes:
+        reason: the sentence that says why a sync ends; None before a signal.
+
+    Args:
+        output: of the command.
+        last_line: makes of a sentence the line that says why the command ended; None: the sentence
+            goes to standard error.
+    """
+
+    def __init__(self, output: Output, last_line: Callable[[str], str] | None = log_line) -> None:
+        self._output = output
+        self._last_line = last_line
+        self._lock = threading.Lock()
+        self._send_last: Callable[[str], None] | None = None
+        self._code: int | None = None
+        self._name = ""
+        self.reason: str | None = None
+
+    def start(self, signals: Sequence[str] = SIGNALS) -> None:
+        """Watch from now on, whatever the command does."""
+        self._output.on_failure = self.end_for_output
+        numbers: list[signal.Signals] = []
+        if hasattr(signal, "pthread_sigmask"):
+            numbers = [signal.Signals[name] for name in signals]
+            # What whoever started the command ignores, as nohup does, stays ignored.
+            numbers = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]
+            signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        if numbers:
+            threading.Thread(target=self._await, args=(numbers,), daemon=True).start()
+        threading.Thread(target=self._watch_output, daemon=True).start()
+
+    def when_reading(self, send_last: Callable[[str], None]) -> None:
+        """Let a signal from now on wait for what is complete to leave.
+
+        Args:
+            send_last: sends the states and then the sentence to where the records go; it is called
+                in a thread of its own.
+        """
+        with self._lock:
+            self._send_last = send_last
+
+    def finish(self, line: str) -> NoReturn:
+        """End with the last line of a sync; the thread that writes calls it."""
+        self._exit(line)
+
+    def settle(self) -> None:
+        """End if there was a signal; the command is otherwise done."""
+        if self._code is not None:
+            self._say_and_exit((self._send_last and self.reason) or f"Ended by {self._name}.")
+
+    def end_for_output(self, error: OSError) -> NoReturn:
+        """End because the output cannot be written."""
+        say(_sentence_about(error))
+        os._exit(1)
+
+    def _await(self, numbers: Sequence[signal.Signals]) -> None:
+        first = signal.Signals(signal.sigwait(numbers))
+        self._name, self._code = first.name, 128 + first
+        self.reason = (
+            f"Ended by {first.name}. The state of what is complete was sent; the next sync goes on "
+            "from there."
+        )
+        threading.Thread(target=self._end, daemon=True).start()
+        signal.sigwait(numbers)
+        self._say_and_exit(f"Ended by {self._name}.")
+
+    def _end(self) -> None:
+        deadline = time.monotonic() + FLOW_SECONDS
+        with self._lock:
+            send_last = self._send_last
+        if send_last is None:
+            self._say_and_exit(f"Ended by {self._name}.")
+        sends = threading.Thread(target=send_last, args=(self.reason,), daemon=True)
+        sends.start()
+        # The thread that writes ends the process before.
+        time.sleep(max(0.0, deadline - time.monotonic()))
+        self._say_and_exit(
+            f"Ended by {self._name}, before everything that was read could be written. The next "
+            "sync goes on from the last state above."
+        )
+
+    def _say_and_exit(self, sentence: str) -> NoReturn:
+        if self._last_line is None:
+            say(sentence)
+            self._exit(None)
+        self._exit(self._last_line(sentence))
+
+    def _exit(self, line: str | None) -> NoReturn:
+        """End the process without a cut line; nothing follows this one."""
+        try:
+            self._output.finish(line, time.monotonic() + LAST_SECONDS)
+        finally:
+            os._exit(self._code or 0)
+
+    def _watch_output(self) -> None:
+        while True:
+            time.sleep(TICK_SECONDS)
+            self._output.flush_idle()
+            if self._output.is_closed():
+                self.end_for_output(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
+
+
+def say(sentence: str) -> None:
+    """Print a line on standard error, past all locks."""
+    try:
+        os.write(2, f"source-clockify: {sentence}\n".encode(errors="replace"))
+    except OSError:
+        # Nobody is left who could read it.
+        return
+
+
+def _sentence_about(error: OSError) -> str:
+    if error.errno in (errno.EPIPE, errno.ECONNRESET):
+        return "The output was closed by its reader before its end."
+    path = _path_of_output()
+    place = f"the output ({path})" if path else "the output"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"No space left on the device of {place}. Its last line may be cut off. Make room, "
+            "then start again."
+        )
+    return f"Cannot write {place}: {error.strerror}."
+
+
+def _path_of_output() -> str | None:
+    """Return the path of the file that the output goes to, where that is known."""
+    try:
+        path = os.readlink("/proc/self/fd/1") if sys.platform == "linux" else ""
+    except OSError:
+        return None
+    return path if path.startswith("/") else None

@@ -1,0 +1,201 @@
+"""Standard output: whole lines in UTF-8, whatever the locale and whichever thread writes.
+
+It writes no more at once than the reader has room for, so that a thread which waits for a reader
+can be stopped between two lines.
+"""
+
+import io
+import os
+import select
+import stat
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+# Lines that need not leave at once are kept up to this size ...
+BUFFERED_BYTES = 64_000
+# ... and for this time.
+IDLE_SECONDS = 0.3
+
+# What a pipe with any room takes as a whole.
+_ATOMIC_BYTES = 4096
+_POLL_MILLISECONDS = 100
+
+
+class _TakenOver(Exception):
+    """The thread that ends the process writes the rest."""
+
+
+class Output(io.TextIOBase):
+    """A file descriptor that all threads write lines to; it also stands in for `sys.stdout`.
+
+    Args:
+        descriptor: where the lines go.
+        on_failure: called with the error of a write, in the thread that met it, and MUST not
+            return. Without it the error is raised.
+    """
+
+    def __init__(
+        self, descriptor: int = 1, on_failure: Callable[[OSError], None] | None = None
+    ) -> None:
+        self._descriptor = descriptor
+        self.on_failure = on_failure
+        self._lock = threading.Lock()
+        self._partial = threading.local()
+        self._buffer = bytearray()
+        self._written_at = 0.0
+        # Whether the last byte that left is within a line.
+        self._is_within_line = False
+        self._is_taken_over = False
+        try:
+            mode = os.fstat(descriptor).st_mode
+        except OSError:
+            mode = 0
+        self._is_pipe = stat.S_ISFIFO(mode)
+        self._is_file = stat.S_ISREG(mode)
+
+    def write_line(self, line: str, *, flush: bool = True) -> None:
+        """Write a line, given without its end.
+
+        Args:
+            flush: let it leave now, with the lines before it.
+        """
+        self._add(_encode(line) + b"\n", flush=flush)
+
+    def write(self, text: str) -> int:
+        """Write text as a file does; a line leaves when it is whole, those of each thread apart."""
+        lines, newline, rest = (getattr(self._partial, "text", "") + text).rpartition("\n")
+        self._partial.text = rest
+        if newline:
+            self.write_line(lines)
+        return len(text)
+
+    def flush(self) -> None:
+        """Let all whole lines leave."""
+        self._add(b"", flush=True)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def flush_idle(self) -> None:
+        """Let lines leave that have waited; never waits itself."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            is_idle = time.monotonic() - self._written_at >= IDLE_SECONDS
+            while is_idle and self._buffer and self._has_room(0):
+                self._write_some()
+        finally:
+            self._lock.release()
+
+    def is_closed(self) -> bool:
+        """Return whether the reader has closed its end."""
+        if not hasattr(select, "poll"):
+            return False
+        poll = select.poll()
+        poll.register(self._descriptor, 0)
+        return bool(poll.poll(0))
+
+    def finish(self, line: str | None, deadline: float) -> None:
+        """Write a last line, as far as the reader takes it in time; nothing leaves afterwards.
+
+        Threads that write from now on wait for ever. No line is begun that may not end.
+
+        Args:
+            deadline: on the monotonic clock.
+        """
+        self._is_taken_over = True
+        if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return
+        if line is not None:
+            self._buffer += _encode(line) + b"\n"
+        while self._buffer and time.monotonic() < deadline:
+            if self._next_line_fits() and self._has_room(_POLL_MILLISECONDS):
+                self._write_some()
+
+    def _add(self, data: bytes, *, flush: bool) -> None:
+        try:
+            with self._lock:
+                self._give_way()
+                self._buffer += data
+                self._written_at = time.monotonic()
+                while self._buffer and (flush or len(self._buffer) > BUFFERED_BYTES):
+                    if self._has_room(_POLL_MILLISECONDS):
+                        self._write_some()
+                    else:
+                        self._give_way()
+        except _TakenOver:
+            threading.Event().wait()
+
+    def _give_way(self) -> None:
+        if self._is_taken_over:
+            raise _TakenOver
+
+    def _has_room(self, milliseconds: int) -> bool:
+        if self._is_file or not hasattr(select, "poll"):
+            return True
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        return bool(poll.poll(milliseconds))
+
+    def _write_some(self) -> None:
+        """Write as many whole lines as a pipe takes at once, or a part of a longer one."""
+        end = len(self._buffer)
+        if not self._is_file and end > _ATOMIC_BYTES:
+            end = self._buffer.rfind(b"\n", 0, _ATOMIC_BYTES) + 1 or _ATOMIC_BYTES
+        try:
+            written = os.write(self._descriptor, bytes(self._buffer[:end]))
+        except BlockingIOError:
+            return
+        except OSError as error:
+            # What cannot be written now is not written later either.
+            self._buffer.clear()
+            if self.on_failure is not None:
+                self.on_failure(error)
+            raise
+        if written:
+            self._is_within_line = self._buffer[written - 1] != 0x0A
+            del self._buffer[:written]
+
+    def _next_line_fits(self) -> bool:
+        """Return whether the next line can leave as a whole, or its begun rest has to."""
+        rest = self._buffer.find(b"\n") + 1
+        if not self._is_pipe or (rest <= _ATOMIC_BYTES and not self._is_within_line):
+            return True
+        has_room = _make_room(self._descriptor, rest)
+        return has_room or self._is_within_line
+
+
+def _make_room(descriptor: int, size: int) -> bool:
+    """Enlarge a pipe so that it takes so many bytes more, and return whether it does."""
+    if sys.platform != "linux":
+        return False
+    import fcntl
+    import termios
+
+    try:
+        capacity = fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
+        held = int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+        # Its pages need not be full.
+        needed = 2 * (held + size) + 2 * _ATOMIC_BYTES
+        if capacity < needed:
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, needed)
+    except OSError:
+        return False
+    return True
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Halves of a surrogate pair become one character, others U+FFFD.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

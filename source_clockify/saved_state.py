@@ -1,0 +1,135 @@
+"""The command `source-clockify state`: the state for the next sync, from what `read` printed."""
+
+import argparse
+import gzip
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, cast
+
+from source_clockify.output import Output
+
+# The key of a state: the name of its stream, and its namespace.
+_States = dict[tuple[str, str], Any]
+
+
+class _Unusable(Exception):
+    """A sentence about what keeps the command from its work."""
+
+
+def print_state(given: argparse.Namespace, output: Output) -> int:
+    """Run the command; returns the exit code."""
+    try:
+        previous = _previous(given.previous) if given.previous else None
+        states: _States = dict(previous or {})
+        found = 0
+        for name in given.files:
+            for key, state in _states_in(name):
+                # The last state of a stream takes the last place.
+                states.pop(key, None)
+                states[key] = state
+                found += 1
+        if not found:
+            _note(f"There is no STATE message in {', '.join(given.files)}.")
+            if previous is None:
+                raise _Unusable(
+                    "Nothing is printed, since a sync without state sends everything once more. To "
+                    "keep the state that the sync began with, name it with --previous; after a "
+                    "first sync, read again without --state."
+                )
+        text = json.dumps(list(states.values()), ensure_ascii=False)
+        if given.output:
+            _replace(Path(given.output), text)
+        else:
+            output.write_line(text)
+    except _Unusable as error:
+        _note(str(error))
+        return 1
+    except OSError as error:
+        _note(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.")
+        return 1
+    return 0
+
+
+def _previous(path: str) -> _States:
+    try:
+        found = json.loads(Path(path).read_bytes())
+        if not isinstance(found, list):
+            raise TypeError(path)
+        return {_key_of(state): state for state in found}
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise _Unusable(
+            f"{path} is not the state of a sync: a JSON array of states, as this command prints it."
+        ) from None
+
+
+def _key_of(state: Any) -> tuple[str, str]:
+    """Return the stream of a state; KeyError or TypeError if it is none of a stream."""
+    descriptor = state["stream"]["stream_descriptor"]
+    name = descriptor["name"]
+    if not isinstance(name, str):
+        raise TypeError("name")
+    return name, str(descriptor.get("namespace") or "")
+
+
+def _states_in(name: str) -> Iterator[tuple[tuple[str, str], Any]]:
+    for number, line in enumerate(_lines_of(name), 1):
+        if b"STATE" not in line:
+            continue
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            if line.lstrip().startswith(b'{"type"') and b'"STATE"' in line[:40]:
+                _note(f"{name}, line {number}: a STATE message is cut off, so it is left out.")
+            continue
+        if not isinstance(message, dict) or message.get("type") != "STATE":
+            continue
+        state = message.get("state")
+        try:
+            yield _key_of(state), state
+        except (TypeError, KeyError, AttributeError):
+            _note(f"{name}, line {number}: a STATE message is not of a stream, so it is left out.")
+
+
+def _lines_of(name: str) -> Iterable[bytes]:
+    if name == "-":
+        yield from sys.stdin.buffer
+        return
+    with open(name, "rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            file.seek(0)
+            yield from file
+            return
+        file.seek(0)
+        # gzip needs no more of the file than to read it.
+        lines = gzip.GzipFile(fileobj=cast(IO[bytes], file))
+        try:
+            yield from lines
+        except (EOFError, gzip.BadGzipFile) as error:
+            _note(f"{name} ends early ({error}). What stands before is used.")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Replace a file so that it is the old or the new one, whatever happens."""
+    # Through a link the file itself is replaced.
+    path = Path(os.path.realpath(path))
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o600)
+        os.replace(temporary, path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)
+        raise
+
+
+def _note(sentence: str) -> None:
+    print(f"source-clockify: {sentence}", file=sys.stderr, flush=True)
