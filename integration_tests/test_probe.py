@@ -682,7 +682,7 @@ def test_a_state_of_another_workspace_cannot_be_compared(
     ("change", "words"),
     [
         ({"credentials": {"auth_type": "api_key", "api_key": "wrong"}}, "refuses this key"),
-        ({"credentials": {"auth_type": "api_key", "api_key": "two words"}}, "onfig"),
+        ({"credentials": {"auth_type": "api_key", "api_key": "two words"}}, "credentials.api_key"),
         ({"workspace_ids": ["64e777123456789012345678"]}, "does not know this workspace"),
     ],
 )
