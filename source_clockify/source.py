@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,7 @@ from source_clockify.change_tracking.feeds import (
     ChangeFeeds,
 )
 from source_clockify.change_tracking.lookups import LookupBudget, Lookups
+from source_clockify.change_tracking.messages import format_version, message_kind
 from source_clockify.change_tracking.plan import sync_bounds
 from source_clockify.change_tracking.profiles import stream_spec
 from source_clockify.change_tracking.resume import (
@@ -48,6 +50,7 @@ from source_clockify.change_tracking.stream import StampedStream, TrackedStream
 from source_clockify.change_tracking.tracker import Sync, TrackedRead
 from source_clockify.check import (
     CHECKED_STREAMS,
+    FREE_REQUESTS_PER_HOUR,
     check_connection,
     check_start_date,
     start_date_problem,
@@ -55,7 +58,8 @@ from source_clockify.check import (
 from source_clockify.manifest import load_manifest, parents_of
 from source_clockify.plan_features import has_feature, missing_features
 from source_clockify.prefetch_parents import prefetch_parents
-from source_clockify.progress import SyncProgress
+from source_clockify.progress import EVERY, SyncProgress
+from source_clockify.progress_log import follow_progress
 from source_clockify.report_history import ReportHistory, rows_of_report
 from source_clockify.requested_slices import is_on_demand
 from source_clockify.skip_report import SkipReport
@@ -90,6 +94,9 @@ class SourceClockify(StreamsSource):
 
     All arguments are optional, as for a `spec`. Only the streams of the catalog are built; without
     one, those named by `only`, else all.
+
+    Attributes:
+        show_progress: returns what shows the progress of a read to people while it is entered.
     """
 
     def __init__(
@@ -102,6 +109,9 @@ class SourceClockify(StreamsSource):
     ) -> None:
         selected = {stream.stream.name for stream in catalog.streams} if catalog else only
         given = config or {}
+        self.show_progress: Callable[[SyncProgress], AbstractContextManager[None]] = (
+            lambda progress: nullcontext()
+        )
         self._report = SkipReport()
         self._lost_workspaces: dict[str, list[str]] = {}
         self._now = time.time()
@@ -231,10 +241,22 @@ class SourceClockify(StreamsSource):
         if self.settings.get("plan") == "free":
             logger.info("Request Budget (plan) is free: the sync waits after 30 requests an hour.")
         built = self._build()
+        with self.show_progress(built.context.progress):
+            yield from self._read_following(built, catalog)
+
+    def _read_following(
+        self, built: "_Streams", catalog: ConfiguredAirbyteCatalog
+    ) -> Iterator[AirbyteMessage]:
+        """Read the catalog; the log and `show_progress` follow it."""
+        progress = built.context.progress
         selected = {stream.stream.name for stream in catalog.streams}
         workspaces = prefetch_parents(built.streams, self._parents_to_read(selected))
         self._report.select(selected)
-        built.context.progress.select(selected)
+        progress.select(
+            [stream.stream.name for stream in catalog.streams],
+            self._specs,
+            FREE_REQUESTS_PER_HOUR if self.settings.get("plan") == "free" else None,
+        )
         self._report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
         built.context.history.know(workspaces)
         skipped = self._skip_missing_features(selected, workspaces)
@@ -244,6 +266,21 @@ class SourceClockify(StreamsSource):
             self.settings.get("lookback_days") or 30,
         )
         streams = self._with_change_tracking(built, workspaces, skipped, budget)
+        yield from follow_progress(
+            self._read_with_receipts(built, streams, catalog, budget),
+            progress,
+            _message_kinds(streams),
+            lambda name: bool(self._left_out(name)),
+        )
+
+    def _read_with_receipts(
+        self,
+        built: "_Streams",
+        streams: Sequence[AbstractStream],
+        catalog: ConfiguredAirbyteCatalog,
+        budget: StateBudget,
+    ) -> Iterator[AirbyteMessage]:
+        """Read the catalog, and at last its `sync_log` if it has that."""
         if self._sync_log is None:
             keys = {
                 name: stream_spec(definition).primary_key
@@ -251,6 +288,7 @@ class SourceClockify(StreamsSource):
             }
             yield from with_sizes_checked(self._read(built, streams, catalog, budget), keys)
             return
+        selected = {stream.stream.name for stream in catalog.streams}
         for stream in streams:
             if stream.name in selected:
                 definition = self._definitions[stream.name]
@@ -258,9 +296,13 @@ class SourceClockify(StreamsSource):
         yield from self._sync_log.follow(
             self._read(built, streams, without_sync_log(catalog), budget),
             self.take_queued,
-            lambda name: [*self._report.sentences(name), *self._lost_workspaces.get(name, ())],
+            self._left_out,
             budget,
         )
+
+    def _left_out(self, stream: str) -> list[str]:
+        """Return what is left out of a stream, in sentences."""
+        return [*self._report.sentences(stream), *self._lost_workspaces.get(stream, ())]
 
     def _read(
         self,
@@ -364,6 +406,7 @@ class SourceClockify(StreamsSource):
             hint_budget=lookup_budget.half(),
             feeds=self._feeds(lookups, workspaces),
             state_budget=budget,
+            progress=built.context.progress,
         )
 
     def _feeds(
@@ -428,6 +471,23 @@ class _Streams:
     streams: Sequence[ClockifyStream]
     on_demand: Mapping[str, AbstractStream]
     context: ReadContext
+
+
+def _message_kinds(
+    streams: Sequence[AbstractStream],
+) -> Callable[[str, Mapping[str, Any]], str]:
+    """Return a function from a stream and its record to the kind of the message."""
+    versions = {
+        stream.name: format_version(stream.tracker.writer.version)
+        for stream in streams
+        if isinstance(stream, TrackedStream)
+    }
+
+    def kind(stream: str, data: Mapping[str, Any]) -> str:
+        version = versions.get(stream)
+        return EVERY if version is None else message_kind(data, version)
+
+    return kind
 
 
 def _unknown_streams(unknown: Sequence[ConfiguredAirbyteStream]) -> AirbyteTracedException:

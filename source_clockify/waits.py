@@ -46,7 +46,7 @@ class Waits:
     """The waits of one read; worker threads share it under its lock.
 
     Args:
-        progress: tells how many requests are left.
+        progress: notes which streams wait, and tells how many requests are left.
         checkpoints: sends the states before a wait.
     """
 
@@ -73,11 +73,12 @@ class Waits:
         self._enter(stream, reason)
         try:
             self._checkpoints.send()
-            self._announce(reason, until)
-            while (left := until - time.time()) > 0:
-                time.sleep(min(left, REPEAT_SECONDS))
-                if until - time.time() > SILENT_SECONDS:
-                    self._announce(reason, until)
+            with self._progress.waiting(stream, reason, until):
+                self._announce(reason, until)
+                while (left := until - time.time()) > 0:
+                    time.sleep(min(left, REPEAT_SECONDS))
+                    if until - time.time() > SILENT_SECONDS:
+                        self._announce(reason, until)
         finally:
             self._leave(stream, reason)
 

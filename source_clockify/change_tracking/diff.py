@@ -60,6 +60,11 @@ def classify_change(
     return None, known.pending
 
 
+def is_known(row: Row | None) -> bool:
+    """Return whether a consumer has the record of a saved row, so that a new version changes it."""
+    return row is not None and not row.deleted
+
+
 class EmittedKeys:
     """The keys that this sync has emitted, so that each is emitted once; threads share it.
 
@@ -94,7 +99,7 @@ class SliceDiff:
         columns: collects the columns of the records; None where they are not needed.
         seen: the rows of the records that came.
         counts: the numbers of records that were `sent`, `resent`, or sent `without key`; of those
-            that were sent, the `edited` ones.
+            that were sent, the `changed` ones. `edited` are those that were found changed.
     """
 
     plan: ReadPlan
@@ -169,6 +174,8 @@ class SliceDiff:
             version = None
             # It was emitted with other content, so it counts as changed in the next sync.
             fingerprint = fingerprint if emitted == fingerprint else 0
+        if version == self.versions.current and is_known(known):
+            self.counts["changed"] += 1
         self.seen[key] = Row(fingerprint, start, pending, running=running)
         return version
 

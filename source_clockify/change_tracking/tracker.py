@@ -32,6 +32,7 @@ from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_te
 from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
 from source_clockify.change_tracking.rows import Row, Rows, hashed_key, key_of
 from source_clockify.change_tracking.state import StreamState
+from source_clockify.progress import SyncProgress
 from source_clockify.request_notes import Gap
 from source_clockify.timestamps import second_of
 
@@ -52,6 +53,7 @@ class Sync:
         hint_budget: the part of them that may be used for what change feeds name.
         feeds: the change feeds; None where they are not followed.
         state_budget: the size that the states of all streams may take.
+        progress: counts what the streams send.
     """
 
     bounds: SyncBounds
@@ -63,6 +65,7 @@ class Sync:
     hint_budget: LookupBudget
     feeds: ChangeFeeds | None
     state_budget: StateBudget
+    progress: SyncProgress
 
 
 @dataclass(frozen=True)
@@ -438,9 +441,14 @@ class StreamTracker:
             return True
 
     def count(self, counts: Mapping[str, int]) -> None:
-        """Add to the numbers of messages: `sent`, `resent`, `deleted` and `without key`."""
+        """Add to the numbers of messages.
+
+        They are `sent`, and of those `changed` and `without key`; `resent`; and `deleted`.
+        """
         with self._lock:
             self._counts.update(counts)
+        if counts.get("changed"):
+            self.sync.progress.count_changed(self.spec.name, counts["changed"])
         sent = counts.get("sent", 0) - counts.get("without key", 0)
         self.writer.count_emitted(sent=sent, deleted=counts.get("deleted", 0))
 
@@ -449,14 +457,8 @@ class StreamTracker:
         """Whether a request of the stream failed, so that its snapshot is not complete."""
         return self._failed
 
-    def log_counts(self) -> None:
-        logger.info(
-            "%s: %s new or changed, %s deleted, %s resent.",
-            self.spec.name,
-            self._counts["sent"],
-            self._counts["deleted"],
-            self._counts["resent"],
-        )
+    def warn_of_keyless(self) -> None:
+        """Warn of records that cannot be compared."""
         if self._counts["without key"]:
             logger.warning(
                 "%s: %s records lack a column of their primary key. They are sent in every sync.",
