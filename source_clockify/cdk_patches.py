@@ -160,8 +160,8 @@ def _report_failures_once() -> None:
         logger.debug("%s: the traceback of its failure:", stream, exc_info=error)
         yield error.as_sanitized_airbyte_message(StreamDescriptor(name=stream))
 
-    def summary(failures: Mapping[str, Sequence[Exception]]) -> str:
-        names = ", ".join(failures)
+    def summary(stream_failures: Mapping[str, list[Exception]]) -> str:
+        names = ", ".join(stream_failures)
         return f"These streams failed: {names}. Each has an error of its own above."
 
     vars(report_exception)["reports_once"] = True

@@ -193,7 +193,7 @@ class SyncProgress:
             return self._of(stream)
 
     def all(self) -> list[StreamProgress]:
-        """Return the selected streams as in the catalog, then others that requests were sent for."""
+        """Return the selected streams in their order, then others that sent requests."""
         with self._lock:
             others = [name for name in self._requests if name not in self._selected]
             return [self._of(name) for name in (*self._selected, *others)]

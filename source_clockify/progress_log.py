@@ -1,4 +1,4 @@
-"""What the log says of the progress of a sync: a line when a stream ends, lines in between, a table.
+"""What the log says of the progress of a sync: lines while streams run and end, and a table.
 
 What is counted as emitted is counted here, on the messages themselves.
 """
@@ -176,7 +176,7 @@ def table_of(streams: Sequence[StreamProgress], now: float) -> str:
 
     A stream whose changes are not tracked has no numbers by kind.
     """
-    rows = [("stream", *_COLUMNS, "status")]
+    rows: list[tuple[str, ...]] = [("stream", *_COLUMNS, "status")]
     rows += [_row(stream, now) for stream in streams]
     rows.append(_total(streams, now))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -214,7 +214,9 @@ def _total(streams: Sequence[StreamProgress], now: float) -> tuple[str, ...]:
     selected = [stream for stream in streams if stream.is_selected]
     complete = sum(stream.status in (COMPLETE, WITH_GAPS) for stream in selected)
     began = min((stream.began for stream in streams if stream.began is not None), default=now)
-    ended = max((stream.ended or now for stream in streams if stream.began is not None), default=now)
+    ended = max(
+        (stream.ended or now for stream in streams if stream.began is not None), default=now
+    )
     return (
         "total",
         str(sum(stream.messages for stream in selected)),

@@ -1,5 +1,6 @@
 """The command `source-clockify`: spec, check, discover, read, probe."""
 
+import argparse
 import errno
 import gc
 import logging
@@ -15,6 +16,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.cdk_patches import serialize_literal_eval
+from source_clockify.display import AUTO, MODES, NONE, Shows, progress_mode, showing_progress
 from source_clockify.probe.command import main as probe
 from source_clockify.source import SourceClockify
 
@@ -31,7 +33,15 @@ def run() -> None:
         with suppress(OSError):
             sys.stdout.flush()
         os._exit(code)
+    arguments, choice = take_progress_choice(arguments)
+    mode = progress_mode(choice) if arguments[:1] == ["read"] else NONE
+    with showing_progress(mode) as show_progress:
+        _launch(arguments, show_progress)
+
+
+def _launch(arguments: list[str], show_progress: Shows) -> None:
     source = source_of(arguments)
+    source.show_progress = show_progress
     # A sync makes many records and no cycles: looking for garbage takes a fifth of its time.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
@@ -43,6 +53,14 @@ def run() -> None:
         if error.errno not in (errno.EPIPE, errno.ENOSPC):
             raise
         _end(f"The messages cannot be written any more: {error.strerror}.")
+
+
+def take_progress_choice(arguments: Sequence[str]) -> tuple[list[str], str]:
+    """Return the command line without `--progress`, and what that says."""
+    parser = argparse.ArgumentParser(prog="source-clockify", add_help=False, allow_abbrev=False)
+    parser.add_argument("--progress", choices=MODES, default=AUTO)
+    given, rest = parser.parse_known_args(arguments)
+    return rest, given.progress
 
 
 def _end(reason: str) -> NoReturn:
