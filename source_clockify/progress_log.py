@@ -25,7 +25,8 @@ logger = logging.getLogger("airbyte")
 
 # How often a stream says how far it is.
 REPEAT_SECONDS = 30
-_TICK_SECONDS = 1.0
+# How often that is decided.
+TICK_SECONDS = 1.0
 
 _COLUMNS = ("records", "new", "changed", "deleted", "resent", "requests", "seconds")
 
@@ -153,7 +154,7 @@ def _regular_lines(progress: SyncProgress) -> Iterator[None]:
 
     def say() -> None:
         said: dict[str, tuple[float, int, int]] = {}
-        while not is_over.wait(_TICK_SECONDS):
+        while not is_over.wait(TICK_SECONDS):
             now = time.time()
             for stream in due_streams(progress.all(), said, now):
                 said[stream.stream] = now, stream.messages, stream.requests
