@@ -100,8 +100,8 @@ def describe_end(stream: StreamProgress, now: float) -> str:
             f"{stream.resent} resent)"
         )
     return (
-        f"{stream.stream}: {stream.status}. {_count(stream.messages, 'record')}{kinds}, "
-        f"{_count(stream.requests, 'request')}, {stream.seconds(now):.1f} seconds."
+        f"{stream.stream}: {stream.status}. {_count(stream.messages, 'record')}{kinds} with "
+        f"{_count(stream.requests, 'request')} in {stream.seconds(now):.1f} seconds."
     )
 
 

@@ -121,7 +121,7 @@ def test_in_full_refresh_the_table_has_records_only(clockify: Clockify) -> None:
 
     assert numbers(table(output)["tags"]) == ("3", "", "", "", "")
     assert "tags: begins." in texts(output)
-    assert "tags: complete. 3 records, 1 request, 0.0 seconds." in texts(output)
+    assert "tags: complete. 3 records with 1 request in 0.0 seconds." in texts(output)
 
 
 def test_every_request_is_in_the_table(clockify: Clockify, connect: Connect) -> None:
@@ -174,7 +174,7 @@ def test_a_line_at_the_end_of_a_stream_has_its_numbers(
 
     ends = [text for text in found if text.startswith("tags: complete")]
     assert ends == [
-        "tags: complete. 1 record (0 new, 1 changed, 0 deleted, 0 resent), 1 request, 0.0 seconds."
+        "tags: complete. 1 record (0 new, 1 changed, 0 deleted, 0 resent) with 1 request in 0.0 seconds."
     ]
     assert len([text for text in found if text.startswith("tags: ")]) == 2
 
@@ -318,7 +318,7 @@ def test_what_is_counted_of_a_stream_adds_up() -> None:
     assert "5 records (1 new, 2 changed, 1 deleted, 1 resent)" in describe_end(
         progress.of("tags"), 0.0
     )
-    assert "1 record, 0 requests" in describe_end(progress.of("clients"), 0.0)
+    assert "1 record with 0 requests" in describe_end(progress.of("clients"), 0.0)
 
 
 # What is left to level DEBUG --------------------------------------------------------------------
