@@ -110,7 +110,7 @@ def _live(stream: TextIO) -> Iterator[Shows]:
 
     def say(text: str, level: int) -> None:
         style = "red" if level >= logging.ERROR else "yellow"
-        console.print(Text(text, style), soft_wrap=True)
+        console.print(Text(text, style))
 
     def picture() -> "RenderableType":
         if not followed:
@@ -183,7 +183,8 @@ def picture_of(progress: SyncProgress, console: "Console", now: float) -> "Rende
 
     streams = [stream for stream in progress.all() if stream.is_selected]
     shown = shown_streams(streams, max(1, console.height - _OTHER_LINES))
-    lines = [summary_of(streams, now)]
+    # Before the streams, what they have in common is read.
+    lines = [summary_of(streams, now) if streams else "Reading the workspaces ..."]
     budget = progress.budget()
     if budget:
         lines.append(f"Requests left in this hour: {budget[0]} of {budget[1]}.")
@@ -191,7 +192,7 @@ def picture_of(progress: SyncProgress, console: "Console", now: float) -> "Rende
     for reason, until in sorted(waits, key=lambda wait: wait[1])[-2:]:
         lines.append(f"Waiting for {duration(max(0.0, until - now))} more. {reason}")
     return Group(
-        _table(shown, now),
+        *([_table(shown, now)] if shown else []),
         *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines),
     )
 
