@@ -7,6 +7,7 @@ import ast
 import logging
 import sys
 import threading
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -127,6 +128,9 @@ def _is_routine(record: logging.LogRecord) -> bool:
     if module == "utils/memory_monitor.py":
         # Afterwards it tells that memory runs short.
         return record.funcName == "__init__" and record.levelno == logging.INFO
+    if module.startswith("sources/streams/http/") and current_scope() is None:
+        # Nobody else has taken note of it.
+        return False
     return record.levelno in _CDK_ROUTINE.get(module, ())
 
 
@@ -157,7 +161,10 @@ def _report_failures_once() -> None:
         if str(error) in reported:
             return
         logger.error("%s: %s", stream, error)
-        logger.debug("%s: the traceback of its failure:", stream, exc_info=error)
+        if logger.isEnabledFor(logging.DEBUG):
+            # The CDK's messages at this level have no tracebacks of their own.
+            text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+            logger.debug("%s: %s", stream, text)
         yield error.as_sanitized_airbyte_message(StreamDescriptor(name=stream))
 
     def summary(stream_failures: Mapping[str, list[Exception]]) -> str:

@@ -360,6 +360,18 @@ def test_a_failure_is_one_error_without_a_traceback(clockify: Clockify, connect:
     assert "Traceback" in error.stack_trace
 
 
+def test_at_level_debug_a_failure_has_its_traceback(
+    clockify: Clockify, caplog: pytest.LogCaptureFixture
+) -> None:
+    clockify.workspaces()
+    clockify.serve_responses("tags", BROKEN)
+
+    read("tags", debug=True)
+
+    found = [each for each in caplog.records if "Traceback" in each.getMessage()]
+    assert [each.levelname for each in found] == ["DEBUG"]
+
+
 def test_what_many_partitions_fail_with_is_reported_once(
     clockify: Clockify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
