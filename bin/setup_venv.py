@@ -3,6 +3,7 @@
 Two stamps in .venv say what it was made from, each written only after its step has ended well, so
 a failed or interrupted set-up is done again by the next run: a changed lock file makes .venv anew,
 a changed pyproject.toml only installs the package again. A lock lets one run at a time do this.
+Each step says what it does and how far it is; nothing is printed where nothing is to be done.
 """
 
 import fcntl
@@ -10,8 +11,11 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -64,6 +68,55 @@ def pip_environment() -> dict[str, str]:
     return environment
 
 
+class Pip:
+    """What pip has printed, and how far it is with its packages."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def describe(self, pinned: int) -> str:
+        """Return how far pip is; it names what it fetches, but not what it unpacks."""
+        lines = list(self.lines)
+        # Packages that this Python or system does not need.
+        total = pinned - sum(line.startswith("Ignoring ") for line in lines)
+        if any(line.startswith("Installing collected") for line in lines):
+            installed = sum(1 for _ in VENV.glob("lib/python*/site-packages/*.dist-info"))
+            return f"{min(installed, total)} of {total} installed"
+        return f"{sum(line.startswith('Collecting ') for line in lines)} of {total} downloaded"
+
+
+@contextmanager
+def step(text: str, describe: Callable[[], str] = str) -> Iterator[None]:
+    """Say what is done, every few seconds how far it is, and how long it took.
+
+    `describe` returns how far it is in words, "" by default.
+    """
+    is_done = threading.Event()
+    began = time.monotonic()
+    on_terminal = sys.stdout.isatty()
+
+    def line_of(found: str) -> str:
+        # It replaces the line before, which may be longer.
+        return f"\r  {text}: {found}".ljust(90)
+
+    def tick() -> None:
+        while not is_done.wait(1 if on_terminal else 5):
+            seconds = f"{time.monotonic() - began:.0f} s"
+            found = ", ".join(filter(None, [describe(), seconds]))
+            print(line_of(found) if on_terminal else f"    {found}\n", end="", flush=True)
+
+    print(f"  {text} ...", end="" if on_terminal else "\n", flush=True)
+    ticker = threading.Thread(target=tick, daemon=True)
+    ticker.start()
+    try:
+        yield
+    finally:
+        is_done.set()
+        ticker.join()
+    done = f"{time.monotonic() - began:.0f} s"
+    print(line_of(done) if on_terminal else f"    done, {done}", flush=True)
+
+
 def set_up(with_this_python: bool) -> None:
     with LOCK_FILE.open("w") as lock:
         try:
@@ -72,34 +125,53 @@ def set_up(with_this_python: bool) -> None:
             print("Another run is setting up .venv; waiting for it.", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
 
-        def run(*command: str | Path, stdout: IO[str] | None = None) -> None:
+        def run(*command: str | Path, pip: Pip) -> None:
             # A child keeps the lock open: if this process is killed, the next run waits for pip.
-            subprocess.run(
-                command, check=True, env=pip_environment(), pass_fds=[lock.fileno()], stdout=stdout
+            process = subprocess.Popen(
+                command,
+                env=pip_environment(),
+                pass_fds=[lock.fileno()],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
             )
+            assert process.stdout is not None
+            for line in process.stdout:
+                pip.lines.append(line)
+            if process.wait():
+                print("", *pip.lines[-20:], sep="\n", file=sys.stderr)
+                raise subprocess.CalledProcessError(process.returncode, command)
 
-        def pip_install(*arguments: str | Path) -> None:
-            pip = (VENV_PYTHON, "-I", "-m", "pip", "--disable-pip-version-check")
-            run(*pip, "install", "--quiet", *arguments)
+        def pip_install(*arguments: str | Path, pip: Pip) -> None:
+            command = (VENV_PYTHON, "-I", "-m", "pip", "--disable-pip-version-check", "install")
+            run(*command, "--progress-bar", "off", *arguments, pip=pip)
 
         dependencies = Stamp("dependencies.stamp", ROOT / "poetry.lock", REQUIREMENTS_SCRIPT)
         package = Stamp("package.stamp", ROOT / "pyproject.toml")
 
         if not (dependencies.is_current() and venv_works(with_this_python)):
-            version = f"{sys.version_info.major}.{sys.version_info.minor}"
-            print(f"Setting up .venv with Python {version}; it takes about a minute.", flush=True)
+            version = ".".join(str(part) for part in sys.version_info[:3])
+            print("Setting up .venv; it takes about a minute.", flush=True)
             dependencies.remove()
-            run(sys.executable, "-I", "-m", "venv", "--clear", VENV)
-            pip_install("pip>=22")  # the first Pythons 3.10 bring one that lacks editable installs
+            with step(f"1 of 4: .venv with Python {version} ({sys.executable})"):
+                run(sys.executable, "-I", "-m", "venv", "--clear", VENV, pip=Pip())
+            with step("2 of 4: pip"):
+                # The first Pythons 3.10 bring one that lacks editable installs.
+                pip_install("pip>=22", pip=Pip())
             requirements = VENV / "requirements.txt"
             with requirements.open("w") as file:
-                run(VENV_PYTHON, REQUIREMENTS_SCRIPT, stdout=file)
-            pip_install("--no-deps", "--require-hashes", "--requirement", requirements)
+                subprocess.run([VENV_PYTHON, REQUIREMENTS_SCRIPT], check=True, stdout=file)
+            pinned = sum("==" in line for line in requirements.read_text().split("\n"))
+            pip = Pip()
+            with step("3 of 4: the packages of poetry.lock", lambda: pip.describe(pinned)):
+                pip_install("--no-deps", "--require-hashes", "--requirement", requirements, pip=pip)
             dependencies.write()
 
         if not package.is_current():
             package.remove()
-            pip_install("--no-deps", "--no-build-isolation", "--editable", ROOT)
+            with step("4 of 4: source-clockify itself"):
+                pip_install("--no-deps", "--no-build-isolation", "--editable", ROOT, pip=Pip())
             package.write()
 
 

@@ -12,10 +12,11 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import zip_longest
@@ -35,8 +36,10 @@ COMMAND = Path(sys.executable).with_name("source-clockify")
 # What the command `source-clockify` runs, with the clock set to the first argument.
 CLOCKED_COMMAND = """
 import sys
-from freezegun import freeze_time
+from freezegun import configure, freeze_time
 from source_clockify.run import run
+# Threads too, by which the live table tells how long a stream takes.
+configure(default_ignore_list=[])
 freeze_time(sys.argv.pop(1), tick=True).start()
 run()
 """
@@ -108,15 +111,39 @@ COUNTED_PATHS = PATHS | {
 def main() -> None:
     arguments = _arguments()
     folder = Path(tempfile.mkdtemp(prefix="source-clockify-demo-"))
-    print(f"Starting a Clockify sandbox with {arguments.users} users ...", flush=True)
     size = {"users": arguments.users, "entries": arguments.entries, "projects": 10, "tasks": 4}
-    with start(**size, plan="ENTERPRISE", now=f"{NOW:%Y-%m-%dT%H:%M:%SZ}") as sandbox:
+    print(f"Starting a Clockify sandbox with {arguments.users} users ...", flush=True)
+    with waiting():
+        sandbox = start(**size, plan="ENTERPRISE", now=f"{NOW:%Y-%m-%dT%H:%M:%SZ}")
+    with sandbox:
         demo = Demo(sandbox, folder)
         catalog = demo.check_and_discover()
         demo.read_everything(catalog)
         demo.track_changes(catalog)
         demo.publish()
     print(f"\nThe configuration, the catalogs and all messages are in {folder}")
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Show on a terminal that something takes its time, and for how long."""
+    is_over = threading.Event()
+    began = time.monotonic()
+
+    def tick() -> None:
+        while not is_over.wait(1):
+            print(f"\r... {time.monotonic() - began:.0f} s", end="", flush=True)
+        print("\r\x1b[2K", end="", flush=True)
+
+    ticker = threading.Thread(target=tick, daemon=True)
+    if sys.stdout.isatty():
+        ticker.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        if ticker.is_alive():
+            ticker.join()
 
 
 def _arguments() -> argparse.Namespace:
@@ -156,11 +183,14 @@ class Demo:
         self._write("catalog.json", {"streams": streams})
         self.sandbox.clear_requests()
         began = time.monotonic()
-        messages = self._read(NOW, "catalog.json", None, "messages.jsonl")
+        messages = self._read(NOW, "catalog.json", None, "messages.jsonl", is_shown=True)
         seconds = time.monotonic() - began
+        records = _records(messages)
         requests = [_named(request) for request in self.sandbox.requests()]
-        _print_streams(_records(messages), requests)
-        print(f"{seconds:.1f} seconds")
+        if not sys.stderr.isatty():
+            # On a terminal the connector has shown the same.
+            _print_streams(records, requests)
+        print(f"{len(records)} records, {len(requests)} requests, {seconds:.1f} seconds")
 
     def track_changes(self, streams: list[dict[str, Any]]) -> None:
         selected = [each for each in streams if each["stream"]["name"] in CHANGING_STREAMS]
@@ -214,7 +244,8 @@ class Demo:
     def _deliver(self, topic: Topic, number: int) -> list[PubsubMessage]:
         """Write what a sync printed to the topic as the destination does, and pull it."""
         printed = (self.folder / f"sync-{number}.jsonl").read_bytes()
-        process = topic.write(printed, CHANGING_STREAMS, topic.destination())
+        with waiting():
+            process = topic.write(printed, CHANGING_STREAMS, topic.destination())
         if process.returncode != 0:
             sys.exit(f"the messages were not published: {process.stderr.decode()}")
         return topic.pull()
@@ -231,30 +262,41 @@ class Demo:
         )
 
     def _read(
-        self, moment: datetime, catalog: str, state: str | None, output: str
+        self,
+        moment: datetime,
+        catalog: str,
+        state: str | None,
+        output: str,
+        *,
+        is_shown: bool = False,
     ) -> list[dict[str, Any]]:
+        """Read, and answer the messages; a terminal shows how far it is."""
         line: list[str | Path] = ["--catalog", self.folder / catalog]
         if state is not None:
             line += ["--state", self.folder / state]
         command = [sys.executable, "-c", CLOCKED_COMMAND, f"{moment:%Y-%m-%dT%H:%M:%SZ}"]
-        messages = list(self._run(command, "read", *line))
-        text = "".join(json.dumps(message) + "\n" for message in messages)
-        (self.folder / output).write_text(text)
-        return messages
+        return self._run(command, "read", *line, output=output, is_shown=is_shown)
 
     def _run(
-        self, command: Sequence[str | Path], task: str, *arguments: str | Path
-    ) -> Iterator[dict[str, Any]]:
-        """Run the connector and yield its messages; ends the demo if it fails."""
+        self,
+        command: Sequence[str | Path],
+        task: str,
+        *arguments: str | Path,
+        output: str = "output.jsonl",
+        is_shown: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Run the connector into a file, and answer its messages; ends the demo if it fails."""
         line = [*command, task, "--config", self.folder / "config.json", *arguments]
-        process = subprocess.run(line, capture_output=True, text=True)
+        is_shown = is_shown and sys.stderr.isatty()
+        with (self.folder / output).open("w") as file, nullcontext() if is_shown else waiting():
+            errors = None if is_shown else subprocess.PIPE
+            process = subprocess.run(line, stdout=file, stderr=errors, text=True)
+        printed = (self.folder / output).read_text()
         if process.returncode != 0:
-            end = (process.stdout + process.stderr)[-2000:]
+            end = (printed + (process.stderr or ""))[-2000:]
             sys.exit(f"source-clockify {task} failed. The end of its output:\n{end}")
         # Not splitlines: a record may hold other line separators.
-        for printed in process.stdout.split("\n"):
-            if printed:
-                yield json.loads(printed)
+        return [json.loads(message) for message in printed.split("\n") if message]
 
     def _write(self, name: str, content: Any) -> None:
         (self.folder / name).write_text(json.dumps(content, indent=2))
@@ -266,7 +308,8 @@ def _pubsub() -> Iterator[tuple[str, str]]:
     with ExitStack() as running:
         for name, server in servers().items():
             try:
-                address = running.enter_context(server())
+                with waiting():
+                    address = running.enter_context(server())
             except RuntimeError as error:
                 print(f"\n{name} did not start, so another server is taken: {error}")
                 continue

@@ -5,17 +5,24 @@ Each function says why there is no public way.
 
 import ast
 import json
+import logging
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import airbyte_cdk
 import requests
 from airbyte_cdk.connector import BaseConnector
-from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog
+from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog, StreamDescriptor
+from airbyte_cdk.sources.concurrent_source import concurrent_read_processor
+from airbyte_cdk.sources.concurrent_source.concurrent_read_processor import ConcurrentReadProcessor
+from airbyte_cdk.sources.concurrent_source.stream_thread_exception import StreamThreadException
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
     ConcurrentDeclarativeSource,
 )
@@ -29,9 +36,12 @@ from airbyte_cdk.sources.streams.call_rate import (
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, FinalStateCursor
 from airbyte_cdk.sources.streams.http.http_client import HttpClient
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from requests_cache.backends.sqlite import SQLiteCache
 
 from source_clockify.request_scope import current_scope
+
+logger = logging.getLogger("airbyte")
 
 _MANY_PARTITIONS = 1_000_000
 
@@ -102,6 +112,95 @@ def patch_cdk() -> None:
     ConcurrentPerPartitionCursor.SWITCH_TO_GLOBAL_LIMIT = _MANY_PARTITIONS
     ConcurrentPerPartitionCursor.DEFAULT_MAX_PARTITIONS_NUMBER = _MANY_PARTITIONS
     _announce_budget_waits()
+    _quieten_logs()
+    _report_failures_once()
+
+
+# What the CDK's modules log at these levels is its routine: progress.py says more, and waits.py has
+# said why a request is sent again. An error of a request is raised too, with the same text.
+_CDK_ROUTINE: Mapping[str, Sequence[int]] = {
+    "sources/concurrent_source/concurrent_read_processor.py": [logging.INFO],
+    "sources/concurrent_source/concurrent_source.py": [logging.INFO],
+    "sources/declarative/incremental/concurrent_partition_cursor.py": [logging.INFO],
+    "sources/streams/http/http_client.py": [logging.INFO, logging.ERROR],
+    "sources/streams/http/rate_limiting.py": [logging.INFO, logging.ERROR],
+}
+_CDK_FOLDER = str(Path(airbyte_cdk.__file__).parent) + "/"
+
+
+class RoutineFilter(logging.Filter):
+    """Turns the routine of the CDK into messages at level DEBUG, and leaves out tracebacks.
+
+    The CDK logs five lines about each stream whatever happens, and the traceback of errors that
+    say themselves what is to be done. There is no setting for either.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.pathname.startswith(_CDK_FOLDER):
+            return True
+        is_debugging = logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+        if _is_routine(record):
+            record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
+            return is_debugging
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, AirbyteTracedException) and not is_debugging:
+            text = record.getMessage()
+            record.msg = text if str(error) in text else f"{text} {error}"
+            record.args = record.exc_info = record.exc_text = None
+        return True
+
+
+def _is_routine(record: logging.LogRecord) -> bool:
+    module = record.pathname.removeprefix(_CDK_FOLDER)
+    if module == "utils/memory_monitor.py":
+        # Afterwards it tells that memory runs short.
+        return record.funcName == "__init__" and record.levelno == logging.INFO
+    if module.startswith("sources/streams/http/") and current_scope() is None:
+        # Nobody else has taken note of it.
+        return False
+    return record.levelno in _CDK_ROUTINE.get(module, ())
+
+
+def _quieten_logs() -> None:
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(each, RoutineFilter) for each in handler.filters):
+            handler.addFilter(RoutineFilter())
+
+
+def _report_failures_once() -> None:
+    """Let a failure of a stream be reported once, however many of its partitions meet it.
+
+    The CDK logs each with its traceback, emits each, and repeats all of them at the end.
+    """
+    on_exception = ConcurrentReadProcessor.on_exception
+    if getattr(on_exception, "reports_once", False):
+        return
+
+    def report_exception(
+        self: ConcurrentReadProcessor, exception: StreamThreadException
+    ) -> Iterable[AirbyteMessage]:
+        stream, error = exception.stream_name, exception.exception
+        if not isinstance(error, AirbyteTracedException):
+            yield from on_exception(self, exception)
+            return
+        reported = {str(each) for each in self._exceptions_per_stream_name.get(stream, ())}
+        self._flag_exception(stream, error)
+        if str(error) in reported:
+            return
+        logger.error("%s: %s", stream, error)
+        if logger.isEnabledFor(logging.DEBUG):
+            # The CDK's messages at this level have no tracebacks of their own.
+            text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+            logger.debug("%s: %s", stream, text)
+        yield error.as_sanitized_airbyte_message(StreamDescriptor(name=stream))
+
+    def summary(stream_failures: Mapping[str, list[Exception]]) -> str:
+        names = ", ".join(stream_failures)
+        return f"These streams failed: {names}. Each has an error of its own above."
+
+    vars(report_exception)["reports_once"] = True
+    ConcurrentReadProcessor.on_exception = report_exception  # type: ignore[method-assign]
+    concurrent_read_processor.generate_failed_streams_error_message = summary
 
 
 def _announce_budget_waits() -> None:

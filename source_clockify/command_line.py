@@ -53,6 +53,12 @@ def _parser() -> argparse.ArgumentParser:
         if name == "read":
             command.add_argument("--catalog", required=True, help="a configured catalog (JSON)")
             command.add_argument("--state", help="the state that the last sync ended with (JSON)")
+            command.add_argument(
+                "--progress",
+                choices=("auto", "live", "plain", "none"),
+                default="auto",
+                help="what standard error shows: a table on a terminal, lines, or nothing",
+            )
     _add_catalog(add("catalog", "Prints the catalog that read needs."))
     _add_state(add("state", "Prints the state for the next sync, from what read printed."))
     add("probe", "Compares what the connector assumes about Clockify with an account.")

@@ -1,29 +1,72 @@
-"""How far a sync is: requests and partitions of each stream, counted while they happen."""
+"""How far a sync is: what each stream has read, sent and requested, counted while it happens."""
 
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 HOUR_SECONDS = 60 * 60
 
+# What a message can be: new or changed, resent, deleted; EVERY where changes are not tracked.
+SENT = "sent"
+RESENT = "resent"
+DELETED = "deleted"
+EVERY = "every"
+
+RUNNING = "running"
+COMPLETE = "complete"
+# Complete, but for what a warning names.
+WITH_GAPS = "with gaps"
+INCOMPLETE = "incomplete"
+
 
 @dataclass(frozen=True)
 class StreamProgress:
-    """How far one stream is.
+    """How far one stream is. Moments are in seconds since 1970.
 
     Attributes:
+        stream: its name.
+        is_selected: whether the sync reads it for itself, not only as a parent.
+        is_tracked: whether its changes are tracked, so that its messages are told apart.
+        messages: the number of messages that were emitted.
+        new: of new records among them.
+        changed: of changed records.
+        deleted: of tombstones.
+        resent: of messages of earlier syncs.
         requests: how many were sent for it, retries and lookups included.
         partitions: how many were found so far; a window of a partition counts as one.
         done: how many of them were read, whether they failed or not.
         all_found: whether no further partition follows.
+        phase: what it does now, in words; "" while it reads its partitions.
+        status: "" before it has begun.
+        began: when it began; None before.
+        ended: when it ended; None before.
+        wait: the reason and the end of a wait; None while it does not wait.
     """
 
+    stream: str
+    is_selected: bool = True
+    is_tracked: bool = False
+    messages: int = 0
+    new: int = 0
+    changed: int = 0
+    deleted: int = 0
+    resent: int = 0
     requests: int = 0
     partitions: int = 0
     done: int = 0
     all_found: bool = False
+    phase: str = ""
+    status: str = ""
+    began: float | None = None
+    ended: float | None = None
+    wait: tuple[str, float] | None = None
+
+    def seconds(self, now: float) -> float:
+        """Return how long it has taken."""
+        return 0.0 if self.began is None else (self.ended or now) - self.began
 
 
 class SyncProgress:
@@ -31,20 +74,46 @@ class SyncProgress:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._selected: frozenset[str] = frozenset()
+        self._selected: tuple[str, ...] = ()
+        self._tracked: frozenset[str] = frozenset()
+        self._hourly_limit: int | None = None
         self._requests: Counter[str] = Counter()
         self._partitions: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
         self._all_found: set[str] = set()
         self._sent_at: deque[float] = deque()
+        self._messages: dict[str, Counter[str]] = {}
+        self._changed: Counter[str] = Counter()
+        self._phases: dict[str, str] = {}
+        self._statuses: dict[str, str] = {}
+        self._began: dict[str, float] = {}
+        self._ended: dict[str, float] = {}
+        # The waits of each stream, one for each thread that waits.
+        self._waits: dict[str, list[tuple[str, float]]] = {}
 
-    def select(self, streams: Iterable[str]) -> None:
-        """Set the streams that the sync reads, and forget the partitions read before."""
+    def select(
+        self,
+        streams: Iterable[str],
+        tracked: Collection[str] = (),
+        hourly_limit: int | None = None,
+    ) -> None:
+        """Set the streams that the sync reads, and forget the partitions read before.
+
+        Args:
+            streams: in the order of the catalog.
+            tracked: those whose changes are tracked.
+            hourly_limit: how many requests an hour are allowed; None where that is no limit to
+                speak of.
+        """
         with self._lock:
-            self._selected = frozenset(streams)
+            self._selected = tuple(dict.fromkeys(streams))
+            self._tracked = frozenset(tracked)
+            self._hourly_limit = hourly_limit
             self._partitions.clear()
             self._done.clear()
             self._all_found.clear()
+
+    # Counting -----------------------------------------------------------------------------------
 
     def count_request(self, stream: str) -> None:
         with self._lock:
@@ -69,20 +138,106 @@ class SyncProgress:
         with self._lock:
             self._all_found.add(stream)
 
+    def count_message(self, stream: str, kind: str) -> None:
+        """Count a message that is emitted."""
+        with self._lock:
+            found = self._messages.get(stream)
+            if found is None:
+                found = self._messages[stream] = Counter()
+            found[kind] += 1
+
+    def count_changed(self, stream: str, number: int) -> None:
+        """Count records that are emitted because their content changed; the others are new."""
+        with self._lock:
+            self._changed[stream] += number
+
+    def begin(self, stream: str) -> None:
+        """Note that a stream begins."""
+        with self._lock:
+            self._began[stream] = time.time()
+            self._statuses[stream] = RUNNING
+
+    def enter_phase(self, stream: str, phase: str) -> None:
+        """Note what a stream does from now on, in words."""
+        with self._lock:
+            self._phases[stream] = phase
+
+    def end(self, stream: str, status: str) -> None:
+        """Note that a stream has ended."""
+        with self._lock:
+            self._ended[stream] = time.time()
+            self._statuses[stream] = status
+            self._phases.pop(stream, None)
+
+    def note_gaps(self, stream: str) -> None:
+        """Note that a warning names what a stream that is complete lacks."""
+        with self._lock:
+            self._statuses[stream] = WITH_GAPS
+
+    @contextmanager
+    def waiting(self, stream: str, reason: str, until: float) -> Iterator[None]:
+        """Note that a thread of a stream waits, for this reason and until this moment."""
+        wait = (reason, until)
+        with self._lock:
+            self._waits.setdefault(stream, []).append(wait)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waits[stream].remove(wait)
+
+    # Reading ------------------------------------------------------------------------------------
+
     def of(self, stream: str) -> StreamProgress:
         with self._lock:
-            return StreamProgress(
-                self._requests[stream],
-                self._partitions[stream],
-                self._done[stream],
-                stream in self._all_found,
-            )
+            return self._of(stream)
+
+    def all(self) -> list[StreamProgress]:
+        """Return the selected streams in their order, then others that sent requests."""
+        with self._lock:
+            others = [name for name in self._requests if name not in self._selected]
+            return [self._of(name) for name in (*self._selected, *others)]
+
+    def _of(self, stream: str) -> StreamProgress:
+        messages = self._messages.get(stream) or Counter()
+        # A change is counted when it is found, its message when it is emitted.
+        changed = min(self._changed[stream], messages[SENT])
+        return StreamProgress(
+            stream=stream,
+            is_selected=stream in self._selected,
+            is_tracked=stream in self._tracked,
+            messages=sum(messages.values()),
+            new=messages[SENT] - changed,
+            changed=changed,
+            deleted=messages[DELETED],
+            resent=messages[RESENT],
+            requests=self._requests[stream],
+            partitions=self._partitions[stream],
+            done=self._done[stream],
+            all_found=stream in self._all_found,
+            phase=self._phases.get(stream, ""),
+            status=self._statuses.get(stream, ""),
+            began=self._began.get(stream),
+            ended=self._ended.get(stream),
+            wait=max(self._waits.get(stream) or (), key=lambda each: each[1], default=None),
+        )
 
     def requests_of_last_hour(self) -> int:
         """Return the number of requests that this process sent within an hour."""
         with self._lock:
-            since = time.time() - HOUR_SECONDS
-            return sum(1 for moment in self._sent_at if moment > since)
+            return self._requests_of_last_hour()
+
+    def _requests_of_last_hour(self) -> int:
+        since = time.time() - HOUR_SECONDS
+        return sum(1 for moment in self._sent_at if moment > since)
+
+    def budget(self) -> tuple[int, int] | None:
+        """Return how many requests are left in this hour, and of how many; None without a limit."""
+        with self._lock:
+            limit = self._hourly_limit
+            if limit is None:
+                return None
+            return max(0, limit - self._requests_of_last_hour()), limit
 
     def requests_left(self) -> int:
         """Return how many requests are left at least: one for each partition that is not done."""

@@ -133,15 +133,21 @@ def _print_messages(given: argparse.Namespace, output: Output, ending: Ending) -
     from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
     from source_clockify.cdk_patches import serialize_literal_eval
+    from source_clockify.display import NONE, progress_mode, showing_progress
     from source_clockify.logs import MessageFormatter, log_to
 
     former_hook = sys.excepthook
-    with log_to(cast(TextIO, output), MessageFormatter()):
+    mode = progress_mode(given.progress) if given.command == "read" else NONE
+    with (
+        log_to(cast(TextIO, output), MessageFormatter()),
+        showing_progress(mode) as show_progress,
+    ):
         try:
             init_uncaught_exception_handler(logging.getLogger("airbyte"))
             serialize_literal_eval()
             files = _files_of(given)
             source = files.source()
+            source.show_progress = show_progress
             # A sync makes many records and no cycles; looking for garbage takes a fifth of it.
             gc.freeze()
             gc.set_threshold(100_000, 50, 100)

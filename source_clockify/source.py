@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -42,6 +43,7 @@ from source_clockify.change_tracking.feeds import (
 )
 from source_clockify.change_tracking.interrupted import SyncMark, settings_hash
 from source_clockify.change_tracking.lookups import LookupBudget, Lookups
+from source_clockify.change_tracking.messages import format_version, message_kind
 from source_clockify.change_tracking.plan import sync_bounds
 from source_clockify.change_tracking.profiles import stream_spec
 from source_clockify.change_tracking.resume import (
@@ -53,7 +55,12 @@ from source_clockify.change_tracking.resume import (
 )
 from source_clockify.change_tracking.stream import StampedStream, TrackedStream
 from source_clockify.change_tracking.tracker import Sync, TrackedRead
-from source_clockify.check import CHECKED_STREAMS, check_connection, plan_advice
+from source_clockify.check import (
+    CHECKED_STREAMS,
+    FREE_REQUESTS_PER_HOUR,
+    check_connection,
+    plan_advice,
+)
 from source_clockify.configuration import (
     closest,
     config_error,
@@ -70,7 +77,8 @@ from source_clockify.hosts import streams_without_url
 from source_clockify.manifest import load_manifest, names_of_streams, parents_of
 from source_clockify.plan_features import has_feature, missing_features
 from source_clockify.prefetch_parents import prefetch_parents
-from source_clockify.progress import SyncProgress
+from source_clockify.progress import EVERY, SyncProgress
+from source_clockify.progress_log import QUEUED_LINES, follow_progress
 from source_clockify.report_history import ReportHistory, rows_of_report
 from source_clockify.requested_slices import is_on_demand
 from source_clockify.skip_report import SkipReport
@@ -109,6 +117,7 @@ class SourceClockify(StreamsSource):
     Attributes:
         arguments: what the source was built with; `check`, `discover` and `read` take other ones.
         problem: the error of a configuration that was refused; there are no settings then.
+        show_progress: returns what shows the progress of a read to people while it is entered.
     """
 
     def __init__(
@@ -136,6 +145,9 @@ class SourceClockify(StreamsSource):
                 catalog, config, state, only = None, None, None, CHECKED_STREAMS
         self._stream_names = names_of_streams(manifest)
         given = config or {}
+        self.show_progress: Callable[[SyncProgress], AbstractContextManager[None]] = (
+            lambda progress: nullcontext()
+        )
         self._report = SkipReport()
         self._lost_workspaces: dict[str, list[str]] = {}
         selected = {stream.stream.name for stream in catalog.streams} if catalog else only
@@ -330,11 +342,23 @@ class SourceClockify(StreamsSource):
         if self.settings.get("plan") == "free":
             logger.info("Request Budget (plan) is free: the sync waits after 30 requests an hour.")
         built = self._build(self._say_after_states(threading.get_ident()))
+        with self.show_progress(built.context.progress):
+            yield from self._read_following(built, catalog, missing_urls)
+
+    def _read_following(
+        self, built: "_Streams", catalog: ConfiguredAirbyteCatalog, missing_urls: Collection[str]
+    ) -> Iterator[AirbyteMessage]:
+        """Read the catalog; the log and `show_progress` follow it."""
+        progress = built.context.progress
         selected = {stream.stream.name for stream in catalog.streams}
         parents = self._parents_to_read(selected - {*missing_urls})
         workspaces = prefetch_parents(built.streams, parents)
         self._report.select(selected)
-        built.context.progress.select(selected)
+        progress.select(
+            [stream.stream.name for stream in catalog.streams],
+            self._specs,
+            FREE_REQUESTS_PER_HOUR if self.settings.get("plan") == "free" else None,
+        )
         self._report.name_workspaces({row["id"]: str(row.get("name")) for row in workspaces})
         for advice in plan_advice(self.settings, workspaces):
             logger.warning("%s", advice)
@@ -348,6 +372,22 @@ class SourceClockify(StreamsSource):
         streams = self._with_change_tracking(built, workspaces, skipped, budget)
         if not self._tracks_changes:
             self._checkpoint_cursors(built, _incremental_streams(catalog))
+        yield from follow_progress(
+            self._read_with_receipts(built, streams, catalog, missing_urls, budget),
+            progress,
+            _message_kinds(streams),
+            lambda name: bool(self._left_out(name)),
+        )
+
+    def _read_with_receipts(
+        self,
+        built: "_Streams",
+        streams: Sequence[AbstractStream],
+        catalog: ConfiguredAirbyteCatalog,
+        missing_urls: Collection[str],
+        budget: StateBudget,
+    ) -> Iterator[AirbyteMessage]:
+        """Read the catalog, and at last its `sync_log` if it has that."""
         if self._sync_log is None:
             keys = {
                 name: stream_spec(definition).primary_key
@@ -356,6 +396,7 @@ class SourceClockify(StreamsSource):
             read = self._read(built, streams, catalog, missing_urls, budget)
             yield from with_sizes_checked(read, keys)
             return
+        selected = {stream.stream.name for stream in catalog.streams}
         for stream in streams:
             if stream.name in selected:
                 definition = self._definitions[stream.name]
@@ -363,7 +404,7 @@ class SourceClockify(StreamsSource):
         yield from self._sync_log.follow(
             self._read(built, streams, without_sync_log(catalog), missing_urls, budget),
             self.take_queued,
-            lambda name: [*self._report.sentences(name), *self._lost_workspaces.get(name, ())],
+            self._left_out,
             budget,
             self.is_ending,
         )
@@ -393,10 +434,15 @@ class SourceClockify(StreamsSource):
             if threading.get_ident() == reader:
                 logger.info("%s", text)
                 return
+            logging.getLogger(QUEUED_LINES).info("%s", text)
             log = AirbyteLogMessage(level=Level.INFO, message=filter_secrets(text))
             self.emit(AirbyteMessage(type=Type.LOG, log=log))
 
         return say
+
+    def _left_out(self, stream: str) -> list[str]:
+        """Return what is left out of a stream, in sentences."""
+        return [*self._report.sentences(stream), *self._lost_workspaces.get(stream, ())]
 
     def _read(
         self,
@@ -518,6 +564,7 @@ class SourceClockify(StreamsSource):
             feeds=self._feeds(lookups, workspaces),
             state_budget=budget,
             mark=self._mark(),
+            progress=built.context.progress,
         )
 
     def _mark(self) -> SyncMark:
@@ -601,6 +648,23 @@ class _Streams:
     streams: Sequence[ClockifyStream]
     on_demand: Mapping[str, AbstractStream]
     context: ReadContext
+
+
+def _message_kinds(
+    streams: Sequence[AbstractStream],
+) -> Callable[[str, Mapping[str, Any]], str]:
+    """Return a function from a stream and its record to the kind of the message."""
+    versions = {
+        stream.name: format_version(stream.tracker.writer.version)
+        for stream in streams
+        if isinstance(stream, TrackedStream)
+    }
+
+    def kind(stream: str, data: Mapping[str, Any]) -> str:
+        version = versions.get(stream)
+        return EVERY if version is None else message_kind(data, version)
+
+    return kind
 
 
 def _unknown_streams(

@@ -52,7 +52,7 @@ class Waits:
     """The waits of one read; worker threads share it under its lock.
 
     Args:
-        progress: tells how many requests are left.
+        progress: notes which streams wait, and tells how many requests are left.
         checkpoints: sends the states before a wait.
         say: sends a line to the log, after the states that were sent before. Several threads may
             call it at the same time, and it MUST not raise.
@@ -87,12 +87,13 @@ class Waits:
         self._enter(stream, reason)
         try:
             self._checkpoints.send()
-            self._announce(reason, until)
-            while (left := until - time.time()) > 0:
-                time.sleep(min(left, REPEAT_SECONDS))
-                if until - time.time() > SILENT_SECONDS:
-                    self._checkpoints.send()
-                    self._announce(reason, until)
+            with self._progress.waiting(stream, reason, until):
+                self._announce(reason, until)
+                while (left := until - time.time()) > 0:
+                    time.sleep(min(left, REPEAT_SECONDS))
+                    if until - time.time() > SILENT_SECONDS:
+                        self._checkpoints.send()
+                        self._announce(reason, until)
         finally:
             self._leave(stream, reason)
 

@@ -13,6 +13,7 @@ import requests_mock
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
+from source_clockify import progress_log
 from source_clockify.account import forget_account
 from source_clockify.cdk_patches import serialize_literal_eval
 from unit_tests.clockify import NOW, USER, Clockify, Connect, Connection
@@ -35,6 +36,12 @@ def _manifest_made_once() -> Iterator[None]:
 def _own_request_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("REQUEST_CACHE_PATH", str(tmp_path))
     forget_account()
+
+
+@pytest.fixture(autouse=True)
+def _no_regular_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no thread log how far a stream is: it sees the clock of the machine, days ahead."""
+    monkeypatch.setattr(progress_log, "TICK_SECONDS", 3600.0)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from source_clockify.change_tracking.diff import PartitionDiff, classify_change, is_retained
+from source_clockify.change_tracking.diff import (
+    PartitionDiff,
+    classify_change,
+    is_known,
+    is_retained,
+)
 from source_clockify.change_tracking.fingerprint import is_running
 from source_clockify.change_tracking.lookups import LookupResult
 from source_clockify.change_tracking.messages import tombstone
@@ -341,6 +346,7 @@ class _Resolution:
         fingerprint = tracker.fingerprint(record)
         if known is not None and known.fingerprint in fingerprints:
             fingerprint, record = known.fingerprint, fingerprints[known.fingerprint]
+        was_known = is_known(known)
         version, pending = classify_change(known, fingerprint, self._versions)
         if version is not None and self._claim(key, fingerprint) is not None:
             # It was emitted from another partition meanwhile: it moved there.
@@ -353,7 +359,8 @@ class _Resolution:
             running=finding.is_unlisted or (self._profile.has_timers and is_running(record)),
         )
         if version is not None:
-            tracker.count({"sent" if version == self._versions.current else "resent": 1})
+            is_sent = version == self._versions.current
+            tracker.count({"sent" if is_sent else "resent": 1, "changed": is_sent and was_known})
             yield self._ids, {**record, **tracker.stamp(version).columns()}
 
     def _start_of(self, record: Mapping[str, Any]) -> int | None:

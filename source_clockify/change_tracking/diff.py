@@ -60,6 +60,11 @@ def classify_change(
     return None, known.pending
 
 
+def is_known(row: Row | None) -> bool:
+    """Return whether a consumer has the record of a saved row, so that a new version changes it."""
+    return row is not None and not row.deleted
+
+
 class EmittedKeys:
     """The keys that this sync has emitted, so that each is emitted once; threads share it.
 
@@ -94,7 +99,7 @@ class SliceDiff:
         columns: collects the columns of the records; None where they are not needed.
         seen: the rows of the records that came.
         counts: the numbers of records that were `sent`, `resent`, or sent `without key`; of those
-            that were sent, the `edited` ones.
+            that were sent, the `changed` ones. `edited` are those that were found changed.
     """
 
     plan: ReadPlan
@@ -164,13 +169,22 @@ class SliceDiff:
         version, pending = self._classified(known, fingerprint)
         if unknown is UnknownRecord.BACKFILLED:
             pending = None
-        emitted = None if version is None else self.claim(key, fingerprint)
-        if emitted is not None:
-            version = None
-            # It was emitted with other content, so it counts as changed in the next sync.
-            fingerprint = fingerprint if emitted == fingerprint else 0
+        if version is not None:
+            version, fingerprint = self._claimed(key, fingerprint, version, known)
         self.seen[key] = Row(fingerprint, start, pending, running=running)
         return version
+
+    def _claimed(
+        self, key: str, fingerprint: int, version: int, known: Row | None
+    ) -> tuple[int | None, int]:
+        """Return the version with which a record is sent, if it is, and its new fingerprint."""
+        emitted = self.claim(key, fingerprint)
+        if emitted is not None:
+            # It was emitted with other content, so it counts as changed in the next sync.
+            return None, fingerprint if emitted == fingerprint else 0
+        if version == self.versions.current and is_known(known):
+            self.counts["changed"] += 1
+        return version, fingerprint
 
     def _classified(self, known: Row | None, fingerprint: int) -> tuple[int | None, Pending | None]:
         version, pending = classify_change(known, fingerprint, self.versions)

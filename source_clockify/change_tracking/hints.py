@@ -14,7 +14,7 @@ from typing import Any
 from source_clockify.change_tracking.access import FULL_ACCESS
 from source_clockify.change_tracking.budget import MEGABYTE
 from source_clockify.change_tracking.deletions import TOMBSTONE_FINGERPRINT, Message
-from source_clockify.change_tracking.diff import classify_change
+from source_clockify.change_tracking.diff import classify_change, is_known
 from source_clockify.change_tracking.feeds import OVERLAP, FeedRead
 from source_clockify.change_tracking.fingerprint import is_running
 from source_clockify.change_tracking.hint_state import Candidate, HintedRow, HintState, Named
@@ -357,7 +357,8 @@ class WorkspaceHints:
         else:
             self._rows.pop(key, None)
         if version is not None:
-            self._count("sent", version)
+            was_known = is_known(known) or (candidate is not None and _is_only_changed(candidate))
+            self._count("sent", version, is_change=was_known)
             stamp = self._tracker.stamp(version)
             yield self._ids(user_id), {**record, **stamp.columns()}
 
@@ -498,7 +499,7 @@ class WorkspaceHints:
     def _ids(self, user_id: str) -> Partition:
         return tuple(self._names(user_id).values())
 
-    def _count(self, kind: str, version: int) -> None:
+    def _count(self, kind: str, version: int, *, is_change: bool = False) -> None:
         counts = self._tracker.hints
         if kind == "deleted":
             counts.deleted += 1
@@ -506,7 +507,7 @@ class WorkspaceHints:
             counts.sent += 1
         else:
             kind = "resent"
-        self._tracker.count({kind: 1})
+        self._tracker.count({kind: 1, "changed": kind == "sent" and is_change})
 
     def _store(self) -> None:
         waiting = sorted(self._waiting.values(), key=lambda each: (each.at, each.id))
@@ -524,6 +525,10 @@ class WorkspaceHints:
 
 def _is_changed(candidate: Candidate) -> bool:
     return bool(candidate.named & (Named.UPDATED | Named.IN_PART))
+
+
+def _is_only_changed(candidate: Candidate) -> bool:
+    return _is_changed(candidate) and not candidate.named & Named.CREATED
 
 
 def _is_only_deleted(candidate: Candidate | None) -> bool:

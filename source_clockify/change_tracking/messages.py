@@ -6,6 +6,7 @@ from typing import Any
 
 from source_clockify.change_tracking.profiles import StreamSpec
 from source_clockify.change_tracking.rows import Row, parts_of
+from source_clockify.progress import DELETED, RESENT, SENT
 from source_clockify.timestamps import format_second
 
 UPDATED_AT = "_ab_cdc_updated_at"
@@ -36,6 +37,17 @@ def format_version(milliseconds: int) -> str:
     """Return a moment as the columns hold it: `2026-11-24T09:00:00.000Z`."""
     seconds, rest = divmod(milliseconds, 1000)
     return f"{format_second(seconds).removesuffix('Z')}.{rest:03d}Z"
+
+
+def message_kind(data: Mapping[str, Any], version: str) -> str:
+    """Return what the message of a tracked record is, see progress.py.
+
+    Args:
+        version: what the stream sends in this sync has it.
+    """
+    if data.get(UPDATED_AT) != version:
+        return RESENT
+    return DELETED if DELETED_AT in data else SENT
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,10 @@ from source_clockify.streams import (
 
 logger = logging.getLogger("airbyte")
 
+# What a stream does when its partitions are read.
+READING_FEEDS = "reading the change feeds"
+LOOKING_UP = "looking up missing records"
+
 
 def with_columns(stream: AirbyteStream) -> AirbyteStream:
     """Return the description of a tracked stream: incremental, with the three columns."""
@@ -109,6 +113,7 @@ class TrackedStream(WrappedStream):
         version = max(sync.began, state.updated_at + 1 if state else 0)
         self._budget = sync.state_budget
         self._mark = read.resumed or sync.mark
+        self._progress = sync.progress
         self._state = state
         self._writer = StateWriter(read.spec, state, version, emit, sync.state_budget)
         self._tracker = StreamTracker(read, sync, self._writer)
@@ -167,7 +172,9 @@ class TrackedStream(WrappedStream):
             return
         try:
             with self._stream.recording():
+                self._progress.enter_phase(self.name, READING_FEEDS)
                 hints = ask_feeds(tracker)
+                self._progress.enter_phase(self.name, LOOKING_UP)
                 for ids, data in chain(resolve_missing(tracker), follow_hints(tracker, hints)):
                     partition = partition_of(writer.fields, ids)
                     yield Record(
@@ -179,7 +186,7 @@ class TrackedStream(WrappedStream):
                 self._stream.report_gap(gap)
             writer.prepare_final()
         finally:
-            tracker.log_counts()
+            tracker.warn_of_keyless()
 
     def as_airbyte_stream(self) -> AirbyteStream:
         return with_columns(super().as_airbyte_stream())

@@ -35,6 +35,7 @@ from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_te
 from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
 from source_clockify.change_tracking.rows import Row, Rows, hashed_key, key_of, pack, unpack
 from source_clockify.change_tracking.state import StreamState
+from source_clockify.progress import SyncProgress
 from source_clockify.request_notes import Gap
 from source_clockify.timestamps import second_of
 
@@ -56,6 +57,7 @@ class Sync:
         feeds: the change feeds; None where they are not followed.
         state_budget: the size that the states of all streams may take.
         mark: of the states of streams that no earlier attempt of the sync has begun.
+        progress: counts what the streams send.
     """
 
     bounds: SyncBounds
@@ -68,6 +70,7 @@ class Sync:
     feeds: ChangeFeeds | None
     state_budget: StateBudget
     mark: SyncMark
+    progress: SyncProgress
 
 
 @dataclass(frozen=True)
@@ -511,9 +514,14 @@ class StreamTracker:
             return True
 
     def count(self, counts: Mapping[str, int]) -> None:
-        """Add to the numbers of messages: `sent`, `resent`, `deleted` and `without key`."""
+        """Add to the numbers of messages.
+
+        They are `sent`, and of those `changed` and `without key`; `resent`; and `deleted`.
+        """
         with self._lock:
             self._counts.update(counts)
+        if counts.get("changed"):
+            self.sync.progress.count_changed(self.spec.name, counts["changed"])
         sent = counts.get("sent", 0) - counts.get("without key", 0)
         self.writer.count_emitted(sent=sent, deleted=counts.get("deleted", 0))
 
@@ -522,14 +530,8 @@ class StreamTracker:
         """Whether a request of the stream failed, so that its snapshot is not complete."""
         return self._failed
 
-    def log_counts(self) -> None:
-        logger.info(
-            "%s: %s new or changed, %s deleted, %s resent.",
-            self.spec.name,
-            self._counts["sent"],
-            self._counts["deleted"],
-            self._counts["resent"],
-        )
+    def warn_of_keyless(self) -> None:
+        """Warn of records that cannot be compared."""
         if self._counts["without key"]:
             logger.warning(
                 "%s: %s records lack a column of their primary key. They are sent in every sync.",

@@ -1,0 +1,269 @@
+"""What `read` shows people of its progress on standard error, while the messages go elsewhere.
+
+live: a table on a terminal, with the warnings above it. plain: the log as lines. Standard error is
+left alone where nobody looks at it, or where the messages themselves are on the screen.
+"""
+
+import logging
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, TextIO
+
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+
+from source_clockify.cdk_patches import RoutineFilter
+from source_clockify.progress import (
+    COMPLETE,
+    INCOMPLETE,
+    RUNNING,
+    WITH_GAPS,
+    StreamProgress,
+    SyncProgress,
+)
+from source_clockify.progress_log import QUEUED_LINES, table_of
+from source_clockify.waits import duration
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+AUTO, LIVE, PLAIN, NONE = "auto", "live", "plain", "none"
+MODES = (AUTO, LIVE, PLAIN, NONE)
+
+REFRESHES_PER_SECOND = 3
+# The lines around the rows of streams, and one that stays free.
+_OTHER_LINES = 8
+_WIDTH = 100
+
+# What shows the progress of a read while it is entered.
+Shows = Callable[[SyncProgress], AbstractContextManager[None]]
+
+
+def progress_mode(choice: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return how progress is shown: `live`, `plain` or `none`.
+
+    On its own, standard error is used where it is a terminal and the messages are not on it too,
+    and where the messages go to a file. Not where both are pipes: then a program reads them, such
+    as Airbyte. PyAirbyte gives a read no standard error at all.
+
+    Args:
+        choice: one of `MODES`.
+    """
+    on_terminal = os.isatty(2) and environment.get("TERM") != "dumb"
+    if choice == LIVE:
+        return LIVE if on_terminal else PLAIN
+    if choice != AUTO:
+        return choice
+    if os.isatty(1):
+        return NONE
+    if os.isatty(2):
+        return LIVE if on_terminal else PLAIN
+    return PLAIN if _is_file(1) else NONE
+
+
+def _is_file(descriptor: int) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
+
+
+@contextmanager
+def showing_progress(mode: str) -> Iterator[Shows]:
+    """Show the warnings and errors of a command, and what it yields the progress of a read.
+
+    Args:
+        mode: as `progress_mode` returns it.
+    """
+    # The CDK lets `sys.stderr` be a buffer for its messages.
+    stream = sys.__stderr__
+    if mode == NONE or stream is None:
+        yield lambda progress: nullcontext()
+    elif mode == LIVE:
+        yield from _live(stream)
+    else:
+        yield from _plain(stream)
+
+
+def _plain(stream: TextIO) -> Iterator[Shows]:
+    def say(text: str, level: int) -> None:
+        stream.write(f"{time.strftime('%H:%M:%SZ', time.gmtime())} {text}\n")
+        stream.flush()
+
+    with _logging_to(say, logging.INFO):
+        yield lambda progress: nullcontext()
+
+
+def _live(stream: TextIO) -> Iterator[Shows]:
+    # It takes a tenth of a second, which a sync without a terminal need not wait.
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console(file=stream)
+    console.width = min(console.width, _WIDTH)
+    followed: list[SyncProgress] = []
+
+    def say(text: str, level: int) -> None:
+        style = "red" if level >= logging.ERROR else "yellow"
+        console.print(Text(text, style))
+
+    def picture() -> "RenderableType":
+        if not followed:
+            return Text("Starting ...")
+        return picture_of(followed[0], console, time.time())
+
+    live = Live(
+        console=console,
+        get_renderable=picture,
+        refresh_per_second=REFRESHES_PER_SECOND,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        vertical_overflow="crop",
+    )
+
+    @contextmanager
+    def show(progress: SyncProgress) -> Iterator[None]:
+        followed.append(progress)
+        try:
+            yield
+        finally:
+            live.stop()
+            console.print(Text(table_of(progress.all(), time.time())), soft_wrap=True)
+
+    with live, _logging_to(say, logging.WARNING):
+        # A process that is killed would leave the terminal without one.
+        console.show_cursor(True)
+        yield show
+
+
+@contextmanager
+def _logging_to(say: Callable[[str, int], None], level: int) -> Iterator[None]:
+    """Let log messages of a level and above be said, and the error that ends the command."""
+    handler = _Sayer(say, level)
+    loggers = logging.getLogger(), logging.getLogger(QUEUED_LINES)
+    for each in loggers:
+        each.addHandler(handler)
+    try:
+        yield
+    except Exception as error:
+        say(filter_secrets(f"ERROR: {error}"), logging.ERROR)
+        raise
+    finally:
+        for each in loggers:
+            each.removeHandler(handler)
+
+
+class _Sayer(logging.Handler):
+    """Says log messages to people."""
+
+    def __init__(self, say: Callable[[str, int], None], level: int) -> None:
+        super().__init__(level)
+        self.addFilter(RoutineFilter())
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
+        try:
+            self._say(filter_secrets(kind + record.getMessage()), record.levelno)
+        except OSError:
+            # The terminal is gone; the messages go on.
+            return
+
+
+# The table --------------------------------------------------------------------------------------
+
+
+def picture_of(progress: SyncProgress, console: "Console", now: float) -> "RenderableType":
+    """Return the table of a sync that goes on."""
+    from rich.console import Group
+    from rich.text import Text
+
+    streams = [stream for stream in progress.all() if stream.is_selected]
+    shown = shown_streams(streams, max(1, console.height - _OTHER_LINES))
+    # Before the streams, what they have in common is read.
+    lines = [summary_of(streams, now) if streams else "Reading the workspaces ..."]
+    budget = progress.budget()
+    if budget:
+        lines.append(f"Requests left in this hour: {budget[0]} of {budget[1]}.")
+    waits = {each.wait for each in progress.all() if each.wait is not None}
+    for reason, until in sorted(waits, key=lambda wait: wait[1])[-2:]:
+        lines.append(f"Waiting for {duration(max(0.0, until - now))} more. {reason}")
+    return Group(
+        *([_table(shown, now)] if shown else []),
+        *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines),
+    )
+
+
+def shown_streams(streams: Sequence[StreamProgress], most: int) -> list[StreamProgress]:
+    """Return as many streams as there is room for, in their order: running and failed ones first,
+    then those that ended last."""
+
+    def rank(stream: StreamProgress) -> tuple[int, float]:
+        if stream.status == RUNNING:
+            return 0, 0.0
+        if stream.status == INCOMPLETE:
+            return 1, 0.0
+        return (2, -stream.ended) if stream.ended is not None else (3, 0.0)
+
+    chosen = {each.stream for each in sorted(streams, key=rank)[:most]}
+    return [stream for stream in streams if stream.stream in chosen]
+
+
+def summary_of(streams: Sequence[StreamProgress], now: float) -> str:
+    """Return the line below the streams."""
+    ended = sum(stream.status in (COMPLETE, WITH_GAPS) for stream in streams)
+    failed = sum(stream.status == INCOMPLETE for stream in streams)
+    messages = sum(stream.messages for stream in streams)
+    requests = sum(stream.requests for stream in streams)
+    began = min((stream.began for stream in streams if stream.began is not None), default=now)
+    failures = f", {failed} failed" if failed else ""
+    return (
+        f"{ended} of {len(streams)} streams complete{failures}; {messages} records, "
+        f"{requests} requests, {round(now - began)} seconds"
+    )
+
+
+def _table(streams: Sequence[StreamProgress], now: float) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("stream", no_wrap=True, min_width=25)
+    for name, width in (("records", 9), ("partitions", 14), ("requests", 8), ("seconds", 8)):
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
+    table.add_column("status", no_wrap=True, min_width=24)
+    for stream in streams:
+        table.add_row(
+            stream.stream,
+            str(stream.messages),
+            partitions_of(stream),
+            str(stream.requests),
+            f"{stream.seconds(now):.1f}" if stream.began is not None else "",
+            status_of(stream, now),
+            style={INCOMPLETE: "red", WITH_GAPS: "yellow", "": "dim"}.get(stream.status),
+        )
+    return table
+
+
+def partitions_of(stream: StreamProgress) -> str:
+    """Return how many partitions are done, and of how many; a plus where more may follow."""
+    if not stream.partitions:
+        return ""
+    return f"{stream.done} of {stream.partitions}{'' if stream.all_found else '+'}"
+
+
+def status_of(stream: StreamProgress, now: float) -> str:
+    """Return what a stream does."""
+    if stream.wait is not None:
+        return f"waits {_clock(stream.wait[1] - now)}"
+    return stream.phase or stream.status
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    return f"{minutes}:{rest:02d}"
