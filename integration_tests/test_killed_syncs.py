@@ -7,9 +7,9 @@ those of the next one. Where the clock stands still, its output is cut off anywh
 import json
 import math
 import random
-import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -70,9 +70,7 @@ def logged(messages: Sequence[JSON], text: str) -> list[str]:
 def read_an_hour(folder: Path, config: JSON, state: Sequence[JSON]) -> Hour:
     """Read until the process waits for the next hour, and kill it; or to its end."""
     files = {"config": config, "catalog": catalog(STREAMS, "incremental"), "state": list(state)}
-    command = shutil.which(CONNECTOR.command)
-    assert command is not None
-    line = [command, "read"]
+    line = [str(Path(sys.executable).with_name(CONNECTOR.command)), "read"]
     for name, content in files.items():
         (folder / f"{name}.json").write_text(json.dumps(content))
         line += [f"--{name}", str(folder / f"{name}.json")]

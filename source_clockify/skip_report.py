@@ -70,6 +70,16 @@ class SkipReport:
             if gap.message not in found:
                 found.append(gap.message)
 
+    def gaps_of(self, stream: str) -> tuple[tuple[str, str], ...]:
+        """Return what is missing from a stream: workspaces and sentences."""
+        with self._lock:
+            return tuple(
+                (workspace_id, message)
+                for workspace_id, streams in self._gaps.items()
+                if stream in streams
+                for message in streams[stream]
+            )
+
     def sentences(self, stream: str) -> list[str]:
         """Return what is left out of a stream, a sentence for each workspace and kind."""
         with self._lock:

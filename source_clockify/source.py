@@ -564,6 +564,7 @@ class SourceClockify(StreamsSource):
             feeds=self._feeds(lookups, workspaces),
             state_budget=budget,
             mark=self._mark(),
+            goes_on=is_free,
             progress=built.context.progress,
         )
 

@@ -198,6 +198,10 @@ class ClockifyStream(WrappedStream):
         """Record what happens to requests that are sent for the stream."""
         return self._context.recording(self.name)
 
+    def gaps(self) -> tuple[tuple[str, str], ...]:
+        """Return what is missing so far: workspaces and sentences."""
+        return self._context.report.gaps_of(self.name)
+
     def report_gap(self, gap: Gap) -> None:
         """Take note of data that is missing from the stream."""
         self._context.report.add_gap(self.name, gap)

@@ -84,14 +84,15 @@ class Waits:
             time.sleep(max(0.0, seconds))
             return
         until = time.time() + seconds
+        end = time.monotonic() + seconds
         self._enter(stream, reason)
         try:
             self._checkpoints.send()
             with self._progress.waiting(stream, reason, until):
                 self._announce(reason, until)
-                while (left := until - time.time()) > 0:
+                while (left := end - time.monotonic()) > 0:
                     time.sleep(min(left, REPEAT_SECONDS))
-                    if until - time.time() > SILENT_SECONDS:
+                    if end - time.monotonic() > SILENT_SECONDS:
                         self._checkpoints.send()
                         self._announce(reason, until)
         finally:

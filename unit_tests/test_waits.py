@@ -16,9 +16,10 @@ from source_clockify.change_tracking.interrupted import (
     open_sync,
     settings_hash,
 )
-from source_clockify.waits import REPEAT_SECONDS
+from source_clockify.progress import SyncProgress
+from source_clockify.waits import REPEAT_SECONDS, Checkpoints, Waits
 from unit_tests.clockify import Clockify, Connect, entry, hours_ago
-from unit_tests.protocol import content_of, stream_of
+from unit_tests.protocol import content_of, present, stream_of
 
 USERS = [f"u{n:02}" for n in range(45)]
 WAIT = re.compile(r"^(\S+(?:, \S+)*): waiting until (\S+) \((\d+ \w+)\)\. (.*)$")
@@ -46,7 +47,24 @@ def order_of(output: EntrypointOutput) -> Sequence[str]:
     return found
 
 
-def test_the_wait_of_the_free_plan_is_announced_at_once_and_every_five_minutes(
+def test_an_hours_wait_is_announced_at_once_and_every_five_minutes() -> None:
+    lines: list[str] = []
+    sent: list[int] = []
+    checkpoints = Checkpoints()
+    checkpoints.add(lambda patience: sent.append(len(lines)))
+
+    Waits(SyncProgress(), checkpoints, lines.append).wait(3600, "time_entries", "Reason.")
+
+    found = [present(WAIT.match(line)).groups() for line in lines]
+    assert [minutes for _, _, minutes, _ in found] == [
+        f"{minutes} minutes" for minutes in range(60, 0, -5)
+    ]
+    assert {until for _, until, _, _ in found} == {"2026-11-24T10:00:00Z"}
+    # A state before each line.
+    assert sent == [*range(12)]
+
+
+def test_the_wait_of_the_free_plan_names_the_stream_the_reason_and_what_is_left(
     clockify: Clockify, connect: Connect
 ) -> None:
     account(clockify)
@@ -54,11 +72,7 @@ def test_the_wait_of_the_free_plan_is_announced_at_once_and_every_five_minutes(
     output = connect("time_entries", plan="free", num_workers=2).sync()
 
     lines = waits_in(output)
-    assert [minutes for _, _, minutes, _ in lines] == [
-        f"{minutes} minutes" for minutes in range(60, 0, -5)
-    ]
-    assert {stream for stream, *_ in lines} == {"time_entries"}
-    assert {until for _, until, _, _ in lines} == {"2026-11-24T10:00:00Z"}
+    assert lines[0][:3] == ("time_entries", "2026-11-24T10:00:00Z", "60 minutes")
     reasons = {reason for *_, reason in lines}
     assert all("Request Budget (plan)" in reason for reason in reasons)
     assert all(re.search(r"Requests left: at least \d+\.$", reason) for reason in reasons)

@@ -45,7 +45,11 @@ _STEPS = 5
 _AIM = 0.98
 
 # A state tells of so many killed syncs in a row.
-MOST_UNREPORTED = 20
+MOST_UNREPORTED = 100
+
+
+# So long the thread that empties the queue waits for another one.
+_PATIENCE_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -94,8 +98,11 @@ class StateWriter:
         self._mark: SyncMark | None = None
         self._done: set[Partition] = set()
         self._partial: dict[Partition, PartialRead] = {}
+        self._confirmed: set[Partition] = set()
+        self._gaps: tuple[tuple[str, str], ...] = ()
         self._saved_at = 0
-        self._is_whole = False
+        # The last state of this sync that has left.
+        self._left: StreamState | None = None
         self._sent = self._deleted = 0
         # This sync may be killed too.
         self.unreported = state.unreported[-MOST_UNREPORTED:] if state else ()
@@ -121,6 +128,7 @@ class StateWriter:
         with self._lock:
             self._mark = mark if mark.has_ended else replace(mark, phase=Phase.READING)
             self._done, self._partial = set(mark.done), dict(mark.partial)
+            self._confirmed, self._gaps = set(mark.confirmed), mark.gaps
             self._is_dirty = not mark.has_ended
 
     def count_emitted(self, *, sent: int, deleted: int) -> None:
@@ -139,9 +147,9 @@ class StateWriter:
             self._fields = fields
 
     def baseline_is_done(self) -> None:
-        """Record that the stream was read to its end, so that its snapshot is complete."""
+        """Record that the snapshot of the stream is complete."""
         with self._lock:
-            self._snapshot_is_complete = self._is_whole = True
+            self._snapshot_is_complete = True
 
     def partitions(self) -> dict[Partition, PartitionState]:
         with self._lock:
@@ -156,11 +164,17 @@ class StateWriter:
             else:
                 self._partitions[ids] = state
 
-    def put_done(self, ids: Partition) -> None:
-        """Record that a partition was read completely in this sync."""
+    def put_done(self, ids: Partition, *, is_confirmed: bool) -> None:
+        """Record that a partition was read completely in this sync.
+
+        Args:
+            is_confirmed: whether its missing records were missing before the sync as well.
+        """
         with self._lock:
             self._is_dirty = True
             self._done.add(ids)
+            if is_confirmed:
+                self._confirmed.add(ids)
             self._partial.pop(ids, None)
             self._saved_at = int(time.time())
 
@@ -171,6 +185,11 @@ class StateWriter:
             self._partial[ids] = partial
             self._saved_at = int(time.time())
 
+    def put_gaps(self, gaps: tuple[tuple[str, str], ...]) -> None:
+        """Replace what is missing from the stream: workspaces and sentences."""
+        with self._lock:
+            self._gaps = gaps
+
     def _current_mark(self) -> SyncMark | None:
         if self._mark is None:
             return None
@@ -180,6 +199,8 @@ class StateWriter:
             saved_at=max(self._mark.saved_at, self._saved_at),
             done=frozenset(self._done),
             partial=dict(self._partial) if is_reading else {},
+            confirmed=frozenset(self._confirmed),
+            gaps=self._gaps,
         )
 
     def hints(self, workspace_id: str) -> HintState | None:
@@ -251,19 +272,29 @@ class StateWriter:
             self._last_sent = time.monotonic()
         if self._prepared is not None or self._does_not_fit:
             return
-        made = self._make(self._known_state())
-        if not self._budget.grant(self._name, made.size):
+        state = self._known_state()
+        made = self._make(state)
+        is_granted = self._budget.grant(self._name, made.size)
+        if not is_granted and state.mark is not None and state.mark.partial:
+            state = replace(state, mark=replace(state.mark, partial={}))
+            made = self._make(state)
+            is_granted = self._budget.grant(self._name, made.size)
+        if not is_granted:
             return
         if self._budget.takes_turn(self._name, made.size):
             self._leave(made)
+            self._left = state
             return
         self._budget.withdraw(self._name)
         with self._lock:
             # It is still to be sent.
             self._is_dirty = True
 
-    def prepare_final(self) -> None:
+    def prepare_final(self, *, has_ended: bool = True) -> None:
         """Make the last state of the stream, so that `send` only sends it; may wait for its turn.
+
+        Args:
+            has_ended: whether the stream was read to its end, and nothing of it was left out.
 
         Raises:
             AirbyteTracedException: config_error, if it does not fit. No state of the stream is sent
@@ -271,18 +302,24 @@ class StateWriter:
         """
         with self._emitting:
             if self._prepared is None and not self._does_not_fit:
-                self._prepare(has_ended=self._is_whole)
+                self._prepare(has_ended=has_ended)
             if self._does_not_fit:
                 raise self._budget.refusal(self._name, self._size)
 
     def send(self) -> None:
         """Send the last state; never raises, and sends nothing if the state does not fit."""
-        with self._emitting:
+        # The thread that calls it empties the queue in which another one may wait for room.
+        if not self._emitting.acquire(timeout=_PATIENCE_SECONDS):
+            logger.error("%s: its state cannot be made, so none is sent.", self._name)
+            return
+        try:
             if self._prepared is None and not self._does_not_fit:
                 self._prepare_unexpectedly()
             made, self._prepared = self._prepared, None
             if made is not None:
                 self._leave(made)
+        finally:
+            self._emitting.release()
 
     def _prepare_unexpectedly(self) -> None:
         """Make the last state where the worker did not; the CDK's main thread must not fail."""
@@ -305,9 +342,22 @@ class StateWriter:
         finally:
             self._budget.end(self._name)
         self._does_not_fit = made is None
+        if made is None:
+            made = self._last_that_left()
         if made is not None:
             self._budget.wait_for_turn(self._name, made.size)
         self._prepared = made
+
+    def _last_that_left(self) -> _Made | None:
+        """Return the last state that has left as that of a failed stream; None if there is none.
+
+        Without it the next sync would take this one for killed.
+        """
+        if self._left is None or self._left.mark is None:
+            return None
+        mark = replace(self._left.mark, phase=Phase.FAILED, partial={})
+        made = self._make(replace(self._left, mark=mark))
+        return made if self._budget.grant(self._name, made.size) else None
 
     def _fitting(self) -> _Made | None:
         """Return the state with its place in the budget, None if it does not fit however short."""

@@ -196,13 +196,15 @@ class _Resolution:
         present = [key for key in diff.missing if key in self._rows]
         unlisted = [key for key in present if case.is_known_unlisted(key)]
         missing = [key for key in present if not case.is_known_unlisted(key)]
-        known = self._read.plan.known if self._read and not self._read.is_resumed else None
-        # What the state of an interrupted sync calls missing, one read did not bring.
+        known = self._read.plan.known if self._read and not self._read.is_unconfirmed else None
         before = known.rows() if known else {}
         new = {key for key in missing if not (key in before and before[key].missing)}
         # Where no record can be read by id, a listing that became empty may be a fault.
         became_empty = self._profile.by_id is None and diff.is_empty
-        many = len(missing) > MANY_MISSING and 2 * len(missing) > diff.expected
+        is_unconfirmed = self._read is not None and self._read.is_unconfirmed
+        # Some of the expected records may be new.
+        are_most = is_unconfirmed or 2 * len(missing) > diff.expected
+        many = len(missing) > MANY_MISSING and are_most
         if not new or not (many or became_empty):
             return _Suspects([*missing, *unlisted], diff.to_verify)
         logger.warning(

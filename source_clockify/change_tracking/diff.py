@@ -250,16 +250,29 @@ def partial_diff(
     return PartitionDiff(None if known is None else known.with_rows({**rows, **seen}))
 
 
-def resumed_diff(known: PartitionState) -> PartitionDiff:
+def resumed_diff(
+    plan: ReadPlan, versions: Versions, rows: Mapping[str, Row], until: int | None
+) -> PartitionDiff:
     """Return the difference of a partition that an earlier attempt of this sync has read.
 
-    What it did not bring is still to be decided about.
+    What it did not bring is still to be decided about, and what no window reads to be looked up.
+
+    Args:
+        rows: as that attempt left them.
+        until: the last second of its window; None: no end.
     """
-    rows = known.rows()
     live = {key: row for key, row in rows.items() if not row.deleted and not row.hidden}
     missing = tuple(key for key, row in live.items() if row.missing)
+    to_verify = tuple(
+        key
+        for key, row in live.items()
+        if plan.spec.profile.by_id is not None
+        and not row.missing
+        and (row.running or versions.is_due(row.pending))
+        and not plan.expects(row, until)
+    )
     return PartitionDiff(
-        None, missing=missing, expected=len(live), is_empty=len(missing) == len(live)
+        None, missing, to_verify, expected=len(live), is_empty=len(missing) == len(live)
     )
 
 

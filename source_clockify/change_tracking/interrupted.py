@@ -80,6 +80,9 @@ class SyncMark:
         phase: how far the stream is.
         done: the partitions that were read completely; unused once the stream has ended.
         partial: the first windows of others.
+        confirmed: those of `done` whose missing records were missing before the sync as well.
+        gaps: what is missing from the stream although every request was answered: workspaces and
+            sentences.
     """
 
     began: int
@@ -88,6 +91,8 @@ class SyncMark:
     phase: Phase = Phase.READING
     done: frozenset[Partition] = frozenset()
     partial: Mapping[Partition, PartialRead] = field(default_factory=dict)
+    confirmed: frozenset[Partition] = frozenset()
+    gaps: tuple[tuple[str, str], ...] = ()
 
     @property
     def has_ended(self) -> bool:
@@ -110,10 +115,11 @@ def open_sync(marks: Sequence[SyncMark], now: int, settings: str) -> int | None:
         now: when this process began, in seconds since 1970.
         settings: the hash of its settings.
     """
-    began = max((mark.began for mark in marks), default=None)
+    # What a clock that was ahead has written is not the newest.
+    began = max((mark.began for mark in marks if mark.began <= now), default=None)
     found = [mark for mark in marks if mark.began == began]
     was_killed = any(mark.phase is Phase.READING for mark in found)
-    if not was_killed or any(mark.settings != settings for mark in found):
+    if began is None or not was_killed or any(mark.settings != settings for mark in found):
         return None
     saved_at = max(mark.saved_at for mark in found)
     return began if 0 <= now - saved_at <= RESUMED_SECONDS else None
@@ -131,11 +137,12 @@ def encode_mark(mark: SyncMark, partitions: Sequence[Partition]) -> dict[str, An
         "settings": mark.settings,
         "phase": mark.phase.value,
     }
-    done = 0
-    for place, ids in enumerate(() if mark.has_ended else partitions):
-        done |= (ids in mark.done) << place
-    if done:
-        found["done"] = f"{done:x}"
+    if not mark.has_ended:
+        for name, held in (("done", mark.done), ("confirmed", mark.confirmed)):
+            bits = sum((ids in held) << place for place, ids in enumerate(partitions))
+            found |= {name: f"{bits:x}"} if bits else {}
+    if mark.gaps:
+        found["gaps"] = [[*gap] for gap in mark.gaps]
     partial = sorted(mark.partial)
     if partial:
         reads = [mark.partial[ids] for ids in partial]
@@ -157,9 +164,6 @@ def decode_mark(value: Any, fields: Sequence[str], partitions: Sequence[Partitio
     Raises:
         ValueError, TypeError, KeyError, zlib.error: for a damaged value.
     """
-    done = int(value.get("done", "0"), 16)
-    if done < 0 or done.bit_length() > len(partitions):
-        raise ValueError("no partitions of the state")
     entries = read_document(len(fields), value["partial"], _checked) if "partial" in value else []
     if type(value["settings"]) is not str:
         raise ValueError("no mark")
@@ -168,12 +172,27 @@ def decode_mark(value: Any, fields: Sequence[str], partitions: Sequence[Partitio
         _moment(value["saved_at"]),
         value["settings"],
         Phase(value["phase"]),
-        frozenset(ids for place, ids in enumerate(partitions) if done >> place & 1),
+        _partitions_in(value.get("done", "0"), partitions),
         {
             ids: PartialRead(began, since, until or since, packed)
             for ids, (began, since, until, *_), packed in entries
         },
+        _partitions_in(value.get("confirmed", "0"), partitions),
+        tuple(_gap(*gap) for gap in value.get("gaps", ())),
     )
+
+
+def _partitions_in(bits: str, partitions: Sequence[Partition]) -> frozenset[Partition]:
+    number = int(bits, 16)
+    if number < 0 or number.bit_length() > len(partitions):
+        raise ValueError("no partitions of the state")
+    return frozenset(ids for place, ids in enumerate(partitions) if number >> place & 1)
+
+
+def _gap(workspace_id: Any, message: Any) -> tuple[str, str]:
+    if type(workspace_id) is not str or type(message) is not str:
+        raise ValueError("no gap")
+    return workspace_id, message
 
 
 def _checked(properties: Any) -> Properties:

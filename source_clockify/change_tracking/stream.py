@@ -30,6 +30,7 @@ from source_clockify.change_tracking.tracker import (
     Sync,
     TrackedRead,
 )
+from source_clockify.request_notes import Gap
 from source_clockify.streams import (
     ClockifyPartition,
     ClockifyStream,
@@ -125,9 +126,12 @@ class TrackedStream(WrappedStream):
         size = self._budget.stored_size(self.name)
         self._writer.join(self._mark)
         logger.info(describe_start(self.name, self._state, size, tracker.resumed))
-        if tracker.resumed is not None and tracker.resumed.has_ended:
-            yield ClosingPartition(self)
-            return
+        if tracker.resumed is not None:
+            for gap in tracker.resumed.gaps:
+                self._stream.report_gap(Gap(*gap))
+            if tracker.resumed.has_ended:
+                yield ClosingPartition(self)
+                return
         failure: Exception | None = None
         current: PartitionRead | None = None
         try:
@@ -159,6 +163,7 @@ class TrackedStream(WrappedStream):
         self, read: PartitionRead, place: int, diff: SliceDiff, *, failed: bool, refused: bool
     ) -> bool:
         """Add the result of a slice; return True if it was the last open part of the stream."""
+        self._writer.put_gaps(self._stream.gaps())
         with self._stream.recording():
             return self._tracker.end_slice(read, place, diff, failed=failed, refused=refused)
 
@@ -168,7 +173,7 @@ class TrackedStream(WrappedStream):
         if not tracker.has_failed:
             writer.baseline_is_done()
         if tracker.resumed is not None and tracker.resumed.has_ended:
-            writer.prepare_final()
+            writer.prepare_final(has_ended=True)
             return
         try:
             with self._stream.recording():
@@ -184,7 +189,8 @@ class TrackedStream(WrappedStream):
                     )
             for gap in tracker.hints.gaps:
                 self._stream.report_gap(gap)
-            writer.prepare_final()
+            writer.put_gaps(self._stream.gaps())
+            writer.prepare_final(has_ended=not tracker.leaves_out)
         finally:
             tracker.warn_of_keyless()
 

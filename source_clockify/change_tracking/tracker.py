@@ -34,7 +34,7 @@ from source_clockify.change_tracking.partitions import Partition, partition_name
 from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_text, plan_read
 from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
 from source_clockify.change_tracking.rows import Row, Rows, hashed_key, key_of, pack, unpack
-from source_clockify.change_tracking.state import StreamState
+from source_clockify.change_tracking.state import PartitionState, StreamState
 from source_clockify.progress import SyncProgress
 from source_clockify.request_notes import Gap
 from source_clockify.timestamps import second_of
@@ -57,6 +57,7 @@ class Sync:
         feeds: the change feeds; None where they are not followed.
         state_budget: the size that the states of all streams may take.
         mark: of the states of streams that no earlier attempt of the sync has begun.
+        goes_on: whether the next process goes on with this sync if it is killed.
         progress: counts what the streams send.
     """
 
@@ -70,6 +71,7 @@ class Sync:
     feeds: ChangeFeeds | None
     state_budget: StateBudget
     mark: SyncMark
+    goes_on: bool
     progress: SyncProgress
 
 
@@ -131,6 +133,7 @@ class PartitionRead:
         generated: whether all its slices are known.
         complete: whether nothing failed so far.
         is_resumed: whether an earlier attempt of this sync has read it.
+        is_unconfirmed: whether in that case its missing records may have been there before.
         emitted: whether a record of it was emitted.
         edited: the number of records that it brought with other content than the last sync.
         seen: the rows of the records that came.
@@ -148,6 +151,7 @@ class PartitionRead:
     generated: bool = False
     complete: bool = True
     is_resumed: bool = False
+    is_unconfirmed: bool = False
     emitted: bool = False
     edited: int = 0
     seen: Rows = field(default_factory=dict)
@@ -214,6 +218,7 @@ class StreamTracker:
             read = PartitionRead(ids, names, partition, plan)
             if self.resumed is not None:
                 read.is_resumed = ids in self.resumed.done
+                read.is_unconfirmed = read.is_resumed and ids not in self.resumed.confirmed
                 partial = self.resumed.partial.get(ids)
                 if partial is not None:
                     read.seen = unpack(partial.packed, dated=self.spec.date_column is not None)
@@ -326,7 +331,8 @@ class StreamTracker:
             if not failed and not refused:
                 read.ended.add(place)
             finished = read.generated and read.open == 0
-            partial = None if finished else self._partial_read(read)
+            is_partial = self.sync.goes_on and not finished
+            partial = self._partial_read(read) if is_partial else None
         if finished:
             self._finish(read)
         elif partial is not None:
@@ -373,7 +379,11 @@ class StreamTracker:
         if found.state is not None:
             self.writer.put(read.ids, found.state)
         if found.is_complete:
-            self.writer.put_done(read.ids)
+            before = read.plan.known.rows() if read.plan.known and found.missing else {}
+            self.writer.put_done(
+                read.ids,
+                is_confirmed=all(key in before and before[key].missing for key in found.missing),
+            )
         if found.hidden and self.is_first_warning(read.ids[0]):
             logger.warning(
                 "%s: records of workspace %s are no longer visible, and the key owner or their "
@@ -385,7 +395,7 @@ class StreamTracker:
 
     def _diff_of(self, read: PartitionRead) -> PartitionDiff:
         if read.is_resumed and read.plan.known is not None:
-            return resumed_diff(read.plan.known)
+            return self._resumed_diff(read, read.plan.known)
         rows = self._rows_of(read)
         until = self.last_second(read)
         access = self._access(read, rows, until) if read.complete else None
@@ -393,6 +403,18 @@ class StreamTracker:
             return partial_diff(read.plan.known, rows, read.seen)
         complete = CompleteRead(read.seen, until, access)
         return diff_partition(read.plan, self.versions, rows, complete)
+
+    def _resumed_diff(self, read: PartitionRead, known: PartitionState) -> PartitionDiff:
+        """Return the difference of a partition of an earlier attempt, if permissions are the same.
+
+        Otherwise what is missing stays so until the next sync, which reads it again.
+        """
+        found = resumed_diff(read.plan, self.versions, self._rows_of(read), self.last_second(read))
+        if not found.missing and not found.to_verify:
+            return found
+        if self.spec.profile.deletions and self.sync.access.of(read.ids[0]) != known.access:
+            return PartitionDiff(None)
+        return found
 
     def last_second(self, read: PartitionRead) -> int | None:
         """Return the last second of a partition's windows; None if one has no end."""
@@ -524,6 +546,15 @@ class StreamTracker:
             self.sync.progress.count_changed(self.spec.name, counts["changed"])
         sent = counts.get("sent", 0) - counts.get("without key", 0)
         self.writer.count_emitted(sent=sent, deleted=counts.get("deleted", 0))
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether a part of the stream failed or was refused, so that it is to be read again."""
+        return (
+            self._failed
+            or bool(self._refused_workspaces)
+            or any(not read.complete for read in self.reads.values())
+        )
 
     @property
     def has_failed(self) -> bool:
