@@ -25,7 +25,7 @@ from source_clockify.change_tracking.profiles import PROFILES, Kind
 from source_clockify.check import MANY_USERS
 from source_clockify.error_handler import SERVER_RETRIES
 from source_clockify.manifest import load_manifest, streams_of
-from source_clockify.source import FREE_SINGLE_READS, SINGLE_READS
+from source_clockify.tracked_sync import FREE_SINGLE_READS, SINGLE_READS
 
 PATH = ROOT / "docs" / "integrations" / "sources" / "clockify.md"
 PAGE = PATH.read_text()

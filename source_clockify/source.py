@@ -34,15 +34,8 @@ from source_clockify.assembly import assemble_manifest
 from source_clockify.audit_log import SystemEvents
 from source_clockify.authenticator import is_addon
 from source_clockify.cdk_patches import StreamsSource, patch_cdk
-from source_clockify.change_tracking.access import AccessFingerprints
 from source_clockify.change_tracking.budget import DEFAULT_LIMIT_MB, MEGABYTE, StateBudget
-from source_clockify.change_tracking.feeds import (
-    FREE_MOST_ROWS,
-    MOST_ROWS,
-    ChangeFeeds,
-)
-from source_clockify.change_tracking.interrupted import SyncMark, settings_hash
-from source_clockify.change_tracking.lookups import LookupBudget, Lookups
+from source_clockify.change_tracking.interrupted import settings_hash
 from source_clockify.change_tracking.messages import format_version, message_kind
 from source_clockify.change_tracking.plan import sync_bounds
 from source_clockify.change_tracking.profiles import stream_spec
@@ -54,7 +47,7 @@ from source_clockify.change_tracking.resume import (
     usable_state,
 )
 from source_clockify.change_tracking.stream import StampedStream, TrackedStream
-from source_clockify.change_tracking.tracker import Sync, TrackedRead
+from source_clockify.change_tracking.tracker import TrackedRead
 from source_clockify.check import (
     CHECKED_STREAMS,
     FREE_REQUESTS_PER_HOUR,
@@ -75,7 +68,7 @@ from source_clockify.files import (
 )
 from source_clockify.hosts import streams_without_url
 from source_clockify.manifest import load_manifest, names_of_streams, parents_of
-from source_clockify.plan_features import has_feature, missing_features
+from source_clockify.plan_features import missing_features
 from source_clockify.prefetch_parents import prefetch_parents
 from source_clockify.progress import EVERY, SyncProgress
 from source_clockify.progress_log import QUEUED_LINES, follow_progress
@@ -91,6 +84,7 @@ from source_clockify.sync_log import (
     without_sync_log,
 )
 from source_clockify.tasks import TasksStream
+from source_clockify.tracked_sync import SavedSync
 from source_clockify.waits import Checkpoints, Waits
 
 patch_cdk()
@@ -102,10 +96,6 @@ NO_AUDIT_LOG_FOR_ADDONS = (
 )
 
 NO_LONGER_VISIBLE = "This key no longer sees workspace %s. Nothing of it is taken for deleted."
-
-# How many records a sync asks for one by one, so that it ends; the rest waits for the next.
-SINGLE_READS = 500
-FREE_SINGLE_READS = 10
 
 
 class SourceClockify(StreamsSource):
@@ -153,7 +143,6 @@ class SourceClockify(StreamsSource):
         selected = {stream.stream.name for stream in catalog.streams} if catalog else only
         self._checkpoints = Checkpoints()
         self.is_ending = threading.Event()
-        self._bounds = sync_bounds(given, int(self._now))
         tracking_on = given.get("track_changes", True) is not False
         incremental = _incremental_streams(catalog)
         manifest = assemble_manifest(
@@ -169,10 +158,12 @@ class SourceClockify(StreamsSource):
         }
         self._stored_sizes = stored_sizes(state)
         known = usable_state(state, catalog)
-        self._settings_hash = settings_hash(given, specs)
+        hashed = settings_hash(given, specs)
         # With requests enough, what was read before is read again, so that it is up to date.
-        goes_on = self._settings_hash if given.get("plan") == "free" else None
-        self._saved = saved_streams(known, specs, self._bounds, settings=goes_on, warn=tracking_on)
+        goes_on = hashed if given.get("plan") == "free" else None
+        bounds = sync_bounds(given, int(self._now))
+        saved = saved_streams(known, specs, bounds, settings=goes_on, warn=tracking_on)
+        self._saved = SavedSync(bounds, self._began, hashed, saved)
         self._specs = specs if tracking_on else {}
         self._sync_log = (
             sync_log_of(catalog, known, self._began, given.get("resend_changes"))
@@ -184,9 +175,9 @@ class SourceClockify(StreamsSource):
             catalog=catalog,
             config=config,
             state=(
-                states_of_tracked_streams(self._saved.values(), cursor_fields)
+                states_of_tracked_streams(saved.values(), cursor_fields)
                 if tracking_on
-                else states_without_tracking(known, self._saved, cursor_fields)
+                else states_without_tracking(known, saved, cursor_fields)
             ),
             source_config=manifest,
             config_path=config_path,
@@ -521,7 +512,9 @@ class SourceClockify(StreamsSource):
         visible = self.settings.get("workspace_ids") or [row["id"] for row in workspaces]
         if workspaces and not self.settings.get("workspace_ids"):
             self._warn_of_lost_workspaces(visible)
-        sync = self._sync(built, workspaces, budget)
+        sync = self._saved.shared(
+            self.settings, built.on_demand, workspaces, budget, built.context.progress
+        )
         found: list[AbstractStream] = []
         for stream in built.streams:
             spec = self._specs.get(stream.name)
@@ -529,7 +522,7 @@ class SourceClockify(StreamsSource):
                 cursor = self.full_refresh_cursor(stream.name)
                 found.append(StampedStream(stream, sync.began, cursor))
                 continue
-            saved = self._saved.get(stream.name)
+            saved = self._saved.streams.get(stream.name)
             state = saved.state if saved else None
             if state is not None and self._sync_log is not None:
                 state = self._sync_log.with_unreported(stream.name, state)
@@ -546,74 +539,13 @@ class SourceClockify(StreamsSource):
             found.append(TrackedStream(stream, read, sync, self.emit))
         return found
 
-    def _sync(
-        self, built: "_Streams", workspaces: Sequence[Mapping[str, Any]], budget: StateBudget
-    ) -> Sync:
-        lookups = Lookups(built.on_demand)
-        is_free = self.settings.get("plan") == "free"
-        resend = self.settings.get("resend_changes")
-        lookup_budget = LookupBudget(FREE_SINGLE_READS if is_free else SINGLE_READS)
-        return Sync(
-            bounds=self._bounds,
-            began=self._began,
-            resend=1 if resend is None else resend,
-            lookups=lookups,
-            access=AccessFingerprints(lookups),
-            lookup_budget=lookup_budget,
-            hint_budget=lookup_budget.half(),
-            feeds=self._feeds(lookups, workspaces),
-            state_budget=budget,
-            mark=self._mark(),
-            goes_on=is_free,
-            progress=built.context.progress,
-        )
-
-    def _mark(self) -> SyncMark:
-        """Return the mark of the sync that this process begins, or goes on with."""
-        resumed = [saved.resumed for saved in self._saved.values() if saved.resumed]
-        now = self._bounds.now
-        return SyncMark(
-            began=max((mark.began for mark in resumed), default=now),
-            saved_at=max((mark.saved_at for mark in resumed), default=now),
-            settings=self._settings_hash,
-        )
-
-    def _feeds(
-        self, lookups: Lookups, workspaces: Sequence[Mapping[str, Any]]
-    ) -> ChangeFeeds | None:
-        """Return the change feeds; None where the configuration does not follow them."""
-        is_free = self.settings.get("plan") == "free"
-        follows = self.settings.get("follow_changes")
-        if not (not is_free if follows is None else follows):
-            return None
-        return ChangeFeeds(
-            lookups,
-            self._bounds.now,
-            FREE_MOST_ROWS if is_free else MOST_ROWS,
-            self._audited(workspaces),
-        )
-
-    def _audited(self, workspaces: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-        """Return the workspaces whose plan has the audit log, as far as that is known."""
-        host = str((self.settings.get("hosts") or {}).get("audit_log"))
-        if is_addon(self.settings) or not host.startswith("http"):
-            return frozenset()
-        return frozenset(
-            row["id"] for row in workspaces if has_feature(row.get("features"), "AUDIT_LOG")
-        )
-
     def _warn_of_lost_workspaces(self, visible: Collection[str]) -> None:
-        lost: set[str] = set()
-        for name, saved in self._saved.items():
-            fields = saved.state.partition_fields
-            known = {
-                dict(zip(fields, ids, strict=True)).get("workspace_id") or ""
-                for ids in saved.state.partitions
-            }
-            gone = known - {"", *visible}
-            self._lost_workspaces[name] = [NO_LONGER_VISIBLE % each for each in sorted(gone)]
-            lost |= gone
-        for workspace_id in sorted(lost):
+        lost = self._saved.lost_workspaces(visible)
+        self._lost_workspaces = {
+            name: [NO_LONGER_VISIBLE % each for each in workspaces]
+            for name, workspaces in lost.items()
+        }
+        for workspace_id in sorted({each for workspaces in lost.values() for each in workspaces}):
             logger.warning(NO_LONGER_VISIBLE, workspace_id)
 
     def _parents_to_read(self, selected: set[str]) -> list[str]:

@@ -551,7 +551,7 @@ def test_the_row_of_a_day_without_time_is_gone(clockify: Clockify, connect: Conn
 def test_only_so_many_records_are_asked_for_one_by_one_in_a_sync(
     clockify: Clockify, connect: Connect, plan: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("source_clockify.source.SINGLE_READS", 30 if plan == "paid" else 500)
+    monkeypatch.setattr("source_clockify.tracked_sync.SINGLE_READS", 30 if plan == "paid" else 500)
     most = min(most, 30)
     connection = connect("tags", plan=plan)
     kept, deleted = rows(most + 20), rows(most + 5, 1000)
@@ -569,9 +569,9 @@ def test_only_so_many_records_are_asked_for_one_by_one_in_a_sync(
 
 
 def test_five_hundred_records_are_asked_for_one_by_one_by_default() -> None:
-    from source_clockify import source
+    from source_clockify import tracked_sync
 
-    assert (source.SINGLE_READS, source.FREE_SINGLE_READS) == (500, 10)
+    assert (tracked_sync.SINGLE_READS, tracked_sync.FREE_SINGLE_READS) == (500, 10)
 
 
 def test_all_streams_share_what_may_be_asked_for(clockify: Clockify, connect: Connect) -> None:

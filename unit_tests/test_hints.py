@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify import source
+from source_clockify import tracked_sync
 from source_clockify.change_tracking import lookups
 from source_clockify.change_tracking.state import checksum
 from unit_tests.clockify import (
@@ -487,7 +487,7 @@ def many(count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 def test_what_does_not_fit_the_budget_waits_and_none_is_lost(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "SINGLE_READS", 6)
+    monkeypatch.setattr(tracked_sync, "SINGLE_READS", 6)
     entries, named = many(700)
     account(clockify)
     connection = synced(connect, "time_entries", "sync_log", resend_changes=0)
@@ -508,7 +508,7 @@ def test_what_does_not_fit_the_budget_waits_and_none_is_lost(
 def test_a_feed_of_many_rows_is_read_in_parts_and_none_is_lost(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch, order: int
 ) -> None:
-    monkeypatch.setattr(source, "MOST_ROWS", 200)
+    monkeypatch.setattr(tracked_sync, "MOST_ROWS", 200)
     entries, named = many(1000)
     account(clockify)
     connection = synced(connect, resend_changes=0)
@@ -528,7 +528,7 @@ def test_a_feed_of_many_rows_is_read_in_parts_and_none_is_lost(
 def test_many_events_of_one_second_are_read_whole(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "MOST_ROWS", 100)
+    monkeypatch.setattr(tracked_sync, "MOST_ROWS", 100)
     entries, _ = many(300)
     account(clockify)
     connection = synced(connect, resend_changes=0)
@@ -598,7 +598,7 @@ def test_the_feeds_are_asked_where_the_settings_say_so(
 def test_turned_off_what_was_sent_is_resent_and_what_waits_is_kept(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "SINGLE_READS", 2)
+    monkeypatch.setattr(tracked_sync, "SINGLE_READS", 2)
     entries, named = many(150)
     account(clockify)
     connection = synced(connect)

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from source_clockify import source
+from source_clockify import tracked_sync
 from source_clockify.change_tracking import checkpoint, hints
 from source_clockify.change_tracking.hint_state import decode_hints
 from source_clockify.change_tracking.state import checksum
@@ -185,7 +185,7 @@ def test_an_entry_that_another_workspace_refuses_to_show_is_not_deleted(
 def test_deletions_that_wait_for_the_same_permissions_hold_up_no_update(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "SINGLE_READS", 6)
+    monkeypatch.setattr(tracked_sync, "SINGLE_READS", 6)
     monkeypatch.setattr(hints, "BATCH_SIZE", 2)
     account(clockify, recent(number(90)))
     role(clockify, "TEAM_MANAGER")
@@ -259,7 +259,7 @@ def test_a_stream_that_is_set_back_takes_no_deletion_from_one_that_is_up_to_date
 def test_a_stream_that_stands_still_does_not_starve_the_others(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "MOST_ROWS", 5)
+    monkeypatch.setattr(tracked_sync, "MOST_ROWS", 5)
     account(clockify)
     clockify.detailed_report([])
     connection = synced(connect, "time_entries", "detailed_report", resend_changes=0)
@@ -281,7 +281,7 @@ def test_a_stream_that_stands_still_does_not_starve_the_others(
 def test_a_stream_never_asks_from_earlier_than_before_because_another_does(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "MOST_ROWS", 3)
+    monkeypatch.setattr(tracked_sync, "MOST_ROWS", 3)
     account(clockify)
     clockify.detailed_report([])
     connection = synced(connect, "time_entries", "detailed_report", resend_changes=0)
@@ -383,7 +383,7 @@ def test_an_entry_that_always_fails_holds_up_no_other(clockify: Clockify, connec
 def test_each_workspace_has_its_turn_within_some_syncs(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "SINGLE_READS", 4)
+    monkeypatch.setattr(tracked_sync, "SINGLE_READS", 4)
     clockify.workspaces(WORKSPACE, OTHER_WORKSPACE)
     busy, quiet = Feeds(clockify), Feeds(clockify, OTHER_WORKSPACE)
     for each in (WORKSPACE, OTHER_WORKSPACE):
@@ -430,7 +430,7 @@ def test_rows_that_are_resent_no_more_leave_their_room_to_others(
 def test_feeds_that_are_read_in_part_say_up_to_when(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "MOST_ROWS", 5)
+    monkeypatch.setattr(tracked_sync, "MOST_ROWS", 5)
     account(clockify)
     connection = synced(connect, "time_entries", "sync_log", resend_changes=0)
     found = range(1, 41)
@@ -702,7 +702,7 @@ def test_a_hidden_row_that_is_deleted_counts_and_is_sent_once(
 def test_a_feed_that_ignores_window_and_types_ends(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "MOST_ROWS", 100)
+    monkeypatch.setattr(tracked_sync, "MOST_ROWS", 100)
     account(clockify)
     connection = synced(connect)
     served = WindowlessFeeds(clockify)

@@ -11,7 +11,13 @@ PACKAGE = Path(__file__).parent.parent / "source_clockify"
 CHANGE_TRACKING = PACKAGE / "change_tracking"
 
 # They put the layers together, or stand on top of both.
-ABOVE_CHANGE_TRACKING = {"assembly.py", "source.py", "sync_log.py", "probe/comparison.py"}
+ABOVE_CHANGE_TRACKING = {
+    "assembly.py",
+    "source.py",
+    "sync_log.py",
+    "tracked_sync.py",
+    "probe/comparison.py",
+}
 
 
 def imports_of(module: Path) -> Iterator[str]:

@@ -625,7 +625,7 @@ def test_children_of_a_hidden_parent_that_cannot_be_listed_are_warned_of(
 def test_records_that_stay_hidden_are_looked_at_in_turn_within_a_tenth_of_the_reads(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("source_clockify.source.SINGLE_READS", 40)
+    monkeypatch.setattr("source_clockify.tracked_sync.SINGLE_READS", 40)
     connection = connect("tags")
     served = rows(20, name="old")
     listed, hidden = served[:10], served[10:]
@@ -651,7 +651,7 @@ def test_records_that_stay_hidden_are_looked_at_in_turn_within_a_tenth_of_the_re
 def test_records_that_stay_hidden_do_not_take_the_reads_that_prove_deletions(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("source_clockify.source.SINGLE_READS", 60)
+    monkeypatch.setattr("source_clockify.tracked_sync.SINGLE_READS", 60)
     connection = connect("tags")
     served = rows(120)
     clockify.serve("tags", served)
