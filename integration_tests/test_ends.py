@@ -4,6 +4,8 @@ import fcntl
 import json
 import os
 import signal
+import subprocess
+import sys
 import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -357,3 +359,44 @@ def test_no_file_is_written_while_a_sync_runs(sandbox: Sandbox, begin: Begin) ->
     assert [*(running.folder / "tmp").iterdir()] == []
     opened = [os.readlink(path) for path in Path(f"/proc/{running.pid}/fd").iterdir()]
     assert not [path for path in opened if "sqlite" in path]
+
+
+# Standard files that are closed -----------------------------------------------------------------
+
+
+def shell(line: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    """Run the command by a shell, which closes its standard files."""
+    command = Path(sys.executable).with_name("source-clockify")
+    return subprocess.run(
+        ["sh", "-c", line, "sh", str(command), *arguments], capture_output=True, timeout=120
+    )
+
+
+def test_notes_never_get_into_the_output_where_standard_error_is_closed(tmp_path: Path) -> None:
+    messages = tmp_path / "messages.jsonl"
+    stream = {"stream_descriptor": {"name": "tags"}, "stream_state": {"a": 1}}
+    state = {"type": "STATE", "state": {"type": "STREAM", "stream": stream}}
+    messages.write_text(f'{json.dumps(state)}\n{{"type":"STATE","state":{{')
+
+    ended = shell('"$1" state "$2" 2>&-', str(messages))
+
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout) == [state["state"]]
+
+
+def test_a_catalog_needs_no_standard_error(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    credentials = {"auth_type": "api_key", "api_key": "a" * 40}
+    config.write_text(json.dumps({"credentials": credentials}))
+
+    ended = shell('"$1" catalog --config "$2" tags 2>&-', str(config))
+
+    assert ended.returncode == 0
+    assert [each["stream"]["name"] for each in json.loads(ended.stdout)["streams"]] == ["tags"]
+
+
+def test_a_closed_output_is_told(tmp_path: Path) -> None:
+    ended = shell('"$1" spec >&-')
+
+    assert ended.returncode == 1
+    assert ended.stderr == b"source-clockify: There is no standard output to write to.\n"

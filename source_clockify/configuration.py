@@ -136,7 +136,7 @@ def understand_configuration(
             if len(notes.problems) > before:
                 refused.add(name)
     older = _read_older(present, fields, notes)
-    settings.update(older)
+    settings.update(_without_doubles(older, settings, fields, notes))
     unknown = [
         name
         for name in named
@@ -469,6 +469,38 @@ def _read_older(
             where, present["api_url"], servers["subdomain"]["subdomain"], notes
         )
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _without_doubles(
+    older: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    fields: Mapping[str, _Field],
+    notes: _Notes,
+) -> dict[str, Any]:
+    """Return the older fields without those whose newer form is given too.
+
+    The manifest would let the older one win; two that differ are refused.
+    """
+    found: dict[str, Any] = {}
+    for name, value in older.items():
+        newer = OLDER_FIELDS.get(name, name)
+        if newer not in settings:
+            found[name] = value
+            continue
+        held = settings[newer]
+        if isinstance(held, Mapping):
+            held = held.get(name)
+        if held not in (value, [value]):
+            old = _older_name(name)
+            notes.problems.append(
+                f"{fields[newer]} is given twice: also as the older field {old}, with another "
+                f"value. Keep {newer} and remove {old}."
+            )
+    return found
+
+
+def _older_name(name: str) -> str:
+    return "workspace_id" if name == "workspace_ids" else name
 
 
 def _read_older_url(where: _Field, given: Any, subdomain: _Field, notes: _Notes) -> str | None:

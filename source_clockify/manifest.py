@@ -34,6 +34,13 @@ def load_manifest() -> dict[str, Any]:
     return cast(dict[str, Any], yaml.load(content, Loader=loader))
 
 
+def with_read_timeout(manifest: Mapping[str, Any], seconds: int) -> dict[str, Any]:
+    """Return the manifest with another limit for the wait for an answer."""
+    definitions = manifest["definitions"]
+    requester = {**definitions["requester"], "read_timeout_in_seconds": seconds}
+    return {**manifest, "definitions": {**definitions, "requester": requester}}
+
+
 def with_python_components(
     manifest: Mapping[str, Any], selected: Collection[str] | None = None
 ) -> dict[str, Any]:

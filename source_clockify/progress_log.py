@@ -153,19 +153,51 @@ def due_streams(
 
 
 @contextmanager
+def announcing_preparation(progress: SyncProgress) -> Iterator[None]:
+    """Let a thread say that the lists are read which several streams need; none has begun then."""
+    began = time.time()
+    said_at = began
+
+    def say(now: float) -> None:
+        nonlocal said_at
+        if now - said_at >= REPEAT_SECONDS:
+            said_at = now
+            requests = _count(progress.requests_of_last_hour(), "request")
+            logger.info(
+                "Reading what several streams need, such as workspaces and users: "
+                "%s in %s seconds.",
+                requests,
+                round(now - began),
+            )
+
+    with _every_tick(say):
+        yield
+
+
+@contextmanager
 def _regular_lines(progress: SyncProgress) -> Iterator[None]:
     """Let a thread say how far the streams are."""
+    said: dict[str, tuple[float, int, int]] = {}
+
+    def say(now: float) -> None:
+        for stream in due_streams(progress.all(), said, now):
+            said[stream.stream] = now, stream.messages, stream.requests
+            logger.info("%s", describe_progress(stream, progress.budget(), now))
+
+    with _every_tick(say):
+        yield
+
+
+@contextmanager
+def _every_tick(act: Callable[[float], None]) -> Iterator[None]:
+    """Let a thread act again and again, with the present in seconds since 1970."""
     is_over = threading.Event()
 
-    def say() -> None:
-        said: dict[str, tuple[float, int, int]] = {}
+    def repeat() -> None:
         while not is_over.wait(TICK_SECONDS):
-            now = time.time()
-            for stream in due_streams(progress.all(), said, now):
-                said[stream.stream] = now, stream.messages, stream.requests
-                logger.info("%s", describe_progress(stream, progress.budget(), now))
+            act(time.time())
 
-    thread = threading.Thread(target=say, name="progress", daemon=True)
+    thread = threading.Thread(target=repeat, name="progress", daemon=True)
     thread.start()
     try:
         yield

@@ -33,6 +33,7 @@ _MESSAGES = ("spec", "check", "discover", "read")
 
 def run() -> NoReturn:
     """Run the command line and end the process."""
+    _open_standard_files()
     arguments = sys.argv[1:]
     command = next(iter(arguments), "")
     output = Output()
@@ -51,6 +52,21 @@ def run() -> NoReturn:
     finally:
         # The CDK's threads may wait for room in a queue that nobody empties any more.
         os._exit(code)
+
+
+def _open_standard_files() -> None:
+    """Let no file that is opened later take the place of a standard one that was closed."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free descriptor is the one that is missing.
+            os.open(os.devnull, os.O_RDWR)
+            if descriptor == 1:
+                say("There is no standard output to write to.")
+                os._exit(1)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def main(

@@ -6,10 +6,12 @@ import json
 import os
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
+from source_clockify.ending import say
 from source_clockify.output import Output
 
 # The key of a state: the name of its stream, and its namespace.
@@ -108,7 +110,7 @@ def _lines_of(name: str) -> Iterable[bytes]:
         lines = gzip.GzipFile(fileobj=cast(IO[bytes], file))
         try:
             yield from lines
-        except (EOFError, gzip.BadGzipFile) as error:
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             _note(f"{name} ends early ({error}). What stands before is used.")
 
 
@@ -116,7 +118,11 @@ def _replace(path: Path, text: str) -> None:
     """Replace a file so that it is the old or the new one, whatever happens."""
     # Through a link the file itself is replaced.
     path = Path(os.path.realpath(path))
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        error.filename = str(path)
+        raise
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text + "\n")
@@ -132,4 +138,4 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _note(sentence: str) -> None:
-    print(f"source-clockify: {sentence}", file=sys.stderr, flush=True)
+    say(sentence)

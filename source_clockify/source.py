@@ -67,11 +67,20 @@ from source_clockify.files import (
     read_state_file,
 )
 from source_clockify.hosts import streams_without_url
-from source_clockify.manifest import load_manifest, names_of_streams, parents_of
+from source_clockify.manifest import (
+    load_manifest,
+    names_of_streams,
+    parents_of,
+    with_read_timeout,
+)
 from source_clockify.plan_features import missing_features
 from source_clockify.prefetch_parents import prefetch_parents
 from source_clockify.progress import EVERY, SyncProgress
-from source_clockify.progress_log import QUEUED_LINES, follow_progress
+from source_clockify.progress_log import (
+    QUEUED_LINES,
+    announcing_preparation,
+    follow_progress,
+)
 from source_clockify.report_history import ReportHistory, rows_of_report
 from source_clockify.requested_slices import is_on_demand
 from source_clockify.skip_report import SkipReport
@@ -94,6 +103,9 @@ logger = logging.getLogger("airbyte")
 NO_AUDIT_LOG_FOR_ADDONS = (
     "Clockify lets no add-on read the audit log. Use an API key (credentials.api_key)."
 )
+
+# `check` is interactive: it waits for an answer no longer than people do.
+CHECK_TIMEOUT_SECONDS = 30
 
 NO_LONGER_VISIBLE = "This key no longer sees workspace %s. Nothing of it is taken for deleted."
 
@@ -135,6 +147,8 @@ class SourceClockify(StreamsSource):
                 catalog, config, state, only = None, None, None, CHECKED_STREAMS
         self._stream_names = names_of_streams(manifest)
         given = config or {}
+        if "max_request_retries" in given:
+            manifest = with_read_timeout(manifest, CHECK_TIMEOUT_SECONDS)
         self.show_progress: Callable[[SyncProgress], AbstractContextManager[None]] = (
             lambda progress: nullcontext()
         )
@@ -343,7 +357,8 @@ class SourceClockify(StreamsSource):
         progress = built.context.progress
         selected = {stream.stream.name for stream in catalog.streams}
         parents = self._parents_to_read(selected - {*missing_urls})
-        workspaces = prefetch_parents(built.streams, parents)
+        with announcing_preparation(progress):
+            workspaces = prefetch_parents(built.streams, parents)
         self._report.select(selected)
         progress.select(
             [stream.stream.name for stream in catalog.streams],

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_clockify import SourceClockify
 from source_clockify.configuration import understand_configuration
 from source_clockify.manifest import load_manifest
-from source_clockify.run import run, source_of
+from source_clockify.run import main, source_of
 from unit_tests.clockify import (
     ADDON_TOKEN,
     KEY,
@@ -93,6 +92,21 @@ WRONG: list[tuple[Any, list[str]]] = [
     (None, [AUTHENTICATION, "is missing"]),
     ({}, [AUTHENTICATION, "is missing"]),
     ({"plan": "free"}, [AUTHENTICATION, "is missing"]),
+    (
+        {**config(), "workspace_id": WORKSPACE, "workspace_ids": [OTHER]},
+        [IDS, "is given twice", "Keep workspace_ids and remove workspace_id"],
+    ),
+    (
+        {**config(), "api_key": "AnotherKey0123456789"},
+        [AUTHENTICATION, "is given twice", "Keep credentials and remove api_key"],
+    ),
+    (
+        {
+            **config(server={"server_type": "region", "region": "eu"}),
+            "api_url": "https://a.example",
+        },
+        [SERVER, "is given twice", "Keep server and remove api_url"],
+    ),
     ({"credentials": None}, [AUTHENTICATION, "is missing"]),
     ({"credentials": {}}, [AUTHENTICATION, "is missing"]),
     ({"credentials": KEY}, [AUTHENTICATION, "is a string (not shown)"]),
@@ -375,15 +389,11 @@ def test_check_and_read_warn_once_of_what_is_ignored(clockify: Clockify) -> None
 
 
 @pytest.fixture
-def printed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., list[dict[str, Any]]]:
+def printed(capfd: pytest.CaptureFixture[str]) -> Callable[..., list[dict[str, Any]]]:
     """Return what runs the command itself and returns what it prints."""
 
     def run_with(*arguments: str) -> list[dict[str, Any]]:
-        monkeypatch.setattr(sys, "argv", ["source-clockify", *arguments])
-        monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-        run()
+        main(arguments)
         return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
 
     return run_with
@@ -413,11 +423,11 @@ def test_a_file_that_cannot_be_read_is_named_by_every_command(
     (status,) = [each["connectionStatus"] for each in messages if "connectionStatus" in each]
     assert status["status"] == "FAILED"
     for command in (["discover"], ["read", "--catalog", str(file)]):
-        with pytest.raises(AirbyteTracedException) as raised:
-            printed(*command, *arguments)
-        assert raised.value.failure_type is FailureType.config_error
-        assert raised.value.message == status["message"]
-        assert raised.value.__cause__ is None
+        messages = printed(*command, *arguments)
+        (error,) = [each["trace"]["error"] for each in messages if each["type"] == "TRACE"]
+        assert (error["failure_type"], error["message"]) == ("config_error", status["message"])
+        logged = [each["log"]["message"] for each in messages if each["type"] == "LOG"]
+        assert not any("Traceback" in text for text in logged)
     assert f"The configuration file {file} cannot be read" in status["message"]
     assert said in status["message"]
 

@@ -414,7 +414,8 @@ def test_the_state_replaces_a_file_as_a_whole_even_the_previous_one(
 def test_a_compressed_file_is_read_as_far_as_it_goes(state_command: Any, tmp_path: Path) -> None:
     whole = gzip.compress(f"{printed_state('tags', 1)}\n{os.urandom(9000).hex()}".encode())
     file = tmp_path / "messages.jsonl.gz"
-    for content, said in ((whole, ""), (whole[:-4000], "ends early")):
+    damaged = whole[:-4000] + os.urandom(4000)
+    for content, said in ((whole, ""), (whole[:-4000], "ends early"), (damaged, "ends early")):
         file.write_bytes(content)
         code, states, err = state_command(printed_state("users", 1), str(file))
         assert (code, states) == (0, [state_of("users", 1), state_of("tags", 1)])
