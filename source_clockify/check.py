@@ -136,7 +136,8 @@ def _warn_of_missing_urls(
     for name, sentence in missing.items():
         names[sentence.removeprefix(name)].append(name)
     for sentence, streams in names.items():
-        logger.warning("%s%s", ", ".join(streams), sentence)
+        text = sentence if len(streams) == 1 else sentence.replace(" its ", " their ", 1)
+        logger.warning("%s%s", ", ".join(streams), text)
     return {*missing}
 
 

@@ -118,7 +118,8 @@ def _read_json(what: str, path: str) -> Any:
         )
     except (ValueError, RecursionError):
         reason = "it is nested too deep, or has a number with too many digits"
-    raise config_error(f"The {what} file {path} cannot be read: {reason}.") from None
+    shown = os.fsencode(path).decode(errors="replace")
+    raise config_error(f"The {what} file {shown} cannot be read: {reason}.") from None
 
 
 def _user() -> str:
@@ -173,6 +174,11 @@ def _problems_of_stream(
         yield f"{name} has a field of another type than the protocol of Airbyte says"
 
 
+def _is_empty_state(state: Mapping[str, Any]) -> bool:
+    """Return whether a state is that of a platform which knows none yet."""
+    return state.get("type") == "LEGACY" and not state.get("data")
+
+
 def _problems_of_states(content: list[Any]) -> Iterator[str]:
     for place, each in enumerate(content, 1):
         if not isinstance(each, Mapping):
@@ -181,5 +187,5 @@ def _problems_of_states(content: list[Any]) -> Iterator[str]:
             yield f"entry {place} is a whole message; what counts is its field state"
         elif each.get("type") is not None and each["type"] not in _STATE_TYPES:
             yield f"entry {place} is no state message"
-        elif not (each.get("stream") or each.get("data") or each.get("global")):
-            yield f"entry {place} has none of stream, global and data"
+        elif not each.get("stream") and not _is_empty_state(each):
+            yield f"entry {place} is not the state of a stream"

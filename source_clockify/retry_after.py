@@ -14,7 +14,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.request_notes import current_notes
 from source_clockify.request_scope import current_scope
-from source_clockify.waits import SILENT_SECONDS
+from source_clockify.waits import SILENT_SECONDS, duration
 
 logger = logging.getLogger("airbyte")
 
@@ -51,7 +51,7 @@ class RetryAfterStrategy(BackoffStrategy):
             time.sleep(wait)
             return _NO_MORE_WAIT
         if wait <= SILENT_SECONDS:
-            logger.info("%s: retrying in %s seconds. %s", scope.stream, wait, notes.wait_reason)
+            logger.info("%s: retrying in %s. %s", scope.stream, duration(wait), notes.wait_reason)
         scope.waits.wait(wait, scope.stream, notes.wait_reason)
         return _NO_MORE_WAIT
 

@@ -128,7 +128,9 @@ class Waits:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in words, such as `59 minutes` or `12 seconds`."""
+    """Return a duration in words, such as `59 minutes` or `1 second`."""
+    if round(seconds) == 1:
+        return "1 second"
     if seconds < 120:
         return f"{round(seconds)} seconds"
     return f"{round(seconds / 60)} minutes"

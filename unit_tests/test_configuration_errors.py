@@ -510,7 +510,9 @@ BAD_STATES: list[tuple[Any, str]] = [
     ([{"type": "STATE", "state": {}}], "entry 1 is a whole message"),
     ([{"type": "RECORD"}], "entry 1 is no state message"),
     ([{"type": ["STREAM"]}], "entry 1 is no state message"),
-    ([{"type": "STREAM"}], "entry 1 has none of stream, global and data"),
+    ([{"type": "STREAM"}], "entry 1 is not the state of a stream"),
+    ([{"type": "LEGACY", "data": {"tags": {}}}], "entry 1 is not the state of a stream"),
+    ([{"type": "GLOBAL", "global": {"stream_states": []}}], "entry 1 is not the state of a stream"),
     ([{"type": "STREAM", "stream": "tags"}], "lacks a field or has one of another type"),
     ([{"type": "STREAM", "stream": {"stream_state": {}}}], "lacks a field"),
 ]
