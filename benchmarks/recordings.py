@@ -8,6 +8,7 @@ demo's folder, are always the same; how long things took is as it was on the mac
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -65,6 +66,27 @@ def run_demo() -> Session:
     return run_on_terminal([ROOT / "bin" / "demo"], folder=ROOT)
 
 
+SYNC = rf"""SOURCE=source-clockify examples/shell/sync.sh config.json clockify-sync \
+    {" ".join(READ_STREAMS[:7])} \
+    {" ".join(READ_STREAMS[7:])} \
+    -- grep '^{{"type":"STATE"'"""
+
+
+def sync_into_a_destination() -> Session:
+    """Sync an account with the shell pipeline; the destination acknowledges every state."""
+    size: dict[str, Any] = {"users": USERS, "entries": 2_000, "projects": 20, "tasks": 5}
+    with (
+        TemporaryDirectory(prefix="source-clockify-sync-") as folder,
+        start(**size, plan="ENTERPRISE") as sandbox,
+    ):
+        Path(folder, "config.json").write_text(json.dumps(config_of(sandbox)))
+        Path(folder, "examples").symlink_to(ROOT / "examples")
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return run_on_terminal(
+            ["bash", "-c", SYNC], environment={"PATH": path}, folder=Path(folder)
+        )
+
+
 RECORDINGS = {
     "read": Recording(
         "source-clockify read --config config.json --catalog catalog.json > messages.jsonl",
@@ -72,6 +94,7 @@ RECORDINGS = {
         (r"Starting", r"^time_entries +\d{5} ", r"waits 0:0\d"),
     ),
     "demo": Recording("bin/demo", run_demo, (r"^[1-3]\d of 41 streams complete",)),
+    "sync": Recording(SYNC, sync_into_a_destination, (r"^time_entries +\d{5} ",)),
 }
 
 
@@ -107,7 +130,7 @@ def moments(session: Session, patterns: Sequence[str]) -> Iterator[tuple[float, 
 def normalised(text: str) -> str:
     """A text without what differs between runs for no reason."""
     text = re.sub(r"(\d\d:\d\d:\d\d\.)\d{3}Z", r"\g<1>000Z", text)
-    text = re.sub(r"\S*/source-clockify-demo-\w+", "/tmp/source-clockify-demo", text)
+    text = re.sub(r"\S*/source-clockify-(demo|sync)-\w+", r"/tmp/source-clockify-\1", text)
     return text.replace(str(ROOT), ".")
 
 

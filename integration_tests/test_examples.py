@@ -44,6 +44,7 @@ from integration_tests.readers import (
     subscriber_of,
 )
 from integration_tests.sandbox.client import JSON, Sandbox, start
+from integration_tests.terminal import run_on_terminal
 
 SYNC = EXAMPLES / "shell" / "sync.sh"
 STREAMS = ("users", "projects", "tasks", "time_entries")
@@ -389,6 +390,22 @@ def test_the_last_acknowledged_state_of_each_stream_is_kept_over_the_former(kept
         "projects": {"number": 3},
         "tags": {"number": 2},
     }
+
+
+def test_records_are_counted_where_the_source_shows_nothing_itself(kept: Kept) -> None:
+    ended = kept.sync([record("p")] * 10_000)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "sync.sh: 10000 records so far." in ended.stderr
+
+    command = f"SOURCE={kept.folder}/source {SYNC} config.json {kept.folder} -- cat"
+    environment = kept.place.environment
+    session = run_on_terminal(
+        ["bash", "-c", command], environment=environment, folder=kept.place.folder
+    )
+    assert session.code == 0, session.text
+    assert "10000 records were sent" in session.text
+    assert "so far" not in session.text
 
 
 def test_the_source_gets_the_whole_state_whichever_streams_it_reads(kept: Kept) -> None:

@@ -53,3 +53,15 @@ def test_a_moment_is_the_first_whole_picture_that_shows_it() -> None:
     session = Session(0, [(1.0, "one"), (2.0, "\r\x1b[2Ktwo"), (2.01, "!"), (3.0, "\r\n2 more")])
 
     assert list(moments(session, ["two", "more"])) == [(2.01, ["two!"]), (3.0, ["two!", "2 more"])]
+
+
+def test_the_recorded_pipeline_says_that_what_it_read_was_acknowledged() -> None:
+    text = (FOLDER / "sync.txt").read_text()
+    _, said = text.split("-- at the end --")
+    records = re.findall(r"^total +(\d+)", said, re.M)
+
+    assert re.findall(r"(\d+) records were sent, and (\d+) states", said) == [(*records, "13")]
+    assert "the destination acknowledged 13 states." in said
+    # A line between two pictures would leave a row of the former one behind.
+    assert "so far" not in text
+    assert all(part.count("\nstream ") == 1 for part in text.split("\n-- ")[1:])

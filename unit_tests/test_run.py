@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -195,6 +196,26 @@ def test_the_image_runs_the_same_command() -> None:
 
     assert b'"type":"SPEC"' in done.stdout
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be blocked")
+def test_the_image_keeps_a_signal_that_comes_while_modules_are_imported(tmp_path: Path) -> None:
+    """Process 1 would not get it: `docker stop` just after the start would wait and kill."""
+    (tmp_path / "main.py").write_text((ROOT / "main.py").read_text())
+    (tmp_path / "source_clockify").mkdir()
+    (tmp_path / "source_clockify" / "__init__.py").touch()
+    # It is sent to itself while it is imported; the process would end if that were not blocked.
+    (tmp_path / "source_clockify" / "run.py").write_text(
+        "import os, signal\n"
+        "for number in (signal.SIGTERM, signal.SIGHUP):\n"
+        "    os.kill(os.getpid(), number)\n"
+        "def run():\n"
+        "    print(*sorted(each.name for each in signal.sigpending()))\n"
+    )
+
+    done = subprocess.run([sys.executable, "main.py"], cwd=tmp_path, capture_output=True)
+
+    assert (done.returncode, done.stdout.split()) == (0, [b"SIGHUP", b"SIGTERM"])
 
 
 def test_the_image_starts_python_without_a_shell() -> None:

@@ -154,12 +154,18 @@ mkfifo -- "$run/read" "$run/counted" || cannot_write "$run"
 signalled=''
 "${destination_command[@]}" < "$run/counted" > "$folder/destination.log" &
 destination_pid=$!
+# An installed source shows its progress on a terminal by itself; a line in between breaks its table.
+every=10000
+if [ -n "${SOURCE:-}" ] && [ -t 2 ]; then every=0; fi
 # awk writes everything on, and what is neither record nor state into the source's log as well. A
 # CONTROL message holds the configuration, key and all.
-log=$folder/source.log count=$run/count awk '
+log=$folder/source.log count=$run/count every=$every awk '
+    BEGIN { every = ENVIRON["every"] + 0 }
     { print }
     /^[{]"type": ?"RECORD"/ {
-        if (++records % 10000 == 0) print "sync.sh: " records " records so far." > "/dev/stderr"
+        records++
+        if (every && records % every == 0)
+            print "sync.sh: " records " records so far." > "/dev/stderr"
         next
     }
     { fflush() }
