@@ -1,18 +1,15 @@
 """What `read` shows on standard error, by where its streams go."""
 
 import json
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from integration_tests.airbyte import catalog, config_of
-from integration_tests.commands import PATIENCE, Running, until
 from integration_tests.sandbox.client import start
 from integration_tests.terminal import COLUMNS, Screen, run_on_terminal
 
@@ -184,30 +181,6 @@ def test_interrupted_lines_end_with_a_sentence(hanging: list[str | Path], tmp_pa
 
     assert session.code == 130
     assert session.text.endswith("\r\n" + ENDED)
-
-
-def test_a_screen_that_hangs_does_not_keep_an_ended_sync_alive(
-    hanging: list[str | Path], tmp_path: Path
-) -> None:
-    shows, shown = os.pipe()
-    os.set_blocking(shown, False)
-    with suppress(BlockingIOError):
-        while os.write(shown, b"x"):
-            pass
-    os.set_blocking(shown, True)
-    with (tmp_path / "messages.jsonl").open("w") as output:
-        line = [*hanging, "--progress=plain"]
-        process = subprocess.Popen(line, stdout=output, stderr=shown)
-    os.close(shown)
-    try:
-        until(Running(process, tmp_path, False).blocks_signals)
-        until(lambda: "pipe_write" in Path(f"/proc/{process.pid}/wchan").read_text())
-        process.terminate()
-        assert process.wait(PATIENCE) == 143
-    finally:
-        process.kill()
-        process.wait()
-        os.close(shows)
 
 
 def test_a_narrow_terminal_shows_what_each_stream_does(
