@@ -8,6 +8,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
@@ -97,16 +98,22 @@ class Session:
         return screen.shown()
 
 
-def run_on_terminal(
+def run_on_terminal(  # noqa: PLR0913
     command: Sequence[str | Path],
     *,
     stdout: Path | None = None,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
+    columns: int = COLUMNS,
+    interrupted_at: str | None = None,
 ) -> Session:
-    """Run a command whose standard error is a terminal; its standard output too, or a file."""
+    """Run a command whose standard error is a terminal; its standard output too, or a file.
+
+    Args:
+        interrupted_at: the command gets SIGINT once it has printed this.
+    """
     outer, inner = pty.openpty()
-    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
     settings = {"TERM": "xterm", **os.environ, **(environment or {})}
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"):
         if name not in (environment or {}):
@@ -122,6 +129,9 @@ def run_on_terminal(
     printed: list[tuple[float, bytes]] = []
     while chunk := _read(outer):
         printed.append((time.monotonic() - began, chunk))
+        if interrupted_at and interrupted_at.encode() in b"".join(each for _, each in printed):
+            process.send_signal(signal.SIGINT)
+            interrupted_at = None
     os.close(outer)
     # A character may be cut at the end of a chunk; nothing that is printed here has such.
     decoded = [(after, chunk.decode(errors="replace")) for after, chunk in printed]

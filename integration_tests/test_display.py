@@ -138,6 +138,62 @@ def test_an_error_is_shown_where_the_progress_is(command: list[str | Path], tmp_
     assert any(line.startswith(("ERROR: ", "CRITICAL: ")) for line in session.screen())
 
 
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[list[str | Path]]:
+    """The command line of a read whose last stream never ends."""
+    with start(users=2, entries=1, projects=3, plan="PRO") as sandbox:
+        sandbox.fault({"delay": 600}, path=".*/tags")
+        (tmp_path / "config.json").write_text(json.dumps(config_of(sandbox)))
+        (tmp_path / "catalog.json").write_text(json.dumps(catalog(STREAMS, "incremental")))
+        files: list[str | Path] = ["--config", tmp_path / "config.json"]
+        yield [COMMAND, "read", *files, "--catalog", tmp_path / "catalog.json"]
+
+
+ENDED = (
+    "source-clockify: Ended by SIGINT. The state of what is complete was sent; the next sync goes "
+    "on from there.\r\n"
+)
+
+
+def test_an_interrupted_table_becomes_the_table_of_the_end_and_a_sentence(
+    hanging: list[str | Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "messages.jsonl"
+
+    session = run_on_terminal(hanging, stdout=output, interrupted_at="2 of 3 streams complete")
+
+    assert session.code == 130
+    assert session.text.count(ENDED) == 1
+    assert session.text.endswith(ENDED)
+    lines = [line for line in session.screen() if line]
+    assert not [line for line in lines if "streams complete; " in line]
+    (total,) = [place for place, line in enumerate(lines) if line.startswith("total ")]
+    assert "".join(lines[total + 1 :]).startswith("source-clockify: Ended by SIGINT.")
+    assert ENDED.strip().endswith(json.loads(output.read_text().splitlines()[-1])["log"]["message"])
+
+
+def test_interrupted_lines_end_with_a_sentence(hanging: list[str | Path], tmp_path: Path) -> None:
+    session = run_on_terminal(
+        [*hanging, "--progress=plain"],
+        stdout=tmp_path / "messages.jsonl",
+        interrupted_at="projects: complete.",
+    )
+
+    assert session.code == 130
+    assert session.text.endswith("\r\n" + ENDED)
+
+
+def test_a_narrow_terminal_shows_what_each_stream_does(
+    command: list[str | Path], tmp_path: Path
+) -> None:
+    session = run_on_terminal(command, stdout=tmp_path / "messages.jsonl", columns=80)
+
+    assert session.code == 0
+    shown = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", session.text)
+    assert re.search(r"stream +records +partitions +status", shown)
+    assert re.search(r"^projects +3 .*complete", shown, re.M)
+
+
 def test_an_unknown_mode_is_refused(command: list[str | Path]) -> None:
     process = subprocess.run(
         [*command, "--progress", "loud"], capture_output=True, text=True, check=False

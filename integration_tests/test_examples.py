@@ -474,6 +474,55 @@ def test_a_signal_ends_the_source_and_keeps_what_was_acknowledged(kept: Kept, pl
     assert not (kept.folder / "run").exists()
 
 
+@pytest.mark.parametrize("step", ["state", "catalog"])
+def test_a_signal_before_the_read_ends_the_source_and_frees_the_folder(
+    kept: Kept, place: Place, step: str
+) -> None:
+    former = (kept.folder / "state.json").read_bytes()
+    source = kept.folder / "source"
+    source.write_text(
+        f'#!/bin/sh\n[ "$1" = {step} ] || exec source-clockify "$@"\n'
+        f"touch {kept.folder}/begun\nexec sleep 60 2> /dev/null\n"
+    )
+    source.chmod(0o755)
+    running = subprocess.Popen(
+        [str(SYNC), "config.json", str(kept.folder), "tags", "--", "cat"],
+        cwd=place.folder,
+        env={**place.environment, "SOURCE": str(source)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until((kept.folder / "begun").exists)
+    running.send_signal(signal.SIGTERM)
+    _, told = running.communicate(timeout=60)
+    with (kept.folder / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert running.returncode == 143, told
+    assert "sync.sh: Ended by SIGTERM before anything was read.\n" in told
+    assert (kept.folder / "state.json").read_bytes() == former
+    assert not (kept.folder / "run").exists()
+
+
+def test_a_destination_that_ends_early_is_told_from_a_full_disk(kept: Kept, place: Place) -> None:
+    kept.sync()
+    former = (kept.folder / "state.json").read_bytes()
+    source, destination = kept.folder / "source", kept.folder / "destination"
+    line = json.dumps(state("projects", 1))
+    source.write_text(
+        '#!/bin/sh\n[ "$1" = read ] || exec source-clockify "$@"\n'
+        f"until [ -e {kept.folder}/closed ]; do sleep 0.05; done\necho '{line}'\n"
+    )
+    destination.write_text(f"#!/bin/sh\nexec < /dev/null\ntouch {kept.folder}/closed\n")
+    destination.chmod(0o755)
+    ended = place.run(
+        f"{SYNC} config.json {kept.folder} projects -- {destination}", SOURCE=str(source)
+    )
+    assert ended.returncode == 1
+    assert "The destination ended before it had read everything (exit code 0)." in ended.stderr
+    assert "disk" not in ended.stderr
+    assert (kept.folder / "state.json").read_bytes() == former
+
+
 @pytest.mark.parametrize("name", ["source.log", "destination.log", "lock"])
 def test_a_file_that_cannot_be_written_is_named(kept: Kept, name: str) -> None:
     former = (kept.folder / "state.json").read_bytes()

@@ -8,14 +8,16 @@ import logging
 import os
 import stat
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
 from source_clockify.cdk_patches import RoutineFilter
+from source_clockify.ending import Ending
 from source_clockify.progress import (
     COMPLETE,
     INCOMPLETE,
@@ -38,6 +40,10 @@ REFRESHES_PER_SECOND = 3
 # The lines around the rows of streams, and one that stays free.
 _OTHER_LINES = 8
 _WIDTH = 100
+_GAP = 2
+# Columns of the table and their least widths, and which are left out first on a narrow terminal.
+_WIDTHS = {"stream": 25, "records": 9, "partitions": 14, "requests": 8, "seconds": 8, "status": 26}
+_LEFT_OUT_FIRST = ("seconds", "requests", "partitions", "records")
 
 # What shows the progress of a read while it is entered.
 Shows = Callable[[SyncProgress], AbstractContextManager[None]]
@@ -73,19 +79,21 @@ def _is_file(descriptor: int) -> bool:
 
 
 @contextmanager
-def showing_progress(mode: str) -> Iterator[Shows]:
+def showing_progress(mode: str, ending: Ending) -> Iterator[Shows]:
     """Show the warnings and errors of a command, and what it yields the progress of a read.
 
     Args:
         mode: as `progress_mode` returns it.
+        ending: is told what a signal has to end.
     """
     # The CDK lets `sys.stderr` be a buffer for its messages.
     stream = sys.__stderr__
     if mode == NONE or stream is None:
         yield lambda progress: nullcontext()
     elif mode == LIVE:
-        yield from _live(stream)
+        yield from _live(stream, ending)
     else:
+        ending.leave_display = lambda: None
         yield from _plain(stream)
 
 
@@ -98,7 +106,7 @@ def _plain(stream: TextIO) -> Iterator[Shows]:
         yield lambda progress: nullcontext()
 
 
-def _live(stream: TextIO) -> Iterator[Shows]:
+def _live(stream: TextIO, ending: Ending) -> Iterator[Shows]:
     # It takes a tenth of a second, which a sync without a terminal need not wait.
     from rich.console import Console
     from rich.live import Live
@@ -127,15 +135,25 @@ def _live(stream: TextIO) -> Iterator[Shows]:
         vertical_overflow="crop",
     )
 
+    leaving = threading.Lock()
+
+    def leave() -> None:
+        with leaving:
+            if not live.is_started:
+                return
+            live.stop()
+            for progress in followed:
+                console.print(Text(table_of(progress.all(), time.time())), soft_wrap=True)
+
     @contextmanager
     def show(progress: SyncProgress) -> Iterator[None]:
         followed.append(progress)
         try:
             yield
         finally:
-            live.stop()
-            console.print(Text(table_of(progress.all(), time.time())), soft_wrap=True)
+            leave()
 
+    ending.leave_display = leave
     with live, _logging_to(say, logging.WARNING):
         # A process that is killed would leave the terminal without one.
         console.show_cursor(True)
@@ -184,18 +202,19 @@ def picture_of(progress: SyncProgress, console: "Console", now: float) -> "Rende
     from rich.console import Group
     from rich.text import Text
 
-    streams = [stream for stream in progress.all() if stream.is_selected]
+    everything = progress.all()
+    streams = [stream for stream in everything if stream.is_selected]
     shown = shown_streams(streams, max(1, console.height - _OTHER_LINES))
     # Before the streams, what they have in common is read.
-    lines = [summary_of(streams, now) if streams else "Reading the workspaces ..."]
+    lines = [summary_of(everything, now) if streams else "Reading the workspaces ..."]
     budget = progress.budget()
     if budget:
         lines.append(f"Requests left in this hour: {budget[0]} of {budget[1]}.")
-    waits = {each.wait for each in progress.all() if each.wait is not None}
+    waits = {each.wait for each in everything if each.wait is not None}
     for reason, until in sorted(waits, key=lambda wait: wait[1])[-2:]:
         lines.append(f"Waiting for {duration(max(0.0, until - now))} more. {reason}")
     return Group(
-        *([_table(shown, now)] if shown else []),
+        *([_table(shown, console.width, now)] if shown else []),
         *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines),
     )
 
@@ -216,11 +235,12 @@ def shown_streams(streams: Sequence[StreamProgress], most: int) -> list[StreamPr
 
 
 def summary_of(streams: Sequence[StreamProgress], now: float) -> str:
-    """Return the line below the streams."""
+    """Return the line below the streams; requests for parents count, which are not selected."""
+    requests = sum(stream.requests for stream in streams)
+    streams = [stream for stream in streams if stream.is_selected]
     ended = sum(stream.status in (COMPLETE, WITH_GAPS) for stream in streams)
     failed = sum(stream.status == INCOMPLETE for stream in streams)
     messages = sum(stream.messages for stream in streams)
-    requests = sum(stream.requests for stream in streams)
     began = min((stream.began for stream in streams if stream.began is not None), default=now)
     failures = f", {failed} failed" if failed else ""
     return (
@@ -229,25 +249,47 @@ def summary_of(streams: Sequence[StreamProgress], now: float) -> str:
     )
 
 
-def _table(streams: Sequence[StreamProgress], now: float) -> "Table":
+def _table(streams: Sequence[StreamProgress], width: int, now: float) -> "Table":
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("stream", no_wrap=True, min_width=25)
-    for name, width in (("records", 9), ("partitions", 14), ("requests", 8), ("seconds", 8)):
-        table.add_column(name, justify="right", no_wrap=True, min_width=width)
-    table.add_column("status", no_wrap=True, min_width=24)
-    for stream in streams:
-        table.add_row(
-            stream.stream,
-            str(stream.messages),
-            partitions_of(stream),
-            str(stream.requests),
-            f"{stream.seconds(now):.1f}" if stream.began is not None else "",
-            status_of(stream, now),
-            style={INCOMPLETE: "red", WITH_GAPS: "yellow", "": "dim"}.get(stream.status),
-        )
+    rows = [_cells(stream, now) for stream in streams]
+    widths = {name: max(_WIDTHS[name], *(len(row[name]) for row in rows)) for name in _WIDTHS}
+    columns = columns_that_fit(widths, width)
+    # The names of streams may be cut, but not what they do.
+    status_width = max(len("status"), *(len(row["status"]) for row in rows))
+    stream_width = max(1, min(widths["stream"], width - _GAP - status_width))
+    widths |= {
+        "stream": stream_width,
+        "status": max(status_width, min(widths["status"], width - _GAP - stream_width)),
+    }
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for name in columns:
+        justify: Literal["left", "right"] = "left" if name in ("stream", "status") else "right"
+        table.add_column(name, justify=justify, no_wrap=True, width=widths[name])
+    for stream, row in zip(streams, rows, strict=True):
+        style = {INCOMPLETE: "red", WITH_GAPS: "yellow", "": "dim"}.get(stream.status)
+        table.add_row(*(row[name] for name in columns), style=style)
     return table
+
+
+def columns_that_fit(widths: Mapping[str, int], width: int) -> list[str]:
+    """Return the columns of these widths that a terminal has room for."""
+    columns = list(widths)
+    for name in _LEFT_OUT_FIRST:
+        if sum(widths[each] + _GAP for each in columns) - _GAP > width:
+            columns.remove(name)
+    return columns
+
+
+def _cells(stream: StreamProgress, now: float) -> dict[str, str]:
+    return {
+        "stream": stream.stream,
+        "records": str(stream.messages),
+        "partitions": partitions_of(stream),
+        "requests": str(stream.requests),
+        "seconds": f"{stream.seconds(now):.1f}" if stream.began is not None else "",
+        "status": status_of(stream, now),
+    }
 
 
 def partitions_of(stream: StreamProgress) -> str:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from source_clockify.output import Output
@@ -20,6 +21,8 @@ from source_clockify.output import Output
 FLOW_SECONDS = 1.8
 # ... and the last lines have so long.
 LAST_SECONDS = 0.6
+# What is shown to people has so long to end, and the sentence below it as long.
+DISPLAY_SECONDS = 0.2
 # How often the output is looked at.
 TICK_SECONDS = 0.5
 
@@ -36,6 +39,8 @@ class Ending:
 
     Attributes:
         reason: the sentence that says why a sync ends; None before a signal.
+        leave_display: ends what standard error shows to people, who are then told why the command
+            ended; None: nobody looks at it. It may be called in any thread, and more than once.
 
     Args:
         output: of the command.
@@ -50,7 +55,9 @@ class Ending:
         self._send_last: Callable[[str], None] | None = None
         self._code: int | None = None
         self._name = ""
+        self._telling = threading.Lock()
         self.reason: str | None = None
+        self.leave_display: Callable[[], None] | None = None
 
     def start(self, signals: Sequence[str] = SIGNALS) -> None:
         """Watch from now on, whatever the command does."""
@@ -77,7 +84,7 @@ class Ending:
 
     def finish(self, line: str) -> NoReturn:
         """End with the last line of a sync; the thread that writes calls it."""
-        self._exit(line)
+        self._exit(line, self.reason)
 
     def settle(self) -> None:
         """End if there was a signal; the command is otherwise done."""
@@ -86,7 +93,10 @@ class Ending:
 
     def end_for_output(self, error: OSError) -> NoReturn:
         """End because the output cannot be written."""
-        say(_sentence_about(error))
+        if self.leave_display is None:
+            say(_sentence_about(error))
+        else:
+            self._tell(_sentence_about(error))
         os._exit(1)
 
     def _await(self, numbers: Sequence[signal.Signals]) -> None:
@@ -118,15 +128,28 @@ class Ending:
     def _say_and_exit(self, sentence: str) -> NoReturn:
         if self._last_line is None:
             say(sentence)
-            self._exit(None)
-        self._exit(self._last_line(sentence))
+            self._exit(None, None)
+        self._exit(self._last_line(sentence), sentence)
 
-    def _exit(self, line: str | None) -> NoReturn:
-        """End the process without a cut line; nothing follows this one."""
+    def _exit(self, line: str | None, sentence: str | None) -> NoReturn:
+        """End the process without a cut line; nothing follows this one.
+
+        Args:
+            sentence: for people who are shown something on standard error.
+        """
         try:
             self._output.finish(line, time.monotonic() + LAST_SECONDS)
+            if sentence is not None and self.leave_display is not None:
+                self._tell(sentence)
         finally:
             os._exit(self._code or 0)
+
+    def _tell(self, sentence: str) -> None:
+        """Say a sentence below what people are shown, once; a terminal that hangs is left."""
+        if not self._telling.acquire(timeout=2 * DISPLAY_SECONDS):
+            return
+        is_left = self.leave_display is None or _is_done_in_time(self.leave_display)
+        _is_done_in_time(lambda: say(sentence, below="" if is_left else "\n"))
 
     def _watch_output(self) -> None:
         while True:
@@ -136,13 +159,31 @@ class Ending:
                 self.end_for_output(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
 
 
-def say(sentence: str) -> None:
-    """Print a line on standard error, past all locks."""
+def say(sentence: str, *, below: str = "") -> None:
+    """Print a line on standard error, past all locks.
+
+    Args:
+        below: what ends the line before it.
+    """
     try:
-        os.write(2, f"source-clockify: {sentence}\n".encode(errors="replace"))
+        os.write(2, f"{below}source-clockify: {sentence}\n".encode(errors="replace"))
     except OSError:
         # Nobody is left who could read it.
         return
+
+
+def _is_done_in_time(action: Callable[[], None]) -> bool:
+    """Do something that may hang, and return whether it ended within `DISPLAY_SECONDS`."""
+
+    def act() -> None:
+        # The terminal may be gone.
+        with suppress(OSError):
+            action()
+
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    thread.join(DISPLAY_SECONDS)
+    return not thread.is_alive()
 
 
 def _sentence_about(error: OSError) -> str:

@@ -156,7 +156,7 @@ def _print_messages(given: argparse.Namespace, output: Output, ending: Ending) -
     mode = progress_mode(given.progress) if given.command == "read" else NONE
     with (
         log_to(cast(TextIO, output), MessageFormatter()),
-        showing_progress(mode) as show_progress,
+        showing_progress(mode, ending) as show_progress,
     ):
         try:
             init_uncaught_exception_handler(logging.getLogger("airbyte"))

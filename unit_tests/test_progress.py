@@ -1,7 +1,9 @@
 """What the log says of the progress of a sync, and what it leaves to level DEBUG."""
 
+import io
 import re
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -9,13 +11,16 @@ from airbyte_cdk.models import Level
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from freezegun.api import FrozenDateTimeFactory
+from rich.console import Console
 
 from source_clockify import progress_log, streams
+from source_clockify.display import picture_of, summary_of
 from source_clockify.manifest import load_manifest
 from source_clockify.progress import (
     COMPLETE,
     DELETED,
     EVERY,
+    INCOMPLETE,
     RESENT,
     SENT,
     StreamProgress,
@@ -418,3 +423,56 @@ def test_an_unexpected_exception_keeps_its_traceback(
     (text,) = texts(output, Level.ERROR)
     assert "Traceback" in text
     assert "RuntimeError: a bug" in text
+
+
+# The live table ---------------------------------------------------------------------------------
+
+
+def live_lines(width: int) -> list[str]:
+    """The table of a sync in which one stream waits, and one has failed."""
+    progress = SyncProgress()
+    progress.select(["scheduling_project_totals", "tags"])
+    progress.begin("tags")
+    progress.end("tags", INCOMPLETE)
+    progress.begin("scheduling_project_totals")
+    for _ in range(12):
+        progress.count_partition("scheduling_project_totals")
+    now = time.time()
+    console = Console(file=io.StringIO(), width=width, height=30)
+    with progress.waiting("scheduling_project_totals", "Clockify is slow.", now + 3540):
+        console.print(picture_of(progress, console, now))
+    lines: list[str] = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    return [line.rstrip() for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (100, "stream records partitions requests seconds status"),
+        (90, "stream records partitions requests status"),
+        (80, "stream records partitions status"),
+        (60, "stream status"),
+        (40, "stream status"),
+        (20, "stream status"),
+    ],
+)
+def test_a_table_says_what_streams_do_however_narrow_it_is(width: int, columns: str) -> None:
+    head, waits, failed = live_lines(width)[:3]
+
+    assert head.split() == columns.split()
+    assert waits.endswith(" waits 59:00")
+    assert failed.endswith(" incomplete")
+    assert waits.split()[0] == ("scheduling_project_totals" if width >= 40 else "schedu…")
+    assert max(map(len, (head, waits, failed))) <= width
+
+
+def test_the_line_below_the_table_counts_the_requests_for_parents_too() -> None:
+    progress = SyncProgress()
+    progress.select(["tags"])
+    for stream in ("tags", "workspaces", "workspaces"):
+        progress.count_request(stream)
+
+    below = summary_of(progress.all(), time.time())
+
+    assert below.startswith("0 of 1 streams complete; 0 records, 3 requests, ")
+    assert table_of(progress.all(), time.time()).splitlines()[-1].split()[6] == "3"

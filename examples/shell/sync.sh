@@ -133,12 +133,51 @@ replace() {
     mv -f -- "$1" "$2" || cannot_write "$2"
 }
 
+# The source runs in the background, where it ignores the Ctrl-C of a terminal: signals reach it from
+# here only, and the script has the lock until the source has ended.
+signalled='' source_pid='' reads=''
+pass_on() {
+    signalled=$1
+    if [ -n "$reads" ]; then
+        say "Ended by SIG$1. What was read is stored before the end."
+    else
+        say "Ended by SIG$1 before anything was read."
+    fi
+    [ -z "$source_pid" ] || kill -TERM "$source_pid" 2> /dev/null || true
+}
+trap 'pass_on TERM' TERM
+trap 'pass_on INT' INT
+trap 'pass_on HUP' HUP
+
+# Waits for a process through any signal, and leaves its exit code in `code`.
+wait_for() {
+    code=0
+    while wait "$1" || code=$?; kill -0 "$1" 2> /dev/null; do code=0; done
+}
+
+# Waits for the source, and leaves its exit code in `code`.
+wait_for_source() {
+    source_pid=$1
+    # A signal may have come before its process was known.
+    [ -z "$signalled" ] || kill -TERM "$source_pid" 2> /dev/null || true
+    wait_for "$source_pid"
+    source_pid=''
+}
+
+end_if_signalled() { [ -z "$signalled" ] || exit $((128 + $(kill -l "$signalled"))); }
+
+end_if_signalled
 "${source_command[@]}" state /dev/null --previous "$source_data/state.json" \
-    > "$run/former.json" 2> /dev/null ||
+    > "$run/former.json" 2> /dev/null &
+wait_for_source $!
+end_if_signalled
+[ "$code" -eq 0 ] ||
     fail "$state is not the state of a sync. Move it away to begin with a new baseline."
 "${source_command[@]}" catalog --config "$source_data/config.json" \
-    ${streams[@]+"${streams[@]}"} > "$run/catalog.json" ||
-    fail "The source could not make the catalog (exit code $?)."
+    ${streams[@]+"${streams[@]}"} > "$run/catalog.json" &
+wait_for_source $!
+end_if_signalled
+[ "$code" -eq 0 ] || fail "The source could not make the catalog (exit code $code)."
 cp -- "$run/catalog.json" "$data/catalog.json" || cannot_write "$data/catalog.json"
 chmod 644 -- "$data/catalog.json" "$run/catalog.json"
 replace "$run/catalog.json" "$catalog"
@@ -150,8 +189,9 @@ state_argument=()
 mkfifo -- "$run/read" "$run/counted" || cannot_write "$run"
 
 # Each part has a process of its own, so that a signal reaches the source only: the others end with
-# their input. In the background they ignore the Ctrl-C of a terminal.
-signalled=''
+# their input.
+end_if_signalled
+reads=yes
 "${destination_command[@]}" < "$run/counted" > "$folder/destination.log" &
 destination_pid=$!
 # An installed source shows its progress on a terminal by itself; a line in between breaks its table.
@@ -177,24 +217,10 @@ counter_pid=$!
 "${source_command[@]}" read --config "$source_data/config.json" \
     --catalog "$source_data/catalog.json" ${state_argument[@]+"${state_argument[@]}"} \
     > "$run/read" &
-source_pid=$!
-
-pass_on() {
-    signalled=$1
-    say "Ended by SIG$1. What was read is stored before the end."
-    kill -TERM "$source_pid" 2> /dev/null || true
-}
-trap 'pass_on TERM' TERM
-trap 'pass_on INT' INT
-trap 'pass_on HUP' HUP
-
-# Waits for a process through any signal, and leaves its exit code in `code`.
-wait_for() {
-    code=0
-    while wait "$1" || code=$?; kill -0 "$1" 2> /dev/null; do code=0; done
-}
-wait_for "$source_pid"
+wait_for_source $!
 source_code=$code
+# A source that was ended before it opened the pipe has left its reader waiting.
+: <> "$run/read"
 wait_for "$counter_pid"
 counter_code=$code
 wait_for "$destination_pid"
@@ -206,14 +232,20 @@ if [ "$destination_code" -ne 0 ]; then
     fail "The destination failed with exit code $destination_code. The state stays as it was, so the" \
         "next sync sends the same again. What the destination printed is in $folder/destination.log."
 fi
+# SIGPIPE ended what passes the messages on.
+[ "$counter_code" -ne 141 ] || fail "The destination ended before it had read everything (exit" \
+    "code 0). The state stays as it was, so the next sync sends the same again."
 [ "$counter_code" -eq 0 ] || fail "The messages of the source could not be passed on; is the disk" \
-    "full? The state stays as it was, so the next sync sends the same again."
+    "full? If not, the destination ended before it had read everything. The state stays as it was, so" \
+    "the next sync sends the same again."
 
 # The last state of each stream that the destination acknowledged, over the former ones.
 cp -- "$folder/destination.log" "$data/destination.log" || cannot_write "$data/destination.log"
 chmod 644 -- "$data/destination.log"
 "${source_command[@]}" state "$source_data/destination.log" --previous "$source_data/state.json" \
-    > "$run/state.json" 2> "$run/state.error" || {
+    > "$run/state.json" 2> "$run/state.error" &
+wait_for $!
+[ "$code" -eq 0 ] || {
     cat -- "$run/state.error" >&2
     cannot_write "$state"
 }
