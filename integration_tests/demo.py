@@ -38,6 +38,8 @@ CLOCKED_COMMAND = """
 import sys
 from freezegun import configure, freeze_time
 from source_clockify.run import run
+# Before the clock stands in for the real one: pydantic takes no other class of dates.
+import source_clockify.source
 # Threads too, by which the live table tells how long a stream takes.
 configure(default_ignore_list=[])
 freeze_time(sys.argv.pop(1), tick=True).start()

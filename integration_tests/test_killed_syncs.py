@@ -78,6 +78,9 @@ def read_an_hour(folder: Path, config: JSON, state: Sequence[JSON]) -> Hour:
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for text in process.stdout:
+            if not text.endswith("\n"):
+                # The process was killed while it wrote.
+                break
             hour.messages.append(json.loads(text))
             if logged(hour.messages[-1:], "waiting until"):
                 process.send_signal(signal.SIGKILL)

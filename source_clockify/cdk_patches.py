@@ -57,10 +57,20 @@ class StreamsSource(ConcurrentDeclarativeSource):
     The CDK's `read` builds the streams itself, and its parts have private names only.
     """
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self._request_caches: list[SQLiteCache] = []
+        super().__init__(*arguments, **named)
+
     def build_streams(self) -> list[AbstractStream]:
         """Return the streams of the manifest, in its order; each call starts a request budget."""
-        with _shared_request_cache():
+        with _shared_request_cache() as cache:
+            self._request_caches.append(cache)
             return super().streams(self._config)
+
+    def forget_answers(self) -> None:
+        """Empty the request caches; no stream that was built may be read any more."""
+        while self._request_caches:
+            self._request_caches.pop().close()  # type: ignore[no-untyped-call]
 
     def read_streams(
         self, streams: Sequence[AbstractStream], catalog: ConfiguredAirbyteCatalog
@@ -111,6 +121,9 @@ def patch_cdk() -> None:
     # user that is new would start where the others are.
     ConcurrentPerPartitionCursor.SWITCH_TO_GLOBAL_LIMIT = _MANY_PARTITIONS
     ConcurrentPerPartitionCursor.DEFAULT_MAX_PARTITIONS_NUMBER = _MANY_PARTITIONS
+    _keep_request_cache_in_memory()
+    # The CDK reads files in the encoding of the locale.
+    BaseConnector._read_json_file = staticmethod(_read_json_file)  # type: ignore[assignment, method-assign]
     _announce_budget_waits()
     _quieten_logs()
     _report_failures_once()
@@ -230,10 +243,6 @@ def _announce_budget_waits() -> None:
     vars(acquire_call)["announces_waits"] = True
     APIBudget.acquire_call = acquire_call  # type: ignore[method-assign]
 
-    _keep_request_cache_in_memory()
-    # The CDK reads files in the encoding of the locale.
-    BaseConnector._read_json_file = staticmethod(_read_json_file)  # type: ignore[assignment, method-assign]
-
 
 def _read_json_file(path: str) -> Any:
     with open(path, encoding="utf-8-sig") as file:
@@ -272,11 +281,12 @@ def _keep_request_cache_in_memory() -> None:
 
 
 @contextmanager
-def _shared_request_cache() -> Iterator[None]:
+def _shared_request_cache() -> Iterator[SQLiteCache]:
     """Let the streams that are built within share a request cache."""
-    token = _request_cache.set(_new_request_cache())
+    cache = _new_request_cache()
+    token = _request_cache.set(cache)
     try:
-        yield
+        yield cache
     finally:
         _request_cache.reset(token)
 

@@ -347,8 +347,11 @@ class SourceClockify(StreamsSource):
         if self.settings.get("plan") == "free":
             logger.info("Request Budget (plan) is free: the sync waits after 30 requests an hour.")
         built = self._build(self._say_after_states(threading.get_ident()))
-        with self.show_progress(built.context.progress):
-            yield from self._read_following(built, catalog, missing_urls)
+        try:
+            with self.show_progress(built.context.progress):
+                yield from self._read_following(built, catalog, missing_urls)
+        finally:
+            self.forget_answers()
 
     def _read_following(
         self, built: "_Streams", catalog: ConfiguredAirbyteCatalog, missing_urls: Collection[str]

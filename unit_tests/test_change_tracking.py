@@ -243,7 +243,7 @@ def test_no_state_overtakes_its_records(
             states += 1
             for _, user in partitions_of(present(message.state)):
                 assert sent[user] == 20
-    assert states > len(users)
+    assert states > len(users) // 2
 
 
 def test_a_retry_after_a_failure_repeats_nothing_that_the_state_tells_of(

@@ -118,18 +118,20 @@ class StateWriter:
             limited_since=_limited_since(self._partitions.values()),
         )
 
-    def join(self, mark: SyncMark) -> None:
+    def join(self, mark: SyncMark, *, goes_on: bool) -> None:
         """Let the states belong to a sync.
 
         Args:
             mark: of the first of them; what an earlier attempt of the sync has read, if there was
                 one.
+            goes_on: the next process goes on with the sync if it is killed. So that it notices, a
+                stream that has begun has a state to send.
         """
         with self._lock:
             self._mark = mark if mark.has_ended else replace(mark, phase=Phase.READING)
             self._done, self._partial = set(mark.done), dict(mark.partial)
             self._confirmed, self._gaps = set(mark.confirmed), mark.gaps
-            self._is_dirty = not mark.has_ended
+            self._is_dirty = goes_on and not mark.has_ended
 
     def count_emitted(self, *, sent: int, deleted: int) -> None:
         """Add messages of this version that every state from now on comes after."""

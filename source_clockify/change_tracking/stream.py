@@ -114,6 +114,7 @@ class TrackedStream(WrappedStream):
         version = max(sync.began, state.updated_at + 1 if state else 0)
         self._budget = sync.state_budget
         self._mark = read.resumed or sync.mark
+        self._goes_on = sync.goes_on
         self._progress = sync.progress
         self._state = state
         self._writer = StateWriter(read.spec, state, version, emit, sync.state_budget)
@@ -124,7 +125,7 @@ class TrackedStream(WrappedStream):
     def generate_partitions(self) -> Iterable[CdkPartition]:
         tracker = self._tracker
         size = self._budget.stored_size(self.name)
-        self._writer.join(self._mark)
+        self._writer.join(self._mark, goes_on=self._goes_on)
         logger.info(describe_start(self.name, self._state, size, tracker.resumed))
         if tracker.resumed is not None:
             for gap in tracker.resumed.gaps:
