@@ -80,9 +80,21 @@ def assert_ended(ended: Ended, name: str) -> None:
 
 def never_answer(sandbox: Sandbox, *paths: str) -> Callable[[], bool]:
     """Let some requests wait for their answer; returns what tells whether all were sent."""
+    # Those of a test before may never have been sent.
+    sandbox.clear_faults()
     for path in paths:
         sandbox.fault({"delay": LONG}, path=path)
     return lambda: all(fault["hits"] for fault in sandbox.faults())
+
+
+@pytest.fixture(autouse=True)
+def _hang_up_as_usual() -> Iterator[None]:
+    """Let a command not inherit that the tests themselves run under nohup."""
+    former = signal.getsignal(signal.SIGHUP)
+    if former is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, former)
 
 
 # While records are read -------------------------------------------------------------------------
@@ -195,6 +207,8 @@ def waiting_in(running: Running) -> int:
 
 
 def importing(sandbox: Sandbox, begin: Begin, how: JSON) -> Running:
+    # On a busy machine it would otherwise end before the signal.
+    never_answer(sandbox, ".*/workspaces")
     running = begin("read", config_of(sandbox), ["tags"], **how)
     until(running.blocks_signals)
     return running

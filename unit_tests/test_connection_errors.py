@@ -1,5 +1,6 @@
 """A connection that fails is named by host and cause, without what a proxy is told in secret."""
 
+import gc
 import json
 import socket
 import ssl
@@ -29,6 +30,13 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_socket_is_left() -> Iterator[None]:
+    """Let no later test meet the warnings of the garbage collector."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

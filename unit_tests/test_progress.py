@@ -475,4 +475,4 @@ def test_the_line_below_the_table_counts_the_requests_for_parents_too() -> None:
     below = summary_of(progress.all(), time.time())
 
     assert below.startswith("0 of 1 streams complete; 0 records, 3 requests, ")
-    assert table_of(progress.all(), time.time()).splitlines()[-1].split()[6] == "3"
+    assert table_of(progress.all(), time.time()).splitlines()[-1].split()[2] == "3"
