@@ -188,6 +188,15 @@ class SyncProgress:
 
     # Reading ------------------------------------------------------------------------------------
 
+    def streams_waiting(self, reason: str) -> list[str]:
+        """Return the names of the streams that wait for a reason, sorted."""
+        with self._lock:
+            return sorted(
+                stream
+                for stream, waits in self._waits.items()
+                if any(given == reason for given, _ in waits)
+            )
+
     def of(self, stream: str) -> StreamProgress:
         with self._lock:
             return self._of(stream)

@@ -68,8 +68,6 @@ class Waits:
         self._checkpoints = checkpoints
         self._say = say
         self._lock = threading.Lock()
-        # The threads that wait, by reason and stream.
-        self._waiting: dict[str, dict[str, int]] = {}
         # When a reason was announced last, and until when it was said to last.
         self._announced: dict[str, tuple[float, float]] = {}
 
@@ -85,30 +83,14 @@ class Waits:
             return
         until = time.time() + seconds
         end = time.monotonic() + seconds
-        self._enter(stream, reason)
-        try:
+        with self._progress.waiting(stream, reason, until):
             self._checkpoints.send()
-            with self._progress.waiting(stream, reason, until):
-                self._announce(reason, until)
-                while (left := end - time.monotonic()) > 0:
-                    time.sleep(min(left, REPEAT_SECONDS))
-                    if end - time.monotonic() > SILENT_SECONDS:
-                        self._checkpoints.send()
-                        self._announce(reason, until)
-        finally:
-            self._leave(stream, reason)
-
-    def _enter(self, stream: str, reason: str) -> None:
-        with self._lock:
-            streams = self._waiting.setdefault(reason, {})
-            streams[stream] = streams.get(stream, 0) + 1
-
-    def _leave(self, stream: str, reason: str) -> None:
-        with self._lock:
-            streams = self._waiting[reason]
-            streams[stream] -= 1
-            if not streams[stream]:
-                del streams[stream]
+            self._announce(reason, until)
+            while (left := end - time.monotonic()) > 0:
+                time.sleep(min(left, REPEAT_SECONDS))
+                if end - time.monotonic() > SILENT_SECONDS:
+                    self._checkpoints.send()
+                    self._announce(reason, until)
 
     def _announce(self, reason: str, until: float) -> None:
         """Log a wait, unless another thread has just done so."""
@@ -119,7 +101,7 @@ class Waits:
             if is_said:
                 return
             self._announced[reason] = (now, until)
-            streams = ", ".join(sorted(self._waiting[reason]))
+        streams = ", ".join(self._progress.streams_waiting(reason))
         left = self._progress.requests_left()
         self._say(
             f"{streams}: waiting until {format_second(int(until))} ({duration(until - now)}). "
