@@ -62,6 +62,7 @@ def check_connection(
     `manifest` has its references resolved; `streams` are `CHECKED_STREAMS` by name; `report` is
     theirs.
     """
+    logger.info("Reading the workspaces at %s.", config["hosts"]["api"])
     try:
         workspaces = list(_read(streams["workspaces"]))
     except AirbyteTracedException as error:

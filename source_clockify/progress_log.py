@@ -30,6 +30,8 @@ logging.getLogger(QUEUED_LINES).propagate = False
 
 # How often a stream says how far it is.
 REPEAT_SECONDS = 30
+# When it is said first that no stream has begun.
+FIRST_SECONDS = 10
 # How often that is decided.
 TICK_SECONDS = 1.0
 
@@ -156,12 +158,12 @@ def due_streams(
 def announcing_preparation(progress: SyncProgress) -> Iterator[None]:
     """Let a thread say that the lists are read which several streams need; none has begun then."""
     began = time.time()
-    said_at = began
+    due_at = began + FIRST_SECONDS
 
     def say(now: float) -> None:
-        nonlocal said_at
-        if now - said_at >= REPEAT_SECONDS:
-            said_at = now
+        nonlocal due_at
+        if now >= due_at:
+            due_at = now + REPEAT_SECONDS
             requests = _count(progress.requests_of_last_hour(), "request")
             logger.info(
                 "Reading what several streams need, such as workspaces and users: "
