@@ -151,6 +151,7 @@ def test_a_sync_that_went_on_leaves_to_the_next_one_what_changed_meanwhile(
         consumer.take(printed)
         state |= states_in(printed)
         went_on = "the interrupted sync that began" in caplog.text
+        assert went_on == ("This sync goes on with the one" in caplog.text)
         goings_on += went_on
         if not is_killed and not went_on:
             assert output.returncode == 0, output.text

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -382,39 +382,31 @@ class SourceClockify(StreamsSource):
         if not self._tracks_changes:
             self._checkpoint_cursors(built, _incremental_streams(catalog))
         yield from follow_progress(
-            self._read_with_receipts(built, streams, catalog, missing_urls, budget),
+            self._read_with_receipts(_Reading(built, streams, catalog, missing_urls, budget)),
             progress,
             _message_kinds(streams),
             lambda name: bool(self._left_out(name)),
         )
 
-    def _read_with_receipts(
-        self,
-        built: "_Streams",
-        streams: Sequence[AbstractStream],
-        catalog: ConfiguredAirbyteCatalog,
-        missing_urls: Collection[str],
-        budget: StateBudget,
-    ) -> Iterator[AirbyteMessage]:
+    def _read_with_receipts(self, reading: "_Reading") -> Iterator[AirbyteMessage]:
         """Read the catalog, and at last its `sync_log` if it has that."""
         if self._sync_log is None:
             keys = {
                 name: stream_spec(definition).primary_key
                 for name, definition in self._definitions.items()
             }
-            read = self._read(built, streams, catalog, missing_urls, budget)
-            yield from with_sizes_checked(read, keys)
+            yield from with_sizes_checked(self._read(reading), keys)
             return
-        selected = {stream.stream.name for stream in catalog.streams}
-        for stream in streams:
+        selected = {stream.stream.name for stream in reading.catalog.streams}
+        for stream in reading.streams:
             if stream.name in selected:
                 definition = self._definitions[stream.name]
                 self._sync_log.add(stream.name, stream_log(stream, definition, self._began))
         yield from self._sync_log.follow(
-            self._read(built, streams, without_sync_log(catalog), missing_urls, budget),
+            self._read(replace(reading, catalog=without_sync_log(reading.catalog))),
             self.take_queued,
             self._left_out,
-            budget,
+            reading.budget,
             self.is_ending,
         )
 
@@ -453,22 +445,14 @@ class SourceClockify(StreamsSource):
         """Return what is left out of a stream, in sentences."""
         return [*self._report.sentences(stream), *self._lost_workspaces.get(stream, ())]
 
-    def _read(
-        self,
-        built: "_Streams",
-        streams: Sequence[AbstractStream],
-        catalog: ConfiguredAirbyteCatalog,
-        missing_urls: Collection[str],
-        budget: StateBudget,
-    ) -> Iterator[AirbyteMessage]:
+    def _read(self, reading: "_Reading") -> Iterator[AirbyteMessage]:
         """Read streams, and log at their end what is left out.
-
-        `missing_urls` are streams whose error was sent.
 
         Raises:
             AirbyteTracedException: config_error, if the catalog names a stream that does not exist,
-                or one of `missing_urls`.
+                or one whose URL is missing.
         """
+        streams, catalog, missing_urls = reading.streams, reading.catalog, reading.missing_urls
         known = {stream.name for stream in streams}
         unknown = [
             each
@@ -491,10 +475,10 @@ class SourceClockify(StreamsSource):
                 yield error.as_sanitized_airbyte_message()
             raise
         finally:
-            for gap in built.context.system_events.gaps():
+            for gap in reading.built.context.system_events.gaps():
                 self._report.add_gap("audit_log", gap)
             self._report.log()
-            budget.warn_of_limit(int(self._now))
+            reading.budget.warn_of_limit(int(self._now))
         if unknown:
             raise _unknown_streams(unknown, self._stream_names, bool(readable))
         if unread:
@@ -530,6 +514,9 @@ class SourceClockify(StreamsSource):
         visible = self.settings.get("workspace_ids") or [row["id"] for row in workspaces]
         if workspaces and not self.settings.get("workspace_ids"):
             self._warn_of_lost_workspaces(visible)
+        resumed = self._saved.describe_resumed()
+        if resumed:
+            logger.warning("%s", resumed)
         sync = self._saved.shared(
             self.settings, built.on_demand, workspaces, budget, built.context.progress
         )
@@ -616,6 +603,25 @@ def _message_kinds(
         return EVERY if version is None else message_kind(data, version)
 
     return kind
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What one read works on.
+
+    Attributes:
+        built: the streams of the manifest.
+        streams: those with change tracking around them, where it is on.
+        catalog: selects among them.
+        missing_urls: the streams whose URL is not configured; their errors were sent.
+        budget: what the states of all streams may take.
+    """
+
+    built: _Streams
+    streams: Sequence[AbstractStream]
+    catalog: ConfiguredAirbyteCatalog
+    missing_urls: Collection[str]
+    budget: StateBudget
 
 
 def _unknown_streams(

@@ -21,6 +21,7 @@ from source_clockify.change_tracking.resume import SavedStream
 from source_clockify.change_tracking.tracker import Sync
 from source_clockify.plan_features import has_feature
 from source_clockify.progress import SyncProgress
+from source_clockify.timestamps import format_second
 
 # How many records a sync asks for one by one, so that it ends; the rest waits for the next.
 SINGLE_READS = 500
@@ -102,6 +103,19 @@ class SavedSync:
             return None
         most_rows = FREE_MOST_ROWS if is_free else MOST_ROWS
         return ChangeFeeds(lookups, self.bounds.now, most_rows, _audited(settings, workspaces))
+
+    def describe_resumed(self) -> str:
+        """Return what a sync that goes on with an interrupted one does not show; "" otherwise."""
+        resumed = {name: saved.resumed for name, saved in self.streams.items() if saved.resumed}
+        names = [name for name, mark in sorted(resumed.items()) if mark.has_read]
+        if not names:
+            return ""
+        began = format_second(self._mark().began)
+        return (
+            f"This sync goes on with the one that began at {began} and was interrupted. What "
+            f"changed since then in what that one has read of {', '.join(names)} is found by the "
+            "next sync."
+        )
 
     def lost_workspaces(self, visible: Collection[str]) -> dict[str, list[str]]:
         """Return the workspaces in each state that the key no longer sees, sorted."""

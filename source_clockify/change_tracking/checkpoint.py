@@ -101,7 +101,7 @@ class StateWriter:
         self._confirmed: set[Partition] = set()
         self._gaps: tuple[tuple[str, str], ...] = ()
         self._saved_at = 0
-        # The last state of this sync that has left.
+        # The last state with a mark that has left.
         self._left: StreamState | None = None
         self._sent = self._deleted = 0
         # This sync may be killed too.
@@ -118,20 +118,20 @@ class StateWriter:
             limited_since=_limited_since(self._partitions.values()),
         )
 
-    def join(self, mark: SyncMark, *, goes_on: bool) -> None:
-        """Let the states belong to a sync.
+    def join(self, mark: SyncMark) -> None:
+        """Let the next process go on with this sync if it is killed.
+
+        So that it notices, a stream that has begun has a state to send.
 
         Args:
-            mark: of the first of them; what an earlier attempt of the sync has read, if there was
+            mark: of the first state; what an earlier attempt of the sync has read, if there was
                 one.
-            goes_on: the next process goes on with the sync if it is killed. So that it notices, a
-                stream that has begun has a state to send.
         """
         with self._lock:
             self._mark = mark if mark.has_ended else replace(mark, phase=Phase.READING)
             self._done, self._partial = set(mark.done), dict(mark.partial)
             self._confirmed, self._gaps = set(mark.confirmed), mark.gaps
-            self._is_dirty = goes_on and not mark.has_ended
+            self._is_dirty = not mark.has_ended
 
     def count_emitted(self, *, sent: int, deleted: int) -> None:
         """Add messages of this version that every state from now on comes after."""
@@ -285,7 +285,7 @@ class StateWriter:
             return
         if self._budget.takes_turn(self._name, made.size):
             self._leave(made)
-            self._left = state
+            self._left = state if state.mark is not None else None
             return
         self._budget.withdraw(self._name)
         with self._lock:
@@ -489,7 +489,7 @@ def describe_start(
             f"{stream}: the interrupted sync that began at {format_second(mark.began)} goes on. It "
             "has read this stream to its end, so that it is not read once more."
         )
-    if mark is not None and (mark.done or mark.partial):
+    if mark is not None and mark.has_read:
         return (
             f"{stream}: the interrupted sync that began at {format_second(mark.began)} goes on "
             f"from {known}. It has read {len(mark.done)} partitions, which are not read once more."

@@ -99,6 +99,11 @@ class SyncMark:
         """Whether the stream was read to its end."""
         return self.phase is Phase.ENDED
 
+    @property
+    def has_read(self) -> bool:
+        """Whether there is something that the next process does not read once more."""
+        return self.has_ended or bool(self.done or self.partial)
+
 
 def settings_hash(config: Mapping[str, Any], streams: Iterable[str]) -> str:
     """Return a hash of what decides what is read: settings, and the streams that are tracked."""
@@ -139,8 +144,9 @@ def encode_mark(mark: SyncMark, partitions: Sequence[Partition]) -> dict[str, An
     }
     if not mark.has_ended:
         for name, held in (("done", mark.done), ("confirmed", mark.confirmed)):
-            bits = sum((ids in held) << place for place, ids in enumerate(partitions))
-            found |= {name: f"{bits:x}"} if bits else {}
+            # One bit for each partition, that of the first one last.
+            bits = "".join("1" if ids in held else "0" for ids in reversed(partitions))
+            found |= {name: f"{int(bits, 2):x}"} if "1" in bits else {}
     if mark.gaps:
         found["gaps"] = [[*gap] for gap in mark.gaps]
     partial = sorted(mark.partial)
@@ -186,7 +192,8 @@ def _partitions_in(bits: str, partitions: Sequence[Partition]) -> frozenset[Part
     number = int(bits, 16)
     if number < 0 or number.bit_length() > len(partitions):
         raise ValueError("no partitions of the state")
-    return frozenset(ids for place, ids in enumerate(partitions) if number >> place & 1)
+    flags = reversed(f"{number:b}")
+    return frozenset(ids for ids, flag in zip(partitions, flags, strict=False) if flag == "1")
 
 
 def _gap(workspace_id: Any, message: Any) -> tuple[str, str]:

@@ -123,16 +123,11 @@ class TrackedStream(WrappedStream):
         inner.checkpoints.add(self._writer.checkpoint_now)
 
     def generate_partitions(self) -> Iterable[CdkPartition]:
+        self._begin()
+        if self._was_read:
+            yield ClosingPartition(self)
+            return
         tracker = self._tracker
-        size = self._budget.stored_size(self.name)
-        self._writer.join(self._mark, goes_on=self._goes_on)
-        logger.info(describe_start(self.name, self._state, size, tracker.resumed))
-        if tracker.resumed is not None:
-            for gap in tracker.resumed.gaps:
-                self._stream.report_gap(Gap(*gap))
-            if tracker.resumed.has_ended:
-                yield ClosingPartition(self)
-                return
         failure: Exception | None = None
         current: PartitionRead | None = None
         try:
@@ -156,6 +151,22 @@ class TrackedStream(WrappedStream):
         if failure is not None:
             raise failure
 
+    def _begin(self) -> None:
+        """Say what the stream goes on from, and what an earlier attempt of the sync lacks."""
+        resumed = self._tracker.resumed
+        if self._goes_on:
+            self._writer.join(self._mark)
+        size = self._budget.stored_size(self.name)
+        logger.info(describe_start(self.name, self._state, size, resumed))
+        for gap in resumed.gaps if resumed else ():
+            self._stream.report_gap(Gap(*gap))
+
+    @property
+    def _was_read(self) -> bool:
+        """Whether an earlier attempt of the sync has read the stream to its end."""
+        resumed = self._tracker.resumed
+        return resumed is not None and resumed.has_ended
+
     def _close(self, read: PartitionRead, *, complete: bool = True) -> None:
         with self._stream.recording():
             self._tracker.close_partition(read, complete=complete)
@@ -173,8 +184,8 @@ class TrackedStream(WrappedStream):
         tracker, writer = self._tracker, self._writer
         if not tracker.has_failed:
             writer.baseline_is_done()
-        if tracker.resumed is not None and tracker.resumed.has_ended:
-            writer.prepare_final(has_ended=True)
+        if self._was_read:
+            writer.prepare_final()
             return
         try:
             with self._stream.recording():
