@@ -112,8 +112,9 @@ class Running:
 
     def blocks_signals(self) -> bool:
         """Whether it watches for signals already."""
-        if COMMAND not in Path(f"/proc/{self.pid}/cmdline").read_text():
-            # What makes the namespace blocks signals, too.
+        words = Path(f"/proc/{self.pid}/cmdline").read_text().split("\0")
+        if COMMAND not in words[:2]:
+            # What makes the namespace blocks signals, too, and names the command further on.
             return False
         status = Path(f"/proc/{self.pid}/status").read_text()
         blocked = next(line for line in status.splitlines() if line.startswith("SigBlk:"))
