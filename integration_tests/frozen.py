@@ -7,17 +7,19 @@ always the same, is made once, so that a sync of a small account takes a tenth o
 import logging
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 import pytest
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.models import (
+    AirbyteStateMessage,
     AirbyteStateMessageSerializer,
+    ConfiguredAirbyteCatalog,
     ConfiguredAirbyteCatalogSerializer,
 )
 from freezegun import freeze_time
@@ -25,6 +27,8 @@ from freezegun.api import FrozenDateTimeFactory
 
 from integration_tests.airbyte import Output, catalog, discovered
 from integration_tests.sandbox.client import JSON
+from source_clockify.batched_read import read_in_batches
+from source_clockify.record_batches import RecordBatch
 from source_clockify.source import SourceClockify
 from unit_tests.manifests import make_once
 
@@ -76,22 +80,79 @@ def frozen_clock() -> Iterator[Clock]:
 def read_incrementally(
     config: JSON, streams: Collection[str], state: Sequence[JSON] | None
 ) -> Output:
-    """Read streams as the command would, in incremental mode."""
-    configured = ConfiguredAirbyteCatalogSerializer.load(catalog(streams, "incremental"))
+    """Read streams in incremental mode, record by record as PyAirbyte does."""
+    return _output(config, catalog(streams, "incremental"), state, _lines)
+
+
+def read_as_batches(config: JSON, streams: Collection[str], state: Sequence[JSON] | None) -> Output:
+    """Read streams in incremental mode, in batches as the command does."""
+    return _output(config, catalog(streams, "incremental"), state, _lines_of_batches)
+
+
+READS: Sequence[Read] = (read_incrementally, read_as_batches)
+
+
+def printed_lines(
+    config: JSON, configured: JSON, state: Sequence[JSON] | None, *, in_batches: bool
+) -> tuple[list[bytes], str]:
+    """Return what a read prints, and the text of its error."""
+    lines = _lines_of_batches if in_batches else _lines
+    return _printed(config, configured, state, lines)
+
+
+def _output(
+    config: JSON, configured: JSON, state: Sequence[JSON] | None, lines: "_ReadLines"
+) -> Output:
+    printed, error = _printed(config, configured, state, lines)
+    # As in a process of its own: what was printed before counts, the exit code tells.
+    return Output([orjson.loads(each) for each in printed], int(bool(error)), error)
+
+
+def _printed(
+    config: JSON, configured: JSON, state: Sequence[JSON] | None, lines: "_ReadLines"
+) -> tuple[list[bytes], str]:
+    selected = ConfiguredAirbyteCatalogSerializer.load(configured)
     states = [AirbyteStateMessageSerializer.load(each) for each in state or []]
-    printed: list[str] = []
-    text, returncode = "", 0
+    printed: list[bytes] = []
     with tempfile.TemporaryDirectory() as cache, pytest.MonkeyPatch.context() as patch:
         patch.setenv("REQUEST_CACHE_PATH", cache)
         try:
-            connector = SourceClockify(catalog=configured, config=config, state=states)
-            entrypoint = AirbyteEntrypoint(connector)
-            specification = connector.spec(logging.getLogger("airbyte"))
-            for message in entrypoint.read(
-                specification, connector.configure(config, cache), configured, states
-            ):
-                printed.append(AirbyteEntrypoint.airbyte_message_to_string(message))
+            connector = SourceClockify(catalog=selected, config=config, state=states)
+            settings = connector.configure(config, cache)
+            for line in lines(connector, settings, selected, states):
+                printed.append(line)
         except Exception as error:
-            # As in a process of its own: what was printed before counts, the exit code tells.
-            text, returncode = f"{type(error).__name__}: {error}", 1
-    return Output([orjson.loads(each) for each in printed], returncode, text)
+            return printed, f"{type(error).__name__}: {error}"
+    return printed, ""
+
+
+_ReadLines = Callable[
+    [SourceClockify, Mapping[str, Any], ConfiguredAirbyteCatalog, list[AirbyteStateMessage]],
+    Iterator[bytes],
+]
+
+
+def _lines(
+    connector: SourceClockify,
+    settings: Mapping[str, Any],
+    selected: ConfiguredAirbyteCatalog,
+    states: list[AirbyteStateMessage],
+) -> Iterator[bytes]:
+    entrypoint = AirbyteEntrypoint(connector)
+    specification = connector.spec(logging.getLogger("airbyte"))
+    for message in entrypoint.read(specification, settings, selected, states):
+        yield AirbyteEntrypoint.airbyte_message_to_string(message).encode()
+
+
+def _lines_of_batches(
+    connector: SourceClockify,
+    settings: Mapping[str, Any],
+    selected: ConfiguredAirbyteCatalog,
+    states: list[AirbyteStateMessage],
+) -> Iterator[bytes]:
+    specification = connector.spec(logging.getLogger("airbyte"))
+    for message in read_in_batches(connector, specification, settings, selected):
+        if isinstance(message, RecordBatch):
+            yield from message.lines.rstrip(b"\n").split(b"\n")
+        else:
+            yield AirbyteEntrypoint.airbyte_message_to_string(message).encode()

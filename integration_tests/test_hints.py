@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from integration_tests.followed import Flaws, FollowedHistory
-from integration_tests.frozen import Clock, read_incrementally
+from integration_tests.frozen import READS, Clock
 from integration_tests.histories import sandbox_options, seeds
 from integration_tests.sandbox.client import Sandbox, start
 from source_clockify.change_tracking import checkpoint
@@ -25,7 +25,7 @@ def server() -> Iterator[Sandbox]:
 def test_with_whole_feeds_the_account_is_seen_as_it_is_for_all_time(
     server: Sandbox, clock: Clock, seed: int
 ) -> None:
-    FollowedHistory(server, clock, read_incrementally, seed, Flaws()).run()
+    FollowedHistory(server, clock, READS[seed % 2], seed, Flaws()).run()
 
 
 # What feeds were seen to do, and what they may do.
@@ -41,7 +41,7 @@ def test_the_order_of_a_feed_and_the_size_of_its_pages_do_not_matter(
     server: Sandbox, clock: Clock, seed: int
 ) -> None:
     flaws = Flaws(settings=FLAWS[seed % len(FLAWS)])
-    FollowedHistory(server, clock, read_incrementally, 1000 + seed, flaws).run()
+    FollowedHistory(server, clock, READS[seed % 2], 1000 + seed, flaws).run()
 
 
 @pytest.mark.parametrize("seed", seeds(8))
@@ -49,7 +49,7 @@ def test_feeds_that_leave_out_rows_and_name_what_did_not_happen_cause_no_wrong_m
     server: Sandbox, clock: Clock, seed: int
 ) -> None:
     flaws = Flaws(dropped=(30, 100)[seed % 2], lies=True)
-    FollowedHistory(server, clock, read_incrementally, 2000 + seed, flaws).run()
+    FollowedHistory(server, clock, READS[seed % 2], 2000 + seed, flaws).run()
 
 
 @pytest.mark.parametrize("seed", seeds(8))
@@ -59,10 +59,10 @@ def test_interrupted_syncs_ask_the_feeds_again(
     if seed % 4:
         monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
     flaws = Flaws(interrupted=0.5)
-    FollowedHistory(server, clock, read_incrementally, 3000 + seed, flaws, syncs=8).run()
+    FollowedHistory(server, clock, READS[seed % 2], 3000 + seed, flaws, syncs=8).run()
 
 
 @pytest.mark.parametrize("seed", seeds(8))
 def test_what_a_destination_lost_is_resent(server: Sandbox, clock: Clock, seed: int) -> None:
     flaws = Flaws(loses_one=True, resend=(1, 2))
-    FollowedHistory(server, clock, read_incrementally, 4000 + seed, flaws).run()
+    FollowedHistory(server, clock, READS[seed % 2], 4000 + seed, flaws).run()

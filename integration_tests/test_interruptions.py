@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from integration_tests.frozen import Clock, read_incrementally
+from integration_tests.frozen import READS, Clock
 from integration_tests.histories import History, Style, sandbox_options, seeds
 from integration_tests.sandbox.client import Sandbox, start
 from source_clockify.change_tracking import checkpoint
@@ -27,4 +27,4 @@ def test_interrupted_syncs_go_on_from_the_last_state(
     if seed % 4:
         monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
     style = Style(syncs=8, resend=(0, 1), interrupted=0.5)
-    History(server, clock, read_incrementally, seed, style).run()
+    History(server, clock, READS[seed % 2], seed, style).run()

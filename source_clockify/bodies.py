@@ -2,32 +2,34 @@
 
 The response hooks run before the CDK's request cache keeps a response with status 200. A retry of a
 listing that arrived cut off would otherwise be answered from the cache with the same body.
+
+A body that is a plain list of objects is decoded row by row, once all of it is known to be JSON: a
+page of 5000 rows at once takes twice as long, since each object needs memory that was not used yet.
 """
 
 import json
 import re
-import threading
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
+import msgspec
 import orjson
 import requests
 
 from source_clockify.cdk_patches import is_unread, replace_content
+from source_clockify.message_size import LARGE_BODY_BYTES, large_body_seen
 
 # A page of 5000 rows has a few megabytes; a body above the limit would exhaust the memory.
 LARGEST_BODY_BYTES = 256 * 1024 * 1024
-
-# Pub/Sub refuses messages over 10 MB. A record is not larger than the body that it came in, but for
-# the columns that are added to it: records need to be measured only after a body of this size.
-LARGE_BODY_BYTES = 9_000_000
-large_body_seen = threading.Event()
 
 # Clockify's rows have five levels; Python's and the destinations' limits begin at about 250.
 MOST_LEVELS = 100
 
 _BODY = "_clockify_body"
+_ROWS = "_clockify_rows"
 _PROBLEM = "_clockify_problem"
 _CHUNK_BYTES = 64 * 1024
+_OPENING_BRACE = ord("{")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -85,7 +87,7 @@ def refuse_broken_body(response: requests.Response, **_: Any) -> requests.Respon
     if 300 <= response.status_code < 400:
         # `requests` regards it as a success, and its body would be read.
         raise BrokenBody(response=response)
-    if response.status_code == 200:
+    if response.status_code == 200 and row_slices(response) is None:
         body = decoded_body(response)
         if body is None or body == {} or is_error_despite_success(body):
             raise BrokenBody(response=response)
@@ -112,9 +114,47 @@ def decoded_body(response: requests.Response) -> Any:
     return getattr(response, _BODY)
 
 
+# It validates all that it skips, but for UTF-8 and the size of numbers.
+_slices = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def row_slices(response: requests.Response) -> Sequence[msgspec.Raw] | None:
+    """Return the rows of a body that is a plain list of objects, None for any other body."""
+    if not hasattr(response, _ROWS):
+        setattr(response, _ROWS, None if hasattr(response, _BODY) else _sliced(response.content))
+    rows: Sequence[msgspec.Raw] | None = getattr(response, _ROWS)
+    return rows
+
+
+def _sliced(content: bytes) -> Sequence[msgspec.Raw] | None:
+    if (
+        not content.startswith(b"[")
+        or levels_of(content) > MOST_LEVELS
+        or _has_big_integer(content)
+    ):
+        return None
+    try:
+        content.isascii() or content.decode()
+        rows = _slices.decode(content)
+    except (UnicodeDecodeError, msgspec.DecodeError):
+        return None
+    return rows if all(memoryview(row)[0] == _OPENING_BRACE for row in rows) else None
+
+
+def decoded_rows(slices: Sequence[msgspec.Raw]) -> Iterator[dict[str, Any]]:
+    """Decode rows one after the other."""
+    for row in slices:
+        try:
+            yield orjson.loads(memoryview(row))
+        except orjson.JSONDecodeError:
+            # A number that is too large.
+            yield decode(bytes(row))
+
+
 def body_problem(response: requests.Response) -> str:
     """Return the reason why decoding failed, such as "is empty"; empty if it succeeded."""
-    decoded_body(response)
+    if row_slices(response) is None:
+        decoded_body(response)
     return str(getattr(response, _PROBLEM, ""))
 
 
@@ -143,7 +183,7 @@ def _decode(content: bytes) -> tuple[Any, bool]:
         raise BodyError("is empty")
     if levels_of(content) > MOST_LEVELS:
         raise BodyError(f"is nested more than {MOST_LEVELS} levels deep")
-    if _BIG_INTEGER not in content.translate(_NUMBERS):
+    if not _has_big_integer(content):
         try:
             return orjson.loads(content), is_plain
         except orjson.JSONDecodeError:
@@ -156,6 +196,11 @@ def _decode(content: bytes) -> tuple[Any, bool]:
         raise BodyError(_describe_break(text, error)) from error
     except (ValueError, RecursionError) as error:
         raise BodyError(f"cannot be decoded ({error})") from error
+
+
+def _has_big_integer(content: bytes) -> bool:
+    """Return whether there may be an integer of which orjson would lose digits."""
+    return _BIG_INTEGER in content.translate(_NUMBERS)
 
 
 def levels_of(content: bytes) -> int:
@@ -207,6 +252,7 @@ def empty_body(response: requests.Response) -> None:
     """Replace the body by an empty list."""
     replace_content(response, b"[]")
     setattr(response, _BODY, [])
+    setattr(response, _ROWS, None)
 
 
 def is_error(body: Any) -> bool:

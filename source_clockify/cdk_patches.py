@@ -19,7 +19,7 @@ from typing import Any
 import airbyte_cdk
 import requests
 from airbyte_cdk.connector import BaseConnector
-from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog, StreamDescriptor
+from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog, StreamDescriptor, Type
 from airbyte_cdk.sources.concurrent_source import concurrent_read_processor
 from airbyte_cdk.sources.concurrent_source.concurrent_read_processor import ConcurrentReadProcessor
 from airbyte_cdk.sources.concurrent_source.stream_thread_exception import StreamThreadException
@@ -36,9 +36,11 @@ from airbyte_cdk.sources.streams.call_rate import (
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, FinalStateCursor
 from airbyte_cdk.sources.streams.http.http_client import HttpClient
+from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from requests_cache.backends.sqlite import SQLiteCache
 
+from source_clockify.record_batches import Message, RecordBatch
 from source_clockify.request_scope import current_scope
 
 logger = logging.getLogger("airbyte")
@@ -74,8 +76,8 @@ class StreamsSource(ConcurrentDeclarativeSource):
 
     def read_streams(
         self, streams: Sequence[AbstractStream], catalog: ConfiguredAirbyteCatalog
-    ) -> Iterator[AirbyteMessage]:
-        """Read those of the streams that the catalog names."""
+    ) -> Iterator[Message]:
+        """Read those of the streams that the catalog names; batches come where they read them."""
         selected = self._select_streams(streams=list(streams), configured_catalog=catalog)
         # The CDK waits for ever for the end of no stream.
         if selected:
@@ -127,6 +129,7 @@ def patch_cdk() -> None:
     _announce_budget_waits()
     _quieten_logs()
     _report_failures_once()
+    _pass_on_batches()
 
 
 # What the CDK's modules log at these levels is its routine: progress.py says more, and waits.py has
@@ -214,6 +217,31 @@ def _report_failures_once() -> None:
     vars(report_exception)["reports_once"] = True
     ConcurrentReadProcessor.on_exception = report_exception  # type: ignore[method-assign]
     concurrent_read_processor.generate_failed_streams_error_message = summary
+
+
+def _pass_on_batches() -> None:
+    """Let a batch of records be yielded in place of a message, and count its records.
+
+    The CDK makes a message of every item of its queue that is a record, and counts that as one.
+    """
+    on_record = ConcurrentReadProcessor.on_record
+    if getattr(on_record, "passes_on_batches", False):
+        return
+
+    def pass_on(self: ConcurrentReadProcessor, record: Record) -> Iterable[Message]:
+        if not isinstance(record, RecordBatch):
+            yield from on_record(self, record)
+            return
+        try:
+            for message in on_record(self, record):
+                yield record if message.type is Type.RECORD else message
+        finally:
+            record.printed()
+        # One was counted.
+        self._record_counter[record.stream_name] += record.count - 1
+
+    vars(pass_on)["passes_on_batches"] = True
+    ConcurrentReadProcessor.on_record = pass_on  # type: ignore[assignment, method-assign]
 
 
 def _announce_budget_waits() -> None:

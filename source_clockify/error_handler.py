@@ -33,6 +33,7 @@ from source_clockify.bodies import (
     error_text,
     is_error,
     is_too_large,
+    row_slices,
 )
 from source_clockify.connection_errors import describe_connection_error
 from source_clockify.plan_features import lacks_feature
@@ -125,6 +126,8 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         return resolution
 
     def _of_body(self, response: requests.Response) -> ErrorResolution:
+        if self._answer == "list" and row_slices(response) is not None:
+            return SUCCESS_RESOLUTION
         body = decoded_body(response)
         if is_too_large(response):
             return _failure(

@@ -61,7 +61,11 @@ class Output(io.TextIOBase):
         Args:
             flush: let it leave now, with the lines before it.
         """
-        self._add(_encode(line) + b"\n", flush=flush)
+        self._add(encode(line) + b"\n", flush=flush)
+
+    def write_lines(self, lines: bytes) -> None:
+        """Write whole lines in UTF-8, which need not leave now."""
+        self._add(lines, flush=False)
 
     def write(self, text: str) -> int:
         """Write text as a file does; a line leaves when it is whole, those of each thread apart."""
@@ -116,7 +120,7 @@ class Output(io.TextIOBase):
         if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return
         if line is not None:
-            self._buffer += _encode(line) + b"\n"
+            self._buffer += encode(line) + b"\n"
         while self._buffer and time.monotonic() < deadline:
             if self._next_line_fits() and self._has_room(_POLL_MILLISECONDS):
                 self._write_some()
@@ -193,7 +197,7 @@ def _make_room(descriptor: int, size: int) -> bool:
     return True
 
 
-def _encode(text: str) -> bytes:
+def encode(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -10,6 +10,7 @@ from dataclasses import InitVar, dataclass
 from hashlib import blake2b
 from typing import Any, TypedDict
 
+import msgspec
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
@@ -22,7 +23,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import workspace_of
 from source_clockify.audit_log import SYSTEM
-from source_clockify.bodies import decoded_body
+from source_clockify.bodies import decoded_body, decoded_rows, row_slices
 from source_clockify.records import start_of
 from source_clockify.request_notes import Gap, current_notes
 from source_clockify.timestamps import DAY, format_second, second_of
@@ -172,13 +173,33 @@ class PageExtractor(RecordExtractor):
 
 def hash_of_page(response: requests.Response) -> bytes:
     """Return a hash of a body and of what was asked for, but for the number of the page."""
-    rows = rows_in(decoded_body(response))
-    # Other fields of a row may change from one request to the next. A change of an entity has the
-    # id of the entity, so two of them may differ in all else.
-    ids = [None if "documentCode" in row else row.get("id") for row in rows]
+    # Other fields of a row may change from one request to the next.
+    ids = ids_of_rows(response)
     shown = response.content if not ids or None in ids else repr(ids).encode()
     asked_for = _PAGE_NUMBER.sub("", response.url).encode()
     return blake2b(asked_for + b"\0" + shown, digest_size=16).digest()
+
+
+class _RowId(msgspec.Struct):
+    """What identifies a row; nothing else of it is decoded."""
+
+    id: Any = None
+    documentCode: Any = msgspec.UNSET
+
+
+_row_ids = msgspec.json.Decoder(list[_RowId])
+
+
+def ids_of_rows(response: requests.Response) -> list[Any]:
+    """Return the id of each row of a page, None for a row that it does not identify.
+
+    A change of an entity has the id of the entity, so two of them may differ in all else.
+    """
+    if row_slices(response) is None:
+        rows = rows_in(decoded_body(response))
+        return [None if "documentCode" in row else row.get("id") for row in rows]
+    found = _row_ids.decode(response.content)
+    return [row.id if row.documentCode is msgspec.UNSET else None for row in found]
 
 
 def rows_in(body: Any) -> list[Mapping[str, Any]]:
@@ -291,12 +312,19 @@ class TimeEntriesPagination(LastPageHeaderPagination):
         refuse_repeated_page(page)
         current: TimeToken = page.token or TimeToken(end=None, page=1)
         end = end_of_next_window(page.last_record.data)
-        newest = second_of(start_of(decoded_body(page.response)[0]))
+        newest = second_of(start_of(first_row(page.response)))
         before = second_of(current["end"])
         # West of UTC a window ends later than asked, so the next must end earlier than this one.
         if end is not None and newest is not None and end < min(newest, before or newest):
             return TimeToken(end=format_second(end), page=1)
         return TimeToken(end=current["end"], page=current["page"] + 1)
+
+
+def first_row(response: requests.Response) -> Mapping[str, Any]:
+    """Return the first row of a page that has one."""
+    slices = row_slices(response)
+    row: Mapping[str, Any] = next(decoded_rows(slices[:1])) if slices else decoded_body(response)[0]
+    return row
 
 
 def end_of_next_window(oldest: Mapping[str, Any]) -> int | None:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -138,13 +138,14 @@ class SyncProgress:
         with self._lock:
             self._all_found.add(stream)
 
-    def count_message(self, stream: str, kind: str) -> None:
-        """Count a message that is emitted."""
+    def count_messages(self, stream: str, kinds: Mapping[str, int]) -> None:
+        """Count messages that are emitted, by kind."""
         with self._lock:
             found = self._messages.get(stream)
             if found is None:
                 found = self._messages[stream] = Counter()
-            found[kind] += 1
+            for kind, number in kinds.items():
+                found[kind] += number
 
     def count_changed(self, stream: str, number: int) -> None:
         """Count records that are emitted because their content changed; the others are new."""

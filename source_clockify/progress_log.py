@@ -20,6 +20,7 @@ from source_clockify.progress import (
     StreamProgress,
     SyncProgress,
 )
+from source_clockify.record_batches import Message, RecordBatch
 
 logger = logging.getLogger("airbyte")
 
@@ -39,11 +40,11 @@ _COLUMNS = ("records", "new", "changed", "deleted", "resent", "requests", "secon
 
 
 def follow_progress(
-    messages: Iterable[AirbyteMessage],
+    messages: Iterable[Message],
     progress: SyncProgress,
     kind_of: Callable[[str, Mapping[str, Any]], str],
     has_gaps: Callable[[str], bool],
-) -> Iterator[AirbyteMessage]:
+) -> Iterator[Message]:
     """Yield the messages of a sync; count them, and log how far it is and what it has come to.
 
     Args:
@@ -55,9 +56,12 @@ def follow_progress(
     with _regular_lines(progress):
         try:
             for message in messages:
-                if message.record is not None:
+                if isinstance(message, RecordBatch):
+                    progress.count_messages(message.stream_name, message.kinds)
+                elif message.record is not None:
                     record = message.record
-                    progress.count_message(record.stream, kind_of(record.stream, record.data))
+                    kind = kind_of(record.stream, record.data)
+                    progress.count_messages(record.stream, {kind: 1})
                 elif message.trace is not None and message.trace.type is TraceType.STREAM_STATUS:
                     _note_status(message, progress, has_gaps)
                 yield message

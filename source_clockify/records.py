@@ -3,9 +3,10 @@
 A template takes longer for one record than everything else that happens to it.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass
-from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from airbyte_cdk.sources.declarative.decoders.json_decoder import JsonDecoder
@@ -13,16 +14,18 @@ from airbyte_cdk.sources.declarative.extractors.record_filter import RecordFilte
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.types import Config, StreamSlice, StreamState
 
-from source_clockify.bodies import decode, decoded_body
+from source_clockify.bodies import decode, decoded_body, decoded_rows, row_slices
 from source_clockify.timestamps import EARLIEST, EARLIEST_TEXT, format_second, second_of
 
-_WIRE_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _YEAR_10000 = second_of("+10000-01-01T00:00:00Z") or 0
+
+# Many records are read within a second.
+_text_of = lru_cache(maxsize=4)(format_second)
 
 
 @dataclass
 class MemoizedJsonDecoder(JsonDecoder):
-    """Takes the body that was decoded when it was judged."""
+    """Takes the body that was judged: decoded then, or now row by row."""
 
     parameters: InitVar[Mapping[str, Any]]
 
@@ -30,6 +33,10 @@ class MemoizedJsonDecoder(JsonDecoder):
         super().__init__(parameters)
 
     def decode(self, response: Any) -> Any:
+        slices = row_slices(response)
+        if slices is not None:
+            yield from decoded_rows(slices)
+            return
         if getattr(response, "from_cache", False):
             # Other streams read the same response, and change its records.
             body = decode(response.content)
@@ -59,7 +66,7 @@ class StartAndCursor(RecordTransformation):
         start = start_of(record)
         if start:
             record["start"] = start
-            record["cursor"] = cursor_of(start, datetime.now(timezone.utc).strftime(_WIRE_FORMAT))
+            record["cursor"] = cursor_of(start, _text_of(int(time.time())))
 
 
 @dataclass

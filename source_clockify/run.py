@@ -24,8 +24,7 @@ from source_clockify.saved_state import print_state
 
 if TYPE_CHECKING:
     from airbyte_cdk.entrypoint import AirbyteEntrypoint
-    from airbyte_cdk.models import AirbyteMessage
-
+    from source_clockify.record_batches import Message
     from source_clockify.source import SourceClockify
 
 _MESSAGES = ("spec", "check", "discover", "read")
@@ -151,6 +150,7 @@ def _print_messages(given: argparse.Namespace, output: Output, ending: Ending) -
     from source_clockify.cdk_patches import serialize_literal_eval
     from source_clockify.display import NONE, progress_mode, showing_progress
     from source_clockify.logs import MessageFormatter, log_to
+    from source_clockify.record_batches import RecordBatch
 
     former_hook = sys.excepthook
     mode = progress_mode(given.progress) if given.command == "read" else NONE
@@ -169,6 +169,9 @@ def _print_messages(given: argparse.Namespace, output: Output, ending: Ending) -
             gc.set_threshold(100_000, 50, 100)
             run = _Run(given, files, source, AirbyteEntrypoint(source), ending)
             for message in run.messages():
+                if isinstance(message, RecordBatch):
+                    output.write_lines(message.lines)
+                    continue
                 line = AirbyteEntrypoint.airbyte_message_to_string(message)
                 if message.log is not None and message.log.message is ending.reason:
                     ending.finish(line)
@@ -198,7 +201,7 @@ class _Run:
     entrypoint: "AirbyteEntrypoint"
     ending: Ending
 
-    def messages(self) -> "Iterator[AirbyteMessage]":
+    def messages(self) -> "Iterator[Message]":
         """Yield the messages of the command, and those that the CDK kept meanwhile."""
         _choose_level(self.entrypoint.logger, debug=self.given.debug)
         try:
@@ -208,7 +211,7 @@ class _Run:
             raise
         yield from self.source.take_queued()
 
-    def _messages(self) -> "Iterator[AirbyteMessage]":
+    def _messages(self) -> "Iterator[Message]":
         from airbyte_cdk.models import AirbyteMessage, Type
 
         source, entrypoint = self.source, self.entrypoint
@@ -223,8 +226,9 @@ class _Run:
         elif self.given.command == "discover":
             yield from entrypoint.discover(specification, config)
         else:
-            files = self.files
-            messages = iter(entrypoint.read(specification, config, files.catalog, files.state))
+            from source_clockify.batched_read import read_in_batches
+
+            messages = read_in_batches(source, specification, config, self.files.catalog)
             for first in messages:
                 # From now on, what is sent to the CDK's queue leaves.
                 self.ending.when_reading(partial(_send_last, source))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapp
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from airbyte_cdk.models import (
     AirbyteCatalog,
@@ -81,10 +81,11 @@ from source_clockify.progress_log import (
     announcing_preparation,
     follow_progress,
 )
+from source_clockify.record_batches import KindOf, Message, Packing
 from source_clockify.report_history import ReportHistory, rows_of_report
 from source_clockify.requested_slices import is_on_demand
 from source_clockify.skip_report import SkipReport
-from source_clockify.streams import ClockifyStream, ReadContext, read_quirks_of
+from source_clockify.streams import ClockifyStream, PackedStream, ReadContext, read_quirks_of
 from source_clockify.sync_log import (
     describe_sync_log,
     stream_log,
@@ -337,9 +338,18 @@ class SourceClockify(StreamsSource):
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
         source = self._for(config, catalog, state)
-        if source is not self:
-            yield from source.read(logger, source.arguments.config or {}, catalog, state)
-            return
+        # Without batches all of them are messages.
+        yield from cast(Iterator[AirbyteMessage], source.read_selected(catalog))
+
+    def read_selected(
+        self, catalog: ConfiguredAirbyteCatalog, *, in_batches: bool = False
+    ) -> Iterator[Message]:
+        """Read with the configuration and the state that the source was built with.
+
+        Args:
+            catalog: of the streams that it was built with.
+            in_batches: yield batches in place of records, see record_batches.py.
+        """
         self.report_configuration()
         check_catalog(catalog)
         missing_urls = streams_without_url(self._definitions.values(), self.settings)
@@ -349,13 +359,18 @@ class SourceClockify(StreamsSource):
         built = self._build(self._say_after_states(threading.get_ident()))
         try:
             with self.show_progress(built.context.progress):
-                yield from self._read_following(built, catalog, missing_urls)
+                yield from self._read_following(built, catalog, missing_urls, in_batches=in_batches)
         finally:
             self.forget_answers()
 
     def _read_following(
-        self, built: "_Streams", catalog: ConfiguredAirbyteCatalog, missing_urls: Collection[str]
-    ) -> Iterator[AirbyteMessage]:
+        self,
+        built: "_Streams",
+        catalog: ConfiguredAirbyteCatalog,
+        missing_urls: Collection[str],
+        *,
+        in_batches: bool,
+    ) -> Iterator[Message]:
         """Read the catalog; the log and `show_progress` follow it."""
         progress = built.context.progress
         selected = {stream.stream.name for stream in catalog.streams}
@@ -381,28 +396,42 @@ class SourceClockify(StreamsSource):
         streams = self._with_change_tracking(built, workspaces, skipped, budget)
         if not self._tracks_changes:
             self._checkpoint_cursors(built, _incremental_streams(catalog))
+        kinds = {stream.name: _kinds_of(stream) for stream in streams}
+        reading = _Reading(built, streams, catalog, missing_urls, budget)
         yield from follow_progress(
-            self._read_with_receipts(_Reading(built, streams, catalog, missing_urls, budget)),
+            self._read_with_receipts(reading, kinds if in_batches else None),
             progress,
-            _message_kinds(streams),
+            lambda name, data: kinds[name](data) if name in kinds else EVERY,
             lambda name: bool(self._left_out(name)),
         )
 
-    def _read_with_receipts(self, reading: "_Reading") -> Iterator[AirbyteMessage]:
-        """Read the catalog, and at last its `sync_log` if it has that."""
-        if self._sync_log is None:
-            keys = {
-                name: stream_spec(definition).primary_key
-                for name, definition in self._definitions.items()
-            }
+    def _read_with_receipts(
+        self, reading: "_Reading", batched: Mapping[str, KindOf] | None
+    ) -> Iterator[Message]:
+        """Read the catalog, and at last its `sync_log` if it has that.
+
+        Args:
+            batched: what the records of each stream are; None: do not read them in batches.
+        """
+        keys = {
+            name: stream_spec(definition).primary_key
+            for name, definition in self._definitions.items()
+        }
+        selected = {stream.stream.name for stream in reading.catalog.streams}
+        log = self._sync_log
+        if log is not None:
+            for stream in reading.streams:
+                if stream.name in selected:
+                    definition = self._definitions[stream.name]
+                    log.add(stream.name, stream_log(stream, definition, self._began))
+        if batched is not None:
+            packing = Packing(keys, log.counted_keys() if log else {})
+            packed = [_packed(each, packing, batched[each.name]) for each in reading.streams]
+            reading = replace(reading, streams=packed)
+        if log is None:
             yield from with_sizes_checked(self._read(reading), keys)
             return
-        selected = {stream.stream.name for stream in reading.catalog.streams}
-        for stream in reading.streams:
-            if stream.name in selected:
-                definition = self._definitions[stream.name]
-                self._sync_log.add(stream.name, stream_log(stream, definition, self._began))
-        yield from self._sync_log.follow(
+        yield from log.follow(
             self._read(replace(reading, catalog=without_sync_log(reading.catalog))),
             self.take_queued,
             self._left_out,
@@ -445,7 +474,7 @@ class SourceClockify(StreamsSource):
         """Return what is left out of a stream, in sentences."""
         return [*self._report.sentences(stream), *self._lost_workspaces.get(stream, ())]
 
-    def _read(self, reading: "_Reading") -> Iterator[AirbyteMessage]:
+    def _read(self, reading: "_Reading") -> Iterator[Message]:
         """Read streams, and log at their end what is left out.
 
         Raises:
@@ -588,21 +617,20 @@ class _Streams:
     context: ReadContext
 
 
-def _message_kinds(
-    streams: Sequence[AbstractStream],
-) -> Callable[[str, Mapping[str, Any]], str]:
-    """Return a function from a stream and its record to the kind of the message."""
-    versions = {
-        stream.name: format_version(stream.tracker.writer.version)
-        for stream in streams
-        if isinstance(stream, TrackedStream)
-    }
+def _kinds_of(stream: AbstractStream) -> KindOf:
+    """Return a function from a record of a stream to its kind, see progress.py."""
+    if not isinstance(stream, TrackedStream):
+        return lambda data: EVERY
+    version = format_version(stream.tracker.writer.version)
+    return lambda data: message_kind(data, version)
 
-    def kind(stream: str, data: Mapping[str, Any]) -> str:
-        version = versions.get(stream)
-        return EVERY if version is None else message_kind(data, version)
 
-    return kind
+def _packed(stream: AbstractStream, packing: Packing, kind_of: KindOf) -> AbstractStream:
+    """Return a stream as it yields its records in batches."""
+    if isinstance(stream, TrackedStream):
+        stream.pack = packing.of(stream.name, kind_of).pack
+        return stream
+    return PackedStream(stream, packing.of(stream.name, kind_of, stream.cursor_field or None))
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_clockify.adaptations import Adaptations
 from source_clockify.audit_log import SYSTEM, SystemEvents
 from source_clockify.progress import SyncProgress
+from source_clockify.record_batches import Packer
 from source_clockify.report_history import (
     FIRST_DAY,
     ReportHistory,
@@ -119,6 +120,29 @@ class WrappedPartition(Partition):
 
     def __hash__(self) -> int:
         return hash(self._inner)
+
+
+class PackedStream(WrappedStream):
+    """A stream that yields its records in batches."""
+
+    def __init__(self, inner: AbstractStream, packer: Packer) -> None:
+        super().__init__(inner)
+        self._packer = packer
+
+    def generate_partitions(self) -> Iterable["PackedPartition"]:
+        for partition in self._inner.generate_partitions():
+            yield PackedPartition(partition, self._packer)
+
+
+class PackedPartition(WrappedPartition):
+    """A partition that yields its records in batches."""
+
+    def __init__(self, inner: Partition, packer: Packer) -> None:
+        super().__init__(inner)
+        self._packer = packer
+
+    def read(self) -> Iterable[Record]:
+        return self._packer.pack(self._inner.read())
 
 
 @dataclass(frozen=True)
@@ -357,10 +381,11 @@ def without_repeats(records: Iterable[Record]) -> Iterator[Record]:
     starts: dict[str, str] = {}
     prune_at = 20_000
     for record in records:
-        identifier = record["id"]
+        data = record.data
+        identifier = data["id"]
         if identifier in starts:
             continue
-        start = record.get("start") or ""
+        start = data.get("start") or ""
         if len(starts) >= prune_at:
             now = second_of(start)
             starts = {key: value for key, value in starts.items() if _is_near(value, now)}

@@ -10,13 +10,12 @@ import logging
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from typing import Any
 
-import orjson
 from airbyte_cdk.models import (
     AirbyteMessage,
     AirbyteRecordMessage,
@@ -36,15 +35,14 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.sources.utils.record_helper import stream_data_to_airbyte_message
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
 
-from source_clockify.bodies import large_body_seen
 from source_clockify.change_tracking.budget import StateBudget, size_of
 from source_clockify.change_tracking.live import KeyCounter, Live, is_counted, live_records
 from source_clockify.change_tracking.messages import (
     BASELINE_AT,
     COLUMNS,
-    DELETED_AT,
     UPDATED_AT,
     format_version,
+    message_kind,
 )
 from source_clockify.change_tracking.profiles import stream_spec
 from source_clockify.change_tracking.rows import RETRY_SECONDS
@@ -58,14 +56,13 @@ from source_clockify.change_tracking.state import (
 )
 from source_clockify.change_tracking.stream import TrackedStream
 from source_clockify.change_tracking.tracker import HintResults
+from source_clockify.message_size import is_oversized
+from source_clockify.progress import DELETED, RESENT
+from source_clockify.record_batches import KeyOf, Message, RecordBatch
 
 logger = logging.getLogger("airbyte")
 
 SYNC_LOG = "sync_log"
-
-# Pub/Sub refuses messages over 10 MB. A message is the record's JSON in an envelope.
-LARGEST_MESSAGE_BYTES = 9_500_000
-_ENVELOPE_BYTES = 200
 
 _TEXT = {"type": ["null", "string"]}
 _MOMENT = {key: COLUMNS[UPDATED_AT][key] for key in ("type", "format", "airbyte_type")}
@@ -315,22 +312,27 @@ class StreamLog:
         self._version_text = format_version(self.version)
         self._sent = KeyCounter()
         self._deleted = self._resent = 0
-        self._only_column = self.primary_key[0] if len(self.primary_key) == 1 else None
+        self.key_of = _key_function(self.primary_key)
 
     def count(self, data: Mapping[str, Any]) -> None:
         """Count a message. A record without a column of its key does not count as sent."""
-        if data.get(UPDATED_AT) != self._version_text:
+        kind = message_kind(data, self._version_text)
+        if kind == RESENT:
             self._resent += 1
-        elif DELETED_AT in data:
+        elif kind == DELETED:
             self._deleted += 1
-        elif self._only_column is not None:
-            value = data.get(self._only_column)
-            if value is not None:
-                self._sent.add(value if type(value) is str else str(value))
         else:
-            values = [data.get(column) for column in self.primary_key]
-            if None not in values:
-                self._sent.add(tuple(map(str, values)))
+            key = self.key_of(data)
+            if key is not None:
+                self._sent.add(key)
+
+    def count_batch(self, batch: RecordBatch) -> None:
+        """Count the messages of a batch."""
+        self._resent += batch.kinds.get(RESENT, 0)
+        self._deleted += batch.kinds.get(DELETED, 0)
+        self.oversized += batch.oversized
+        for key in batch.counted_keys:
+            self._sent.add(key)
 
     def receipt(self, stream: str, began: int, previous: str | None) -> dict[str, Any]:
         """Return the record, without absent columns."""
@@ -376,6 +378,21 @@ class StreamLog:
             }
             yield {name: value for name, value in found.items() if value is not None}
             previous = format_version(version)
+
+
+def _key_function(primary_key: Sequence[str]) -> KeyOf:
+    """Return a function from a record to its key; None if it lacks a column of it."""
+    only_column = primary_key[0] if len(primary_key) == 1 else ""
+
+    def only_key(data: Mapping[str, Any]) -> Hashable | None:
+        value = data.get(only_column)
+        return value if value is None or type(value) is str else str(value)
+
+    def key(data: Mapping[str, Any]) -> Hashable | None:
+        values = [data.get(column) for column in primary_key]
+        return None if None in values else tuple(map(str, values))
+
+    return only_key if only_column else key
 
 
 def _previous(version: int, baseline_at: int, previous: str | None) -> str | None:
@@ -439,14 +456,18 @@ class SyncLog:
         """Add a stream that this sync reads."""
         self._streams[stream] = log
 
+    def counted_keys(self) -> dict[str, KeyOf]:
+        """Return what the receipts count of a record of each stream."""
+        return {name: log.key_of for name, log in self._streams.items()}
+
     def follow(
         self,
-        messages: Iterable[AirbyteMessage],
+        messages: Iterable[Message],
         queued: Callable[[], Iterable[AirbyteMessage]],
         skipped: Callable[[str], Iterable[str]],
         budget: StateBudget,
         is_ending: threading.Event | None = None,
-    ) -> Iterator[AirbyteMessage]:
+    ) -> Iterator[Message]:
         """Yield the messages of all streams, then the receipts, then raise what was raised.
 
         Args:
@@ -479,8 +500,12 @@ class SyncLog:
         if failure is not None:
             raise failure
 
-    def _note(self, message: AirbyteMessage) -> None:
-        if message.record is not None:
+    def _note(self, message: Message) -> None:
+        if isinstance(message, RecordBatch):
+            log = self._streams.get(message.stream_name)
+            if log is not None:
+                log.count_batch(message)
+        elif message.record is not None:
             self._count(message.record)
         elif message.trace is not None and message.trace.type is TraceType.STREAM_STATUS:
             self._note_status(message)
@@ -490,7 +515,7 @@ class SyncLog:
         if log is None:
             return
         log.count(record.data)
-        log.oversized += is_oversized(record, log.primary_key)
+        log.oversized += is_oversized(record.stream, record.data, log.primary_key)
 
     def _note_status(self, message: AirbyteMessage) -> None:
         status = message.trace.stream_status if message.trace else None
@@ -603,44 +628,20 @@ def sync_log_of(
 
 
 def with_sizes_checked(
-    messages: Iterable[AirbyteMessage], primary_keys: Mapping[str, Sequence[str]]
-) -> Iterator[AirbyteMessage]:
+    messages: Iterable[Message], primary_keys: Mapping[str, Sequence[str]]
+) -> Iterator[Message]:
     """Yield messages, and warn of records that are too large for Pub/Sub.
+
+    Those of batches were checked when they were packed.
 
     Args:
         primary_keys: the columns of each stream's key.
     """
     for message in messages:
-        if message.record is not None:
-            is_oversized(message.record, primary_keys.get(message.record.stream, ()))
+        if not isinstance(message, RecordBatch) and message.record is not None:
+            record = message.record
+            is_oversized(record.stream, record.data, primary_keys.get(record.stream, ()))
         yield message
-
-
-def is_oversized(record: AirbyteRecordMessage, primary_key: Sequence[str]) -> bool:
-    """Return whether a record is too large for a Pub/Sub message; if so, warn."""
-    # No record is larger than the body that it came in, but for the columns that are added.
-    if not large_body_seen.is_set():
-        return False
-    size = message_size(record.data)
-    if size <= LARGEST_MESSAGE_BYTES:
-        return False
-    logger.warning(
-        "%s: the record %s has %s MB. Pub/Sub refuses messages over 10 MB, so such a "
-        "destination loses it.",
-        record.stream,
-        "/".join(str(record.data.get(column)) for column in primary_key),
-        f"{size / 1_000_000:.1f}",
-    )
-    return True
-
-
-def message_size(data: Mapping[str, Any]) -> int:
-    """Return how many bytes a record has as a message of Airbyte's Pub/Sub destination."""
-    try:
-        return len(orjson.dumps(data)) + _ENVELOPE_BYTES
-    except TypeError:
-        # Beyond 64 bits orjson knows no integers.
-        return len(json.dumps(data, ensure_ascii=False).encode()) + _ENVELOPE_BYTES
 
 
 def _state_message(blob: Mapping[str, Any]) -> AirbyteMessage:

@@ -248,9 +248,9 @@ def test_a_stream_that_only_waits_is_not_due_until_it_has_gone_on(
     with progress.waiting("tags", "The budget is used up.", began + 3000):
         progress.count_request("tags")
         assert due_streams(progress.all(), said, began + 60) == []
-        progress.count_message("tags", SENT)
+        progress.count_messages("tags", {SENT: 1})
         assert len(due_streams(progress.all(), said, began + 60)) == 1
-    progress.count_message("tags", SENT)
+    progress.count_messages("tags", {SENT: 1})
     assert len(due_streams(progress.all(), {"tags": (began, 2, 1)}, began + 60)) == 1
 
 
@@ -264,7 +264,7 @@ def test_a_line_in_between_tells_partitions_requests_and_what_is_left_of_the_bud
         progress.count_partition("tags")
         progress.count_request("tags")
     progress.end_partition("tags")
-    progress.count_message("tags", SENT)
+    progress.count_messages("tags", {SENT: 1})
     began = clock().timestamp()
 
     def line(after: float) -> str:
@@ -313,9 +313,9 @@ def test_what_is_counted_of_a_stream_adds_up() -> None:
     progress = SyncProgress()
     progress.select(["tags", "clients"], ["tags"])
     for kind in (SENT, SENT, SENT, DELETED, RESENT):
-        progress.count_message("tags", kind)
+        progress.count_messages("tags", {kind: 1})
     progress.count_changed("tags", 2)
-    progress.count_message("clients", EVERY)
+    progress.count_messages("clients", {EVERY: 1})
     progress.begin("tags")
     progress.end("tags", COMPLETE)
 

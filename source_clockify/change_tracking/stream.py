@@ -94,6 +94,9 @@ class StampedPartition(WrappedPartition):
 class TrackedStream(WrappedStream):
     """A stream in an incremental sync: the records that changed since the saved state.
 
+    Attributes:
+        pack: makes batches of records, see record_batches.py; as it is, it leaves them alone.
+
     Args:
         inner: reads all records.
         read: what its tracker starts from.
@@ -121,6 +124,7 @@ class TrackedStream(WrappedStream):
         self._tracker = StreamTracker(read, sync, self._writer)
         self._cursor = TrackedCursor(self.name, self._writer)
         inner.checkpoints.add(self._writer.checkpoint_now)
+        self.pack: Callable[[Iterable[Record]], Iterable[Record]] = _unpacked
 
     def generate_partitions(self) -> Iterable[CdkPartition]:
         self._begin()
@@ -194,11 +198,13 @@ class TrackedStream(WrappedStream):
                 self._progress.enter_phase(self.name, LOOKING_UP)
                 for ids, data in chain(resolve_missing(tracker), follow_hints(tracker, hints)):
                     partition = partition_of(writer.fields, ids)
-                    yield Record(
+                    record = Record(
                         data=data,
                         stream_name=self.name,
                         associated_slice=StreamSlice(partition=partition, cursor_slice={}),
                     )
+                    # The state may hold it from here on.
+                    yield from self.pack([record])
             for gap in tracker.hints.gaps:
                 self._stream.report_gap(gap)
             writer.put_gaps(self._stream.gaps())
@@ -231,19 +237,10 @@ class TrackedPartition(WrappedPartition):
         self._slice = inner
 
     def read(self) -> Iterable[Record]:
-        tracker = self._stream.tracker
-        diff = tracker.compare(self._read)
-        columns: dict[int, dict[str, str]] = {}
+        diff = self._stream.tracker.compare(self._read)
         failure: Exception | None = None
         try:
-            for record in self._slice.read():
-                version = diff.version_of(record.data)
-                if version is None:
-                    continue
-                if version not in columns:
-                    columns[version] = tracker.stamp(version).columns()
-                cast(dict[str, Any], record.data).update(columns[version])
-                yield record
+            yield from self._stream.pack(self._records(diff))
         except Exception as error:
             failure = error
         is_last = self._stream.end_slice(
@@ -259,6 +256,19 @@ class TrackedPartition(WrappedPartition):
             logger.error("%s: %s", self._stream.name, error.message)
         if failure is not None:
             raise failure
+
+    def _records(self, diff: SliceDiff) -> Iterator[Record]:
+        """Yield the records that are to be sent."""
+        tracker = self._stream.tracker
+        columns: dict[int, dict[str, str]] = {}
+        for record in self._slice.read():
+            version = diff.version_of(record.data)
+            if version is None:
+                continue
+            if version not in columns:
+                columns[version] = tracker.stamp(version).columns()
+            cast(dict[str, Any], record.data).update(columns[version])
+            yield record
 
 
 class ClosingPartition(CdkPartition):
@@ -301,6 +311,10 @@ class TrackedCursor(Cursor):
 
     def should_be_synced(self, record: Record) -> bool:
         return True
+
+
+def _unpacked(records: Iterable[Record]) -> Iterable[Record]:
+    return records
 
 
 def _slice_of(inner: CdkPartition) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -1,0 +1,55 @@
+"""Reads as the CDK's entrypoint does, with batches in place of records (see record_batches.py)."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
+from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConnectorSpecification
+from airbyte_cdk.sources.connector_state_manager import HashableStreamDescriptor
+from airbyte_cdk.utils.memory_monitor import MemoryMonitor
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_clockify.record_batches import Message, RecordBatch
+from source_clockify.source import SourceClockify
+
+# Batches among them have up to 128 KB.
+MESSAGES_PER_MEMORY_CHECK = 50
+
+
+def read_in_batches(
+    source: SourceClockify,
+    specification: ConnectorSpecification,
+    config: Mapping[str, Any],
+    catalog: ConfiguredAirbyteCatalog,
+) -> Iterator[Message]:
+    """Read a catalog; states tell how many records of their stream came since the state before.
+
+    Args:
+        source: was built with the other arguments, and with the state.
+        config: as `SourceClockify.configure` returns it.
+
+    Raises:
+        AirbyteTracedException: as the CDK does, for a configuration that does not fit the spec,
+            and when memory runs out.
+    """
+    AirbyteEntrypoint.set_up_secret_filter(config, specification.connectionSpecification)
+    AirbyteEntrypoint.validate_connection(specification, config)
+    monitor = MemoryMonitor(MESSAGES_PER_MEMORY_CHECK)
+    counts: defaultdict[HashableStreamDescriptor, float] = defaultdict(float)
+
+    def counted(message: Message) -> Message:
+        if isinstance(message, RecordBatch):
+            counts[HashableStreamDescriptor(name=message.stream_name)] += message.count
+            return message
+        return AirbyteEntrypoint.handle_record_counts(message, counts)
+
+    for message in source.read_selected(catalog, in_batches=True):
+        yield counted(message)
+        try:
+            monitor.check_memory_usage()
+        except AirbyteTracedException:
+            # States that wait follow the records that they speak of.
+            yield from map(counted, source.take_queued())
+            raise
+    yield from map(counted, source.take_queued())

@@ -1,0 +1,237 @@
+"""The fast path of records: serialised by the thread that reads them, many in one queue item.
+
+The CDK hands on every record by itself, as objects, from the thread that reads it through a queue
+to the thread that prints it. That takes longer than reading a time entry and comparing it.
+
+All streams use it where `SourceClockify.read_selected` is told to read in batches, as the command
+does; the other messages are the same, in the same order. `SourceClockify.read` yields ordinary
+messages. Limits:
+
+- A batch holds records of one slice. It leaves before the state of the slice can: whoever keeps
+  that state MUST let `pack` end first.
+- The cursor of a stream observes the newest record of a batch. A record whose cursor value is no
+  plain moment ends the batch, so that it is observed by itself.
+- What is counted of a record (progress, receipts, sizes) is counted when it is packed.
+- `Room` bounds the bytes that wait for the printing thread.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
+from airbyte_cdk.models import AirbyteMessage
+from airbyte_cdk.sources.types import Record
+from airbyte_cdk.sources.utils.record_helper import stream_data_to_airbyte_message
+
+from source_clockify.message_size import ENVELOPE_BYTES, LARGEST_MESSAGE_BYTES, is_oversized
+from source_clockify.output import encode
+from source_clockify.progress import EVERY, SENT
+
+# A batch leaves once it has so many bytes, or is so old when the next record comes.
+BATCH_BYTES = 128 * 1024
+_BATCH_MILLISECONDS = 1_000
+
+# Bytes of batches that may wait for the printing thread.
+_ROOM_BYTES = 4 * 1024 * 1024
+
+# Moments that compare as text, if they have the same length.
+_PLAIN_MOMENT = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+    r"(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z)?"
+)
+
+KindOf = Callable[[Mapping[str, Any]], str]
+KeyOf = Callable[[Mapping[str, Any]], Hashable | None]
+
+
+class Room:
+    """Bounds the bytes of all batches between the threads that read and the one that prints."""
+
+    def __init__(self, limit: int = _ROOM_BYTES) -> None:
+        self._limit = limit
+        self._held = 0
+        self._changed = threading.Condition()
+
+    def take(self, size: int) -> None:
+        """Wait until there is room. A batch above the limit waits until nothing else is held."""
+        with self._changed:
+            while self._held and self._held + size > self._limit:
+                self._changed.wait()
+            self._held += size
+
+    def give_back(self, size: int) -> None:
+        with self._changed:
+            self._held -= size
+            self._changed.notify_all()
+
+
+class RecordBatch(Record):
+    """Records of one slice as lines of Airbyte's protocol. For the CDK it is its newest record.
+
+    Attributes:
+        lines: one RECORD message each, with its line end.
+        count: their number.
+        kinds: how many there are of each kind, see progress.py.
+        counted_keys: those of new and changed ones, where receipts count them.
+        oversized: how many are too large for Pub/Sub.
+    """
+
+    def __init__(self, batch: "_OpenBatch", room: Room) -> None:
+        newest = batch.newest
+        super().__init__(newest.data, newest.stream_name, newest.associated_slice)
+        self.lines = b"".join(batch.parts)
+        self.count = batch.count
+        self.kinds: Mapping[str, int] = batch.kinds
+        self.counted_keys: Sequence[Hashable] = batch.keys
+        self.oversized = batch.oversized
+        self._room = room
+
+    def printed(self) -> None:
+        """Give back its room, once its lines have left."""
+        self._room.give_back(len(self.lines))
+
+
+Message = AirbyteMessage | RecordBatch
+
+
+@dataclass(frozen=True)
+class Packing:
+    """What the batches of one read need.
+
+    Attributes:
+        primary_keys: the columns of each stream's key.
+        counted_keys: what receipts count of a record of a stream; None for a record that has none.
+        room: what all batches share.
+    """
+
+    primary_keys: Mapping[str, Sequence[str]]
+    counted_keys: Mapping[str, KeyOf]
+    room: Room = field(default_factory=Room)
+
+    def of(self, stream: str, kind_of: KindOf, cursor_field: str | None = None) -> "Packer":
+        """Return what packs the records of a stream.
+
+        Args:
+            kind_of: returns the kind of a record, see progress.py.
+            cursor_field: what the cursor of the stream observes; None: nothing.
+        """
+        key_of = self.counted_keys.get(stream)
+        return Packer(stream, self.primary_keys[stream], kind_of, key_of, cursor_field, self.room)
+
+
+@dataclass(frozen=True)
+class Packer:
+    """Packs the records of one stream; threads share it."""
+
+    stream: str
+    primary_key: Sequence[str]
+    kind_of: KindOf
+    key_of: KeyOf | None
+    cursor_field: str | None
+    room: Room
+
+    def pack(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield the records of one slice as batches; before an exception those that came."""
+        batch: _OpenBatch | None = None
+        try:
+            for record in records:
+                now = time.time_ns() // 1_000_000
+                moment = self._moment_of(record)
+                if batch is not None and not batch.may_take(moment, now):
+                    yield self._closed(batch)
+                    batch = None
+                if batch is None:
+                    batch = _OpenBatch(self.stream, record, moment, now)
+                self._add(batch, record, moment, now)
+                if batch.size >= BATCH_BYTES:
+                    yield self._closed(batch)
+                    batch = None
+        except Exception:
+            if batch is not None:
+                yield self._closed(batch)
+            raise
+        if batch is not None:
+            yield self._closed(batch)
+
+    def _add(self, batch: "_OpenBatch", record: Record, moment: str | None, now: int) -> None:
+        data = record.data
+        try:
+            # As the CDK's serialiser, which leaves out nulls at the top.
+            text = orjson.dumps({name: value for name, value in data.items() if value is not None})
+        except TypeError:
+            # It knows no integers beyond 64 bits; the CDK has a second way.
+            message = stream_data_to_airbyte_message(self.stream, data)
+            batch.add_line(encode(AirbyteEntrypoint.airbyte_message_to_string(message)))
+            is_large = True
+        else:
+            batch.add(text, now)
+            is_large = len(text) > LARGEST_MESSAGE_BYTES - ENVELOPE_BYTES
+        if is_large:
+            batch.oversized += is_oversized(self.stream, data, self.primary_key)
+        if moment is not None and moment > batch.moment:
+            batch.newest, batch.moment = record, moment
+        kind = self.kind_of(data)
+        batch.kinds[kind] = batch.kinds.get(kind, 0) + 1
+        if self.key_of is not None and kind in (SENT, EVERY):
+            key = self.key_of(data)
+            if key is not None:
+                batch.keys.append(key)
+
+    def _moment_of(self, record: Record) -> str | None:
+        """Return what the cursor observes if that compares as text, None if it does not."""
+        if self.cursor_field is None:
+            return ""
+        value = record.data.get(self.cursor_field)
+        return value if type(value) is str and _PLAIN_MOMENT.fullmatch(value) else None
+
+    def _closed(self, batch: "_OpenBatch") -> RecordBatch:
+        """Return a batch that may leave, once there is room for it."""
+        found = RecordBatch(batch, self.room)
+        self.room.take(len(found.lines))
+        return found
+
+
+class _OpenBatch:
+    """A batch that takes further records; `size` is in bytes."""
+
+    def __init__(self, stream: str, first: Record, moment: str | None, now: int) -> None:
+        self.newest = first
+        self.moment = moment or ""
+        self.size = 0
+        self.count = 0
+        self.parts: list[bytes] = []
+        self.kinds: dict[str, int] = {}
+        self.keys: list[Hashable] = []
+        self.oversized = 0
+        self._is_plain = moment is not None
+        self._began = now
+        self._head = b'{"type":"RECORD","record":{"stream":%b,"data":' % orjson.dumps(stream)
+        self._tail_at, self._tail = 0, b""
+
+    def may_take(self, moment: str | None, now: int) -> bool:
+        """Return whether a record may follow that comes now."""
+        return (
+            self._is_plain
+            and moment is not None
+            and len(moment) == len(self.moment)
+            and now - self._began < _BATCH_MILLISECONDS
+        )
+
+    def add(self, data: bytes, now: int) -> None:
+        """Add a record, given as JSON."""
+        if now != self._tail_at:
+            self._tail_at, self._tail = now, b',"emitted_at":%d}}\n' % now
+        self.parts += (self._head, data, self._tail)
+        self.size += len(data) + 100
+        self.count += 1
+
+    def add_line(self, line: bytes) -> None:
+        """Add a message, given whole."""
+        self.parts += (line, b"\n")
+        self.size += len(line)
+        self.count += 1
