@@ -136,7 +136,7 @@ def _sliced(content: bytes) -> Sequence[msgspec.Raw] | None:
     try:
         content.isascii() or content.decode()
         rows = _slices.decode(content)
-    except (UnicodeDecodeError, msgspec.DecodeError):
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
         return None
     return rows if all(memoryview(row)[0] == _OPENING_BRACE for row in rows) else None
 

@@ -227,7 +227,7 @@ class _OpenBatch:
         if now != self._tail_at:
             self._tail_at, self._tail = now, b',"emitted_at":%d}}\n' % now
         self.parts += (self._head, data, self._tail)
-        self.size += len(data) + 100
+        self.size += len(self._head) + len(data) + len(self._tail)
         self.count += 1
 
     def add_line(self, line: bytes) -> None:

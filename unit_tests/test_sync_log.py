@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airbyte_cdk.models import FailureType, SyncMode, TraceType
+from airbyte_cdk.models import AirbyteMessage, FailureType, SyncMode, TraceType
 from airbyte_cdk.models import Type as MessageType
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify import SourceClockify, bodies
+from source_clockify import SourceClockify, message_size
 from source_clockify.change_tracking import checkpoint
 from source_clockify.change_tracking.budget import StateBudget, size_of
 from source_clockify.change_tracking.live import Live, live_keys
@@ -846,9 +846,9 @@ def test_a_state_that_makes_no_sense_is_damaged_whatever_its_checksum(
 
 @pytest.fixture
 def _no_large_body_yet() -> Iterator[None]:
-    bodies.large_body_seen.clear()
+    message_size.large_body_seen.clear()
     yield
-    bodies.large_body_seen.clear()
+    message_size.large_body_seen.clear()
 
 
 @pytest.mark.usefixtures("_no_large_body_yet")
@@ -889,7 +889,7 @@ def test_large_pages_of_small_records_are_not_warned_of(
 
     output = connect("tags", "sync_log").sync()
 
-    assert bodies.large_body_seen.is_set()
+    assert message_size.large_body_seen.is_set()
     assert receipt(output, "tags")["oversized"] == 0
     assert not [each for each in warnings(output) if "Pub/Sub" in each]
 
@@ -975,7 +975,8 @@ def test_a_state_without_room_resends_fewer_receipts(caplog: pytest.LogCaptureFi
 
     told = list(log.follow([], list, lambda name: [], budget))
 
-    (state,) = (message.state for message in told if message.state is not None)
+    messages = [each for each in told if isinstance(each, AirbyteMessage)]
+    (state,) = (message.state for message in messages if message.state is not None)
     blob = content_of(state)
     assert size_of("sync_log", blob) <= 2600
     saved = decode_state(blob)
