@@ -24,6 +24,7 @@ from source_clockify.saved_state import print_state
 
 if TYPE_CHECKING:
     from airbyte_cdk.entrypoint import AirbyteEntrypoint
+
     from source_clockify.record_batches import Message
     from source_clockify.source import SourceClockify
 
