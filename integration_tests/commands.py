@@ -21,7 +21,7 @@ from integration_tests.sandbox.client import JSON
 
 COMMAND = str(Path(sys.executable).with_name("source-clockify"))
 # A hang fails the test; nothing else depends on it.
-PATIENCE = 60
+PATIENCE = 150
 
 _NAMESPACES = (
     ["unshare", "--fork", "--pid", "--kill-child"],
