@@ -87,7 +87,7 @@ class RecordBatch(Record):
         self.lines = b"".join(batch.parts)
         self.count = batch.count
         self.kinds: Mapping[str, int] = batch.kinds
-        self.counted_keys: Sequence[Hashable] = batch.keys
+        self.counted_keys: Sequence[Hashable] = batch.counted_keys
         self.oversized = batch.oversized
         self._room = room
 
@@ -138,16 +138,20 @@ class Packer:
     def pack(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield the records of one slice as batches; before an exception those that came."""
         batch: _OpenBatch | None = None
+        moment: str | None = ""
         try:
             for record in records:
                 now = time.time_ns() // 1_000_000
-                moment = self._moment_of(record)
+                if self.cursor_field is not None:
+                    moment = self._moment_of(record)
                 if batch is not None and not batch.may_take(moment, now):
                     yield self._closed(batch)
                     batch = None
                 if batch is None:
                     batch = _OpenBatch(self.stream, record, moment, now)
-                self._add(batch, record, moment, now)
+                if moment is not None and moment > batch.moment:
+                    batch.newest, batch.moment = record, moment
+                self._add(batch, record.data, now)
                 if batch.size >= BATCH_BYTES:
                     yield self._closed(batch)
                     batch = None
@@ -158,8 +162,7 @@ class Packer:
         if batch is not None:
             yield self._closed(batch)
 
-    def _add(self, batch: "_OpenBatch", record: Record, moment: str | None, now: int) -> None:
-        data = record.data
+    def _add(self, batch: "_OpenBatch", data: Mapping[str, Any], now: int) -> None:
         try:
             # As the CDK's serialiser, which leaves out nulls at the top.
             text = orjson.dumps({name: value for name, value in data.items() if value is not None})
@@ -167,26 +170,21 @@ class Packer:
             # It knows no integers beyond 64 bits; the CDK has a second way.
             message = stream_data_to_airbyte_message(self.stream, data)
             batch.add_line(encode(AirbyteEntrypoint.airbyte_message_to_string(message)))
-            is_large = True
+            batch.oversized += is_oversized(self.stream, data, self.primary_key)
         else:
             batch.add(text, now)
-            is_large = len(text) > LARGEST_MESSAGE_BYTES - ENVELOPE_BYTES
-        if is_large:
-            batch.oversized += is_oversized(self.stream, data, self.primary_key)
-        if moment is not None and moment > batch.moment:
-            batch.newest, batch.moment = record, moment
+            if len(text) > LARGEST_MESSAGE_BYTES - ENVELOPE_BYTES:
+                batch.oversized += is_oversized(self.stream, data, self.primary_key)
         kind = self.kind_of(data)
         batch.kinds[kind] = batch.kinds.get(kind, 0) + 1
         if self.key_of is not None and kind in (SENT, EVERY):
             key = self.key_of(data)
             if key is not None:
-                batch.keys.append(key)
+                batch.counted_keys.append(key)
 
     def _moment_of(self, record: Record) -> str | None:
         """Return what the cursor observes if that compares as text, None if it does not."""
-        if self.cursor_field is None:
-            return ""
-        value = record.data.get(self.cursor_field)
+        value = record.data.get(self.cursor_field or "")
         return value if type(value) is str and _PLAIN_MOMENT.fullmatch(value) else None
 
     def _closed(self, batch: "_OpenBatch") -> RecordBatch:
@@ -206,7 +204,7 @@ class _OpenBatch:
         self.count = 0
         self.parts: list[bytes] = []
         self.kinds: dict[str, int] = {}
-        self.keys: list[Hashable] = []
+        self.counted_keys: list[Hashable] = []
         self.oversized = 0
         self._is_plain = moment is not None
         self._began = now

@@ -36,7 +36,7 @@ from source_clockify.report_history import (
 from source_clockify.request_notes import Gap, RequestNotes, recording_requests
 from source_clockify.request_scope import RequestScope
 from source_clockify.skip_report import SkipReport
-from source_clockify.timestamps import DAY, second_of
+from source_clockify.timestamps import DAY, format_second, second_of
 from source_clockify.waits import Checkpoints, Waits
 
 logger = logging.getLogger("airbyte")
@@ -387,17 +387,27 @@ def without_repeats(records: Iterable[Record]) -> Iterator[Record]:
             continue
         start = data.get("start") or ""
         if len(starts) >= prune_at:
-            now = second_of(start)
-            starts = {key: value for key, value in starts.items() if _is_near(value, now)}
+            starts = _near(starts, start)
             prune_at = max(20_000, 2 * len(starts))
         starts[identifier] = start
         yield record
 
 
-def _is_near(start: str, current: int | None) -> bool:
-    """Tell whether an entry may come again after one that began at `current`."""
-    second = second_of(start)
-    return second is None or current is None or second < current + _REMEMBERED
+def _near(starts: Mapping[str, str], current: str) -> dict[str, str]:
+    """Return the entries that may come again after one that began at `current`, by id."""
+    second = second_of(current)
+    if second is None:
+        return {**starts}
+    limit = second + _REMEMBERED
+    text = format_second(limit)
+
+    def is_near(start: str) -> bool:
+        if len(start) == len(text):
+            return start < text
+        found = second_of(start)
+        return found is None or found < limit
+
+    return {key: start for key, start in starts.items() if is_near(start)}
 
 
 def each_once(records: Iterable[Record], id_column: str) -> Iterator[Record]:
