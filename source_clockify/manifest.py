@@ -54,7 +54,7 @@ def with_python_components(
         "CustomAuthenticator", "authenticator.ClockifyAuthenticator"
     )
     definitions["error_handler"] = {
-        **definitions["error_handler"],
+        **definitions["refusal_handler"],
         **_component("CustomErrorHandler", "error_handler.ClockifyErrorHandler"),
         "backoff_strategies": [
             _component("CustomBackoffStrategy", "retry_after.RetryAfterStrategy")
