@@ -718,6 +718,19 @@ def test_the_manifest_alone_takes_only_a_good_answer_for_a_page(
     assert statuses(output, stream)[-1] == "INCOMPLETE"
 
 
+@pytest.mark.parametrize("status", [500, 400, 301])
+def test_the_manifest_alone_judges_a_status_before_a_body_that_looks_like_a_page(
+    clockify: Clockify, status: int
+) -> None:
+    clockify.workspaces()
+    clockify.serve_responses("tags", {"status_code": status, "json": rows(1)})
+
+    output = read("tags", manifest_alone=True)
+
+    assert records(output) == []
+    assert path_of("tags") in failure(output, "tags").message
+
+
 # One workspace and the others ------------------------------------------------------------------
 
 
