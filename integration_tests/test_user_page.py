@@ -324,7 +324,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
     for days, entries, shared in table(part(PAGE, "State"))[:3]:
         assert int(entries.replace(",", "")) * int(days) == pytest.approx(records, rel=0.03)
         assert int(shared.replace(",", "")) * int(days) * 2 == pytest.approx(records, rel=0.03)
-    handler = manifest()["definitions"]["error_handler"]["max_retries"]
+    handler = manifest()["definitions"]["refusal_handler"]["max_retries"]
     (retries,) = re.findall(r"or (\d+) }}", handler)
     assert f"{SERVER_RETRIES} times within about two minutes" in text
     assert 60 < sum(2**number for number in range(SERVER_RETRIES)) < 180

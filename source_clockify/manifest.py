@@ -21,6 +21,12 @@ from source_clockify.report_history import FIRST_DAY, probe_streams, rows_of_rep
 from source_clockify.requested_slices import on_demand
 from source_clockify.users import LARGEST_PAGE
 
+# Of the detailed report, whose windows are whole days.
+_STARTS_AFTER_START_DATE = {
+    "type": "RecordFilter",
+    "condition": "{{ (record.get('cursor') or '9') >= (config.get('start_date') or '') }}",
+}
+
 # Pages of events may be filtered after they were cut.
 EVENT_PAGINATORS = ("webhook_logs_paginator", "entity_changes_paginator", "audit_log_paginator")
 
@@ -54,7 +60,7 @@ def with_python_components(
         "CustomAuthenticator", "authenticator.ClockifyAuthenticator"
     )
     definitions["error_handler"] = {
-        **definitions["error_handler"],
+        **definitions["refusal_handler"],
         **_component("CustomErrorHandler", "error_handler.ClockifyErrorHandler"),
         "backoff_strategies": [
             _component("CustomBackoffStrategy", "retry_after.RetryAfterStrategy")
@@ -78,10 +84,9 @@ def with_python_components(
     definitions["tasks_of_hydrated_projects_stream"] = _with_plain_decoder(
         definitions["tasks_of_hydrated_projects_stream"]
     )
-    definitions["start_and_cursor"] = {
-        **definitions["start_and_cursor"],
-        **_component("CustomTransformation", "records.StartAndCursor"),
-    }
+    definitions["detailed_report_stream"] = _with_start_and_cursor(
+        definitions["detailed_report_stream"], _STARTS_AFTER_START_DATE
+    )
     # Without its fields: Clockify's own column is no added one, and its changes count.
     definitions["no_empty_invoicing_info"] = _component(
         "CustomTransformation", "records.NoEmptyInvoicingInfo"
@@ -196,7 +201,7 @@ def _for_many_entries(stream: Mapping[str, Any]) -> dict[str, Any]:
     """Return the stream of time entries as it reads many of them.
 
     It sends both halves of a time token (see `TimeEntriesPagination`), which one option cannot, and
-    filters without a template.
+    needs no template for a record.
     """
     retriever = stream["retriever"]
     requester = retriever["requester"]
@@ -205,15 +210,32 @@ def _for_many_entries(stream: Mapping[str, Any]) -> dict[str, Any]:
         "page": "{{ next_page_token['next_page_token']['page'] if next_page_token else 1 }}",
         "end": "{{ next_page_token['next_page_token']['end'] or '' if next_page_token }}",
     }
-    retriever = {
-        **retriever,
-        "requester": {**requester, "request_parameters": parameters},
-        "record_selector": {
-            **retriever["record_selector"],
-            "record_filter": _component("CustomRecordFilter", "records.StartsInWindow"),
-        },
+    retriever = {**retriever, "requester": {**requester, "request_parameters": parameters}}
+    return _with_start_and_cursor(
+        {**stream, "retriever": retriever},
+        _component("CustomRecordFilter", "records.StartsInWindow"),
+    )
+
+
+def _with_start_and_cursor(
+    stream: Mapping[str, Any], record_filter: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the stream with `start` and `cursor` added before its filter, not within it."""
+    retriever = stream["retriever"]
+    selector = {
+        **retriever["record_selector"],
+        "transform_before_filtering": True,
+        "record_filter": record_filter,
     }
-    return {**stream, "retriever": retriever}
+    added = {
+        **_component("CustomTransformation", "records.StartAndCursor"),
+        "fields": [{"path": ["start"]}, {"path": ["cursor"]}],
+    }
+    return {
+        **stream,
+        "retriever": {**retriever, "record_selector": selector},
+        "transformations": [*stream.get("transformations", ()), added],
+    }
 
 
 def _with_both_requests(stream: Mapping[str, Any]) -> dict[str, Any]:

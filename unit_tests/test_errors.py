@@ -689,6 +689,48 @@ def test_the_manifest_alone_fails_too_on_an_answer_that_is_not_the_data(
     assert {statuses(output, stream)[-1] for stream in group} == {"INCOMPLETE"}
 
 
+NOT_A_PAGE: dict[str, tuple[str, dict[str, Any]]] = {
+    "a list with status 500": ("tags", {"status_code": 500, "json": rows(1)}),
+    "an empty list with status 502": ("time_entries", {"status_code": 502, "json": []}),
+    "an empty list with status 404": ("tags", {"status_code": 404, "json": []}),
+    "a list with a status of nobody's": ("tags", {"status_code": 599, "json": rows(1)}),
+    "a row that is no object": ("tags", {"json": [*rows(1), "maintenance"]}),
+    "a row of a report that is no object": ("detailed_report", {"json": {"timeentries": [7]}}),
+    "an envelope with an error": (
+        "detailed_report",
+        {"json": {"timeentries": [], "message": "Something went wrong", "code": 3000}},
+    ),
+    "an envelope that is none": ("detailed_report", {"json": {"timeentries": None, "code": 1000}}),
+    "an object for a list": ("tags", {"json": {"envelope": []}}),
+}
+
+
+@pytest.mark.parametrize(("stream", "answer"), NOT_A_PAGE.values(), ids=NOT_A_PAGE)
+def test_the_manifest_alone_takes_only_a_good_answer_for_a_page(
+    clockify: Clockify, stream: str, answer: dict[str, Any]
+) -> None:
+    clockify.workspaces()
+    clockify.serve_responses(stream, answer)
+
+    output = read(stream, with_config=RECENT, manifest_alone=True)
+
+    assert records(output, stream) == []
+    assert statuses(output, stream)[-1] == "INCOMPLETE"
+
+
+@pytest.mark.parametrize("status", [500, 400, 301])
+def test_the_manifest_alone_judges_a_status_before_a_body_that_looks_like_a_page(
+    clockify: Clockify, status: int
+) -> None:
+    clockify.workspaces()
+    clockify.serve_responses("tags", {"status_code": status, "json": rows(1)})
+
+    output = read("tags", manifest_alone=True)
+
+    assert records(output) == []
+    assert path_of("tags") in failure(output, "tags").message
+
+
 # One workspace and the others ------------------------------------------------------------------
 
 
