@@ -67,12 +67,8 @@ from source_clockify.files import (
     read_state_file,
 )
 from source_clockify.hosts import streams_without_url
-from source_clockify.manifest import (
-    load_manifest,
-    names_of_streams,
-    parents_of,
-    with_read_timeout,
-)
+from source_clockify.manifest import names_of_streams, parents_of, with_read_timeout
+from source_clockify.manifest_file import load_manifest
 from source_clockify.plan_features import missing_features
 from source_clockify.prefetch_parents import prefetch_parents
 from source_clockify.progress import EVERY, SyncProgress
