@@ -31,7 +31,7 @@ from source_clockify.manifest_file import load_manifest
 from source_clockify.requested_slices import is_on_demand
 from source_clockify.run import main
 from source_clockify.sync_log import describe_sync_log
-from unit_tests.clockify import STREAMS, WORKSPACE, Clockify, config
+from unit_tests.clockify import STREAMS, WORKSPACE, Clockify, catalog, config, rows
 
 ROOT = Path(__file__).parent.parent
 LOGGER = logging.getLogger("airbyte")
@@ -198,11 +198,19 @@ def test_a_check_waits_half_a_minute_for_an_answer_and_retries_once(
     assert [request.timeout for request in clockify.sent()] == [(30, 30)] * 2
 
 
-def test_a_source_that_was_built_for_a_check_reads_with_all_patience(clockify: Clockify) -> None:
+def test_a_source_that_was_built_for_a_check_reads_with_all_patience(
+    monkeypatch: pytest.MonkeyPatch, clockify: Clockify
+) -> None:
+    monkeypatch.setattr(source, "assemble_manifest", assembly.assemble_manifest)
+    clockify.workspaces()
+    clockify.listing("tags", rows(2))
     connector = SourceClockify(config=config(), command="check")
     usable = connector.configure(config(), "")
 
-    assert connector._for(usable).settings.get("max_request_retries") is None  # noqa: SLF001
+    messages = [*connector.read(LOGGER, usable, catalog("tags"))]
+
+    assert len([message for message in messages if message.type is Type.RECORD]) == 2
+    assert {request.timeout for request in clockify.sent()} == {(30, 300)}
 
 
 # The manifest -----------------------------------------------------------------------------------
