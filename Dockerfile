@@ -9,6 +9,7 @@ COPY bin/locked_requirements.py bin/
 RUN python bin/locked_requirements.py main > requirements.txt \
     && python -m pip install --no-cache-dir --no-deps --require-hashes --requirement requirements.txt
 COPY pyproject.toml README.md LICENSE ./
+COPY bin/build_backend.py bin/
 COPY source_clockify source_clockify
 RUN python -m pip install --no-cache-dir --no-deps .
 

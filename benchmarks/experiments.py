@@ -1,5 +1,6 @@
 """The experiments: who reads what, how often, in which order."""
 
+import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -59,20 +60,25 @@ def syncs(
 
 
 def start_up(names: Sequence[str], repetitions: int) -> dict[str, list[float]]:
-    """Return the seconds that `spec` takes, and beside it the import of the CDK."""
+    """Return the CPU seconds of `spec` and `discover`, and beside them the import of the CDK."""
     commands: dict[str, tuple[str, ...]] = {}
     seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if UNTRACKED in names or TRACKED in names:
-            commands["connector"] = command_of(UNTRACKED, "spec", folder)
+            commands["connector, `spec`"] = command_of(UNTRACKED, "spec", folder)
+            file = folder / "config.json"
+            credentials = {"auth_type": "api_key", "api_key": "no-request-is-sent"}
+            file.write_text(json.dumps({"credentials": credentials}))
+            discover = (*command_of(UNTRACKED, "discover", folder), "--config", str(file))
+            commands["connector, `discover`"] = discover
         if MANIFEST_ALONE in names:
-            commands["manifest alone"] = command_of(MANIFEST_ALONE, "spec", folder)
+            commands["manifest alone, `spec`"] = command_of(MANIFEST_ALONE, "spec", folder)
         commands["import of the CDK"] = (sys.executable, "-c", "import airbyte_cdk.entrypoint")
         for repetition in range(repetitions):
             for title in _rotated(list(commands), repetition):
                 usage = time_command(commands[title], folder / "output.jsonl")
-                seconds.setdefault(title, []).append(usage.seconds)
+                seconds.setdefault(title, []).append(usage.cpu_seconds)
     return {title: seconds[title] for title in commands}
 
 

@@ -84,8 +84,8 @@ def later_syncs(syncs: Syncs) -> str:
 
 
 def start_up(seconds: Mapping[str, Sequence[float]]) -> str:
-    """Return the table of start-up times."""
-    return table(["start-up (`spec`)", "seconds"], [[n, spread(s, 2)] for n, s in seconds.items()])
+    """Return the table of what a start takes."""
+    return table(["start-up", "CPU seconds"], [[n, spread(s, 2)] for n, s in seconds.items()])
 
 
 def targets(small: Syncs, large: Syncs, crowd: Syncs) -> list[Target]:

@@ -34,7 +34,8 @@ from typing_extensions import Unpack
 from integration_tests.sandbox.client import JSON, Sandbox
 from integration_tests.sandbox.records import ALL_STREAMS
 from source_clockify.configured_catalog import configured_catalog
-from source_clockify.manifest import load_manifest, streams_of
+from source_clockify.manifest import streams_of
+from source_clockify.manifest_file import load_manifest
 from source_clockify.run import source_of
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -46,7 +46,8 @@ from integration_tests.airbyte import (
 )
 from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.truth import assert_same, expected
-from source_clockify.manifest import load_manifest, streams_of
+from source_clockify.manifest import streams_of
+from source_clockify.manifest_file import load_manifest
 
 FILE = ROOT / "source_clockify" / "manifest.yaml"
 DOCUMENT = (ROOT / "docs" / "airbyte-cloud.md").read_text()

@@ -18,7 +18,7 @@ from integration_tests.sandbox.client import JSON, Sandbox, start
 from source_clockify.change_tracking.feeds import FREE_MOST_ROWS, MOST_ROWS, OVERLAP
 from source_clockify.change_tracking.hint_state import decode_hints
 from source_clockify.change_tracking.profiles import PROFILES, Kind, TrackingProfile
-from source_clockify.manifest import load_manifest
+from source_clockify.manifest_file import load_manifest
 
 CHANGE_TRACKING = (ROOT / "docs" / "change-tracking.md").read_text()
 DOCUMENTS = (

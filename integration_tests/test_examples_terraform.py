@@ -33,7 +33,7 @@ from integration_tests.airbyte import (
     discovered,
 )
 from integration_tests.sandbox.client import JSON, Sandbox, start
-from source_clockify.manifest import load_manifest
+from source_clockify.manifest_file import load_manifest
 
 TERRAFORM = ROOT / "examples" / "terraform"
 EXAMPLES = ("self-managed", "cloud")

@@ -74,6 +74,13 @@ def test_the_image_reads_an_account_into_a_topic(tmp_path: Path, pubsub_address:
         assert sync("state")["tags"] == 1
 
 
+def test_the_image_reads_the_manifest_as_json() -> None:
+    code = "import sys; sys.modules['yaml'] = None; from source_clockify.run import run; run()"
+    line = ["docker", "run", "--rm", "--entrypoint", "python", str(IMAGE), "-c", code, "spec"]
+    done = subprocess.run(line, capture_output=True, timeout=PATIENCE)
+    assert b'"type":"SPEC"' in done.stdout, done.stderr
+
+
 # Containers that are stopped --------------------------------------------------------------------
 
 

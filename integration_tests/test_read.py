@@ -37,7 +37,7 @@ from integration_tests.truth import (
     without_ordinals,
     without_tracking,
 )
-from source_clockify.manifest import load_manifest
+from source_clockify.manifest_file import load_manifest
 from unit_tests.strict import violations
 
 PLANS = ("PRO", "ENTERPRISE", "FREE")

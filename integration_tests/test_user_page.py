@@ -24,7 +24,8 @@ from source_clockify.change_tracking.messages import COLUMNS
 from source_clockify.change_tracking.profiles import PROFILES, Kind
 from source_clockify.check import MANY_USERS
 from source_clockify.error_handler import SERVER_RETRIES
-from source_clockify.manifest import load_manifest, streams_of
+from source_clockify.manifest import streams_of
+from source_clockify.manifest_file import load_manifest
 from source_clockify.tracked_sync import FREE_SINGLE_READS, SINGLE_READS
 
 PATH = ROOT / "docs" / "integrations" / "sources" / "clockify.md"

@@ -28,6 +28,9 @@ from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
 )
 from airbyte_cdk.sources.declarative.incremental import ConcurrentPerPartitionCursor
 from airbyte_cdk.sources.declarative.interpolation import jinja
+from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import (
+    ManifestReferenceResolver,
+)
 from airbyte_cdk.sources.streams.call_rate import (
     APIBudget,
     CachedLimiterSession,
@@ -111,10 +114,39 @@ class StreamsSource(ConcurrentDeclarativeSource):
             finally:
                 cursor._lock.release()
 
+    def _validate_source(self) -> None:
+        """Spare each command the validation of the manifest, which is part of the package.
+
+        A test validates what is made of it.
+        """
+
     @property
     def settings(self) -> dict[str, Any]:
         """The configuration with its migrations and transformations."""
         return dict(self._config)
+
+
+def resolve_references(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest without references; what several refer to is one object in it.
+
+    The CDK's resolver goes through what is referred to for each reference anew, and through streams
+    once more where they are defined.
+    """
+    return _ResolverOnce().preprocess_manifest(manifest)
+
+
+class _ResolverOnce(ManifestReferenceResolver):
+    """Resolves each reference once."""
+
+    def __init__(self) -> None:
+        self._resolved: dict[str, Any] = {}
+
+    def _evaluate_node(self, node: Any, manifest: Mapping[str, Any], visited: set[Any]) -> Any:
+        if not self._is_ref(node):
+            return super()._evaluate_node(node, manifest, visited)
+        if node not in self._resolved:
+            self._resolved[node] = super()._evaluate_node(node, manifest, visited)
+        return self._resolved[node]
 
 
 def patch_cdk() -> None:

@@ -5,17 +5,11 @@ redirect, an error handler that validates whole bodies and records refusals, pag
 the server, time entries paged by time; and those that YAML makes slow, see records.py.
 """
 
-import pkgutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
-from typing import Any, cast
-
-import yaml
-from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import (
-    ManifestReferenceResolver,
-)
+from typing import Any
 
 from source_clockify.adaptations import ACCOUNT_STATUSES
+from source_clockify.cdk_patches import resolve_references
 from source_clockify.changed_entries import CHANGED_ENTRIES, with_feeds_by_workspace
 from source_clockify.report_history import FIRST_DAY, probe_streams, rows_of_report
 from source_clockify.requested_slices import on_demand
@@ -29,15 +23,6 @@ _STARTS_AFTER_START_DATE = {
 
 # Pages of events may be filtered after they were cut.
 EVENT_PAGINATORS = ("webhook_logs_paginator", "entity_changes_paginator", "audit_log_paginator")
-
-
-def load_manifest() -> dict[str, Any]:
-    """Return `manifest.yaml` as it is, references unresolved."""
-    content = pkgutil.get_data("source_clockify", "manifest.yaml")
-    if content is None:
-        raise FileNotFoundError("source_clockify/manifest.yaml is missing from the package")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return cast(dict[str, Any], yaml.load(content, Loader=loader))
 
 
 def with_read_timeout(manifest: Mapping[str, Any], seconds: int) -> dict[str, Any]:
@@ -98,10 +83,7 @@ def with_python_components(
     definitions["report_window"] = _from_all_history(definitions["report_window"])
     definitions["time_entries_paginator"] = _paged_by_time(listing)
     definitions["time_entries_stream"] = _for_many_entries(definitions["time_entries_stream"])
-    # The resolver works in place.
-    resolved = ManifestReferenceResolver().preprocess_manifest(
-        deepcopy({**manifest, "definitions": definitions})
-    )
+    resolved = resolve_references({**manifest, "definitions": definitions})
     by_project = resolved["definitions"]["tasks_stream"]
     resolved["streams"] = [
         with_feeds_by_workspace(entry) if entry["name"] == CHANGED_ENTRIES else entry

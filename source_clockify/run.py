@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
+from source_clockify.before_cdk import skip_documentation_of_fields
 from source_clockify.command_line import parse_arguments
 from source_clockify.configured_catalog import configured_catalog
 from source_clockify.ending import SIGNALS, Ending, log_line, say
 from source_clockify.output import Output
 from source_clockify.saved_state import print_state
+from source_clockify.specification import print_specification
 
 if TYPE_CHECKING:
     from airbyte_cdk.entrypoint import AirbyteEntrypoint
@@ -82,10 +84,18 @@ def main(
         return error.code if isinstance(error.code, int) else 0
     if given.command == "state":
         return print_state(given, output)
-    if given.command == "catalog":
-        return _print_catalog(given, output)
-    with redirect_stdout(output):
-        return _print_messages(given, output, ending or Ending(output))
+    if given.command == "spec":
+        return print_specification(output)
+    skip_documentation_of_fields()
+    # Until a source is built next to nothing becomes garbage; looking for it takes a tenth of that.
+    gc.disable()
+    try:
+        if given.command == "catalog":
+            return _print_catalog(given, output)
+        with redirect_stdout(output):
+            return _print_messages(given, output, ending or Ending(output))
+    finally:
+        gc.enable()
 
 
 def _probe(arguments: Sequence[str], output: Output) -> int:
@@ -103,7 +113,8 @@ def source_of(arguments: Sequence[str]) -> "SourceClockify":
     Raises:
         AirbyteTracedException: config_error, for a file that is missing or no JSON.
     """
-    return _files_of(parse_arguments(arguments)).source()
+    given = parse_arguments(arguments)
+    return _files_of(given).source(given.command)
 
 
 @dataclass(frozen=True)
@@ -114,10 +125,12 @@ class _Files:
     catalog: Any
     state: Any
 
-    def source(self) -> "SourceClockify":
+    def source(self, command: str) -> "SourceClockify":
         from source_clockify.source import SourceClockify
 
-        return SourceClockify(catalog=self.catalog, config=self.config, state=self.state)
+        return SourceClockify(
+            self.catalog, self.config, self.state, command=None if command == "read" else command
+        )
 
 
 def _files_of(given: argparse.Namespace) -> _Files:
@@ -163,11 +176,12 @@ def _print_messages(given: argparse.Namespace, output: Output, ending: Ending) -
             init_uncaught_exception_handler(logging.getLogger("airbyte"))
             serialize_literal_eval()
             files = _files_of(given)
-            source = files.source()
+            source = files.source(given.command)
             source.show_progress = show_progress
             # A sync makes many records and no cycles; looking for garbage takes a fifth of it.
             gc.freeze()
             gc.set_threshold(100_000, 50, 100)
+            gc.enable()
             run = _Run(given, files, source, AirbyteEntrypoint(source), ending)
             for message in run.messages():
                 if isinstance(message, RecordBatch):
@@ -213,13 +227,8 @@ class _Run:
         yield from self.source.take_queued()
 
     def _messages(self) -> "Iterator[Message]":
-        from airbyte_cdk.models import AirbyteMessage, Type
-
         source, entrypoint = self.source, self.entrypoint
         specification = source.spec(entrypoint.logger)
-        if self.given.command == "spec":
-            yield AirbyteMessage(type=Type.SPEC, spec=specification)
-            return
         config = source.configure(self.files.config, "")
         yield from source.take_queued()
         if self.given.command == "check":
@@ -273,7 +282,7 @@ def _print_catalog(given: argparse.Namespace, output: Output) -> int:
         logs = log_to(sys.stderr, SentenceFormatter(), logging.WARNING)
         with redirect_stdout(io.StringIO()), logs:
             files = _files_of(given)
-            source = files.source()
+            source = files.source("discover")
             entrypoint = AirbyteEntrypoint(source)
             messages = entrypoint.discover(
                 source.spec(entrypoint.logger), source.configure(files.config, "")

@@ -46,7 +46,7 @@ from source_clockify.change_tracking.resume import (
     stored_sizes,
     usable_state,
 )
-from source_clockify.change_tracking.stream import StampedStream, TrackedStream
+from source_clockify.change_tracking.stream import StampedStream, TrackedStream, with_columns
 from source_clockify.change_tracking.tracker import TrackedRead
 from source_clockify.check import (
     CHECKED_STREAMS,
@@ -60,6 +60,7 @@ from source_clockify.configuration import (
     stand_in,
     understand_configuration,
 )
+from source_clockify.description import describe_stream
 from source_clockify.files import (
     check_catalog,
     read_catalog_file,
@@ -67,12 +68,8 @@ from source_clockify.files import (
     read_state_file,
 )
 from source_clockify.hosts import streams_without_url
-from source_clockify.manifest import (
-    load_manifest,
-    names_of_streams,
-    parents_of,
-    with_read_timeout,
-)
+from source_clockify.manifest import names_of_streams, parents_of, with_read_timeout
+from source_clockify.manifest_file import load_manifest
 from source_clockify.plan_features import missing_features
 from source_clockify.prefetch_parents import prefetch_parents
 from source_clockify.progress import EVERY, SyncProgress
@@ -108,14 +105,21 @@ NO_AUDIT_LOG_FOR_ADDONS = (
 # `check` is interactive: it waits for an answer no longer than people do.
 CHECK_TIMEOUT_SECONDS = 30
 
+# The streams that a command reads, where that is not for the catalog to say.
+_BUILT_FOR: Mapping[str | None, Collection[str]] = {"check": CHECKED_STREAMS, "discover": ()}
+
 NO_LONGER_VISIBLE = "This key no longer sees workspace %s. Nothing of it is taken for deleted."
 
 
 class SourceClockify(StreamsSource):
     """Reads a Clockify account.
 
-    All arguments are optional, as for a `spec`. Only the streams of the catalog are built; without
-    one, those named by `only`, else all.
+    All arguments are optional, as for a `spec`. Only the streams of the catalog are built; all
+    without one.
+
+    Args:
+        command: "check" or "discover", if the source is for it alone; then only what it needs is
+            built.
 
     Attributes:
         arguments: what the source was built with; `check`, `discover` and `read` take other ones.
@@ -129,11 +133,11 @@ class SourceClockify(StreamsSource):
         config: Mapping[str, Any] | None = None,
         state: list[AirbyteStateMessage] | None = None,
         config_path: str | None = None,
-        only: Collection[str] | None = None,
+        command: str | None = None,
     ) -> None:
         manifest = load_manifest()
-        # For a configuration that is refused there are no streams, only the error.
-        self.arguments = _Arguments(catalog, config, state)
+        self._whole_manifest = partial(assemble_manifest, manifest, None, frozenset())
+        self.arguments = _Arguments(catalog, config, state, command)
         self._now = time.time()
         self.problem: AirbyteTracedException | None = None
         self._warnings: Sequence[str] = ()
@@ -145,7 +149,10 @@ class SourceClockify(StreamsSource):
                 config, self._warnings = understood.settings, understood.warnings
             except AirbyteTracedException as error:
                 self.problem = error
-                catalog, config, state, only = None, None, None, CHECKED_STREAMS
+                catalog, config, state = None, None, None
+        if config is not None and command == "check":
+            # `check` is interactive: retry once instead of for an hour.
+            config = {**config, "max_request_retries": 1}
         self._stream_names = names_of_streams(manifest)
         given = config or {}
         if "max_request_retries" in given:
@@ -155,14 +162,14 @@ class SourceClockify(StreamsSource):
         )
         self._report = SkipReport()
         self._lost_workspaces: dict[str, list[str]] = {}
-        selected = {stream.stream.name for stream in catalog.streams} if catalog else only
+        selected = {stream.stream.name for stream in catalog.streams} if catalog else None
+        # Without a configuration there is only the spec, or the error of one that is refused.
+        built = () if config is None else _BUILT_FOR.get(command, selected)
         self._checkpoints = Checkpoints()
         self.is_ending = threading.Event()
         tracking_on = given.get("track_changes", True) is not False
         incremental = _incremental_streams(catalog)
-        manifest = assemble_manifest(
-            manifest, selected, frozenset(incremental if tracking_on else ())
-        )
+        manifest = assemble_manifest(manifest, built, frozenset(incremental if tracking_on else ()))
         self._definitions = {
             stream["name"]: stream for stream in manifest["streams"] if not is_on_demand(stream)
         }
@@ -266,7 +273,7 @@ class SourceClockify(StreamsSource):
 
         What cannot be understood is refused in words afterwards, so the CDK gets another one.
         """
-        source = self._for(config)
+        source = self._for(config, command="discover")
         usable = source.settings if source.problem is None else stand_in(config)
         self._configured = (usable, config)
         return usable
@@ -276,8 +283,13 @@ class SourceClockify(StreamsSource):
         config: Any,
         catalog: ConfiguredAirbyteCatalog | None = None,
         state: list[AirbyteStateMessage] | None = None,
+        command: str | None = None,
     ) -> "SourceClockify":
-        """Return the source for these arguments: this one, or another where they differ."""
+        """Return the source for these arguments: this one, or another where they differ.
+
+        Args:
+            command: what the source must be built for; discover and the settings need any.
+        """
         usable, given = self._configured
         if config is None or (given is not None and config == usable):
             config = given
@@ -286,14 +298,11 @@ class SourceClockify(StreamsSource):
             own.catalog if catalog is None else catalog,
             config,
             own.state if state is None else state,
+            own.command if command == "discover" else command,
         )
-        if (asked.config, asked.catalog, asked.state or []) == (
-            own.config,
-            own.catalog,
-            own.state or [],
-        ):
+        if replace(asked, state=asked.state or []) == replace(own, state=own.state or []):
             return self
-        return SourceClockify(asked.catalog, asked.config, asked.state)
+        return SourceClockify(asked.catalog, asked.config, asked.state, command=command)
 
     def report_configuration(self) -> None:
         """Log what the configuration ignores.
@@ -309,26 +318,26 @@ class SourceClockify(StreamsSource):
             raise config_error("There is no configuration.")
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
-        source = self._for(config)
+        source = self._for(config, command="discover")
         if source is not self:
-            return source.discover(logger, source.arguments.config or {})
+            return source.discover(logger, source.arguments.config)
         self.report_configuration()
-        catalog = super().discover(logger, config)
+        definitions = self._whole_manifest()["streams"]
+        streams = [describe_stream(each) for each in definitions if not is_on_demand(each)]
         if self._tracks_changes:
-            catalog.streams.append(describe_sync_log())
-        return catalog
+            streams = [*map(with_columns, streams), describe_sync_log()]
+        return AirbyteCatalog(streams)
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
-        source = self._for(config)
+        source = self._for(config, command="check")
+        if source is not self:
+            return source.check(logger, source.arguments.config)
         try:
-            source.report_configuration()
+            self.report_configuration()
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
-        # `check` is interactive: retry once instead of for an hour.
-        impatient = {**source.settings, "max_request_retries": 1}
-        checked = SourceClockify(config=impatient, only=CHECKED_STREAMS)
-        by_name = {stream.name: stream for stream in checked.streams(impatient)}
-        return check_connection(source.settings, source.resolved_manifest, by_name, checked._report)
+        streams = {stream.name: stream for stream in self.streams(config)}
+        return check_connection(self.settings, self._whole_manifest(), streams, self._report)
 
     def read(
         self,
@@ -600,6 +609,7 @@ class _Arguments:
     catalog: ConfiguredAirbyteCatalog | None
     config: Any
     state: list[AirbyteStateMessage] | None
+    command: str | None
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from typing_extensions import Unpack
 
 from source_clockify import SourceClockify
 from source_clockify.change_tracking.state import decode
-from source_clockify.manifest import load_manifest
+from source_clockify.manifest_file import load_manifest
 from unit_tests.protocol import (
     content_of,
     error_messages,

@@ -21,7 +21,7 @@ from jsonschema import Draft7Validator
 
 from source_clockify import source
 from source_clockify.assembly import assemble_manifest
-from source_clockify.manifest import load_manifest
+from source_clockify.manifest_file import load_manifest
 
 
 def make_once(patch: pytest.MonkeyPatch) -> None:
@@ -55,13 +55,13 @@ def _make_manifests_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def _resolve_once(patch: pytest.MonkeyPatch) -> None:
-    made: dict[tuple[str, int], tuple[Any, Any]] = {}
+    made: dict[tuple[str, int, int], tuple[Any, Any]] = {}
 
     def once(step: str, manifest: Mapping[str, Any], make: Callable[[], Any]) -> Any:
-        place = (step, id(manifest["streams"]))
+        place = (step, id(manifest["streams"]), id(manifest.get("definitions")))
         if place not in made:
-            # The list is kept, so no other gets its place.
-            made[place] = manifest["streams"], make()
+            # The manifest is kept, so no other gets its place.
+            made[place] = manifest, make()
         return made[place][1]
 
     resolve = ManifestReferenceResolver.preprocess_manifest

@@ -18,7 +18,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify import SourceClockify
 from source_clockify.configuration import understand_configuration
-from source_clockify.manifest import load_manifest
+from source_clockify.manifest_file import load_manifest
 from source_clockify.run import main, source_of
 from unit_tests.clockify import (
     ADDON_TOKEN,

@@ -14,7 +14,8 @@ from source_clockify.change_tracking.fingerprint import (
     fingerprinter,
 )
 from source_clockify.change_tracking.profiles import PROFILES
-from source_clockify.manifest import load_manifest, streams_of
+from source_clockify.manifest import streams_of
+from source_clockify.manifest_file import load_manifest
 
 A, B = "64e777123456789012345678", "5e1234567890123456789012"
 

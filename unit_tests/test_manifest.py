@@ -19,7 +19,7 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 
 import source_clockify
 from source_clockify import SourceClockify
-from source_clockify.manifest import load_manifest
+from source_clockify.manifest_file import load_manifest
 from unit_tests.clockify import (
     ODD_IDS,
     STREAMS,

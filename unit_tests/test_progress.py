@@ -15,7 +15,7 @@ from rich.console import Console
 
 from source_clockify import progress_log, streams
 from source_clockify.display import picture_of, summary_of
-from source_clockify.manifest import load_manifest
+from source_clockify.manifest_file import load_manifest
 from source_clockify.progress import (
     COMPLETE,
     DELETED,

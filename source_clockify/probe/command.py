@@ -162,7 +162,7 @@ def _config(path: str) -> Mapping[str, Any]:
     given = SourceClockify.read_config(path)
     # The CDK prints a migrated configuration, with its key.
     with redirect_stdout(io.StringIO()):
-        source = SourceClockify(config=given, only=("workspaces",))
+        source = SourceClockify(config=given, command="discover")
     if source.problem is not None:
         raise source.problem
     return source.settings

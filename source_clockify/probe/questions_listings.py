@@ -8,7 +8,7 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
     ManifestReferenceResolver,
 )
 
-from source_clockify.manifest import load_manifest
+from source_clockify.manifest_file import load_manifest
 from source_clockify.probe import redaction
 from source_clockify.probe.account import LISTINGS, Account, Row
 from source_clockify.probe.client import Answer

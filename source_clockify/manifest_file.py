@@ -1,0 +1,59 @@
+"""Reads `manifest.yaml`, or the JSON that was made of it when the package was built.
+
+JSON is read thirty times as fast. It holds the checksum of the YAML, so it is never used for
+another one; a checkout that was not installed has none.
+"""
+
+import hashlib
+import json
+import os
+import pkgutil
+from pathlib import Path
+from typing import Any, cast
+
+YAML_FILE = "manifest.yaml"
+JSON_FILE = "manifest.json"
+
+_CHECKSUM = "sha256_of_yaml"
+
+
+def load_manifest() -> dict[str, Any]:
+    """Return `manifest.yaml` as it is, references unresolved."""
+    content = pkgutil.get_data("source_clockify", YAML_FILE)
+    if content is None:
+        raise FileNotFoundError(f"source_clockify/{YAML_FILE} is missing from the package")
+    try:
+        made = json.loads(pkgutil.get_data("source_clockify", JSON_FILE) or "{}")
+    except OSError:
+        made = {}
+    if made.get(_CHECKSUM) == _checksum(content):
+        return cast(dict[str, Any], made["manifest"])
+    return _parse(content)
+
+
+def write_json(package: Path) -> None:
+    """Write the JSON of the manifest in the folder of the package.
+
+    Raises:
+        ValueError: if the manifest holds what JSON cannot.
+    """
+    content = (package / YAML_FILE).read_bytes()
+    manifest = _parse(content)
+    text = json.dumps({_CHECKSUM: _checksum(content), "manifest": manifest}, ensure_ascii=False)
+    if json.loads(text)["manifest"] != manifest:
+        raise ValueError(f"{YAML_FILE} has keys or values that JSON changes.")
+    # Whoever reads meanwhile finds a whole file.
+    draft = package / f"{JSON_FILE}.{os.getpid()}"
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(package / JSON_FILE)
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return cast(dict[str, Any], yaml.load(content, Loader=loader))
+
+
+def _checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
