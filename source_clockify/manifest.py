@@ -56,6 +56,10 @@ def with_python_components(
             definitions[name] = _with_last_page_header(definition)
     for name in EVENT_PAGINATORS:
         definitions[name] = _with_strategy(manifest["definitions"][name], "EventPagination")
+    definitions["envelope_selector"] = {
+        **definitions["envelope_selector"],
+        "extractor": _component("CustomRecordExtractor", "records.EnvelopeExtractor"),
+    }
     definitions["event_extractor"] = _component("CustomRecordExtractor", "pagination.PageExtractor")
     definitions["users_stream"] = _with_both_requests(definitions["users_stream"])
     definitions["counted_strategy"] = _strategy(

@@ -9,7 +9,9 @@ from dataclasses import InitVar, dataclass
 from functools import lru_cache
 from typing import Any
 
+import requests
 from airbyte_cdk.sources.declarative.decoders.json_decoder import JsonDecoder
+from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
 from airbyte_cdk.sources.declarative.extractors.record_filter import RecordFilter
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.types import Config, StreamSlice, StreamState
@@ -49,8 +51,28 @@ class MemoizedJsonDecoder(JsonDecoder):
 
 
 @dataclass
+class EnvelopeExtractor(RecordExtractor):
+    """Takes the rows under the key that the stream's parameter `envelope` names.
+
+    The CDK's extractor walks through all values of a body to find them.
+    """
+
+    parameters: InitVar[Mapping[str, Any]]
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        self._envelope = parameters["envelope"]
+        self._decoder = MemoizedJsonDecoder(parameters)
+
+    def extract_records(self, response: requests.Response) -> Iterable[Mapping[str, Any]]:
+        for body in self._decoder.decode(response):
+            rows = body.get(self._envelope)
+            if isinstance(rows, list):
+                yield from rows
+
+
+@dataclass
 class StartAndCursor(RecordTransformation):
-    """Adds `start` and `cursor`, as `start_and_cursor` of the manifest."""
+    """Adds `start` and `cursor`, as `entry_in_window` of the manifest."""
 
     parameters: InitVar[Mapping[str, Any]]
 
