@@ -28,8 +28,9 @@ MOST_LEVELS = 100
 _BODY = "_clockify_body"
 _ROWS = "_clockify_rows"
 _PROBLEM = "_clockify_problem"
-_CHUNK_BYTES = 64 * 1024
+_CHUNK_BYTES = 1024 * 1024
 _OPENING_BRACE = ord("{")
+_MOST_DIGITS = 4300
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -127,27 +128,31 @@ def row_slices(response: requests.Response) -> Sequence[msgspec.Raw] | None:
 
 
 def _sliced(content: bytes) -> Sequence[msgspec.Raw] | None:
-    if (
-        not content.startswith(b"[")
-        or levels_of(content) > MOST_LEVELS
-        or _has_big_integer(content)
-    ):
+    if not content.startswith(b"[") or levels_of(content) > MOST_LEVELS:
         return None
     try:
         content.isascii() or content.decode()
         rows = _slices.decode(content)
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
         return None
-    return rows if all(memoryview(row)[0] == _OPENING_BRACE for row in rows) else None
+    views = [memoryview(row) for row in rows]
+    if any(view[0] != _OPENING_BRACE for view in views):
+        return None
+    # Beyond so many digits Python refuses an integer.
+    is_large = any(len(view) > _MOST_DIGITS for view in views)
+    is_endless = is_large and b"0" * _MOST_DIGITS in content.translate(_NUMBERS)
+    return None if is_endless else rows
 
 
 def decoded_rows(slices: Sequence[msgspec.Raw]) -> Iterator[dict[str, Any]]:
     """Decode rows one after the other."""
+    # It keeps all digits of integers, too.
+    decode_row = msgspec.json.Decoder().decode
     for row in slices:
         try:
-            yield orjson.loads(memoryview(row))
-        except orjson.JSONDecodeError:
-            # A number that is too large.
+            yield decode_row(row)
+        except msgspec.DecodeError:
+            # Half of a surrogate pair, or a number that no float holds.
             yield decode(bytes(row))
 
 
@@ -183,7 +188,7 @@ def _decode(content: bytes) -> tuple[Any, bool]:
         raise BodyError("is empty")
     if levels_of(content) > MOST_LEVELS:
         raise BodyError(f"is nested more than {MOST_LEVELS} levels deep")
-    if not _has_big_integer(content):
+    if _BIG_INTEGER not in content.translate(_NUMBERS):
         try:
             return orjson.loads(content), is_plain
         except orjson.JSONDecodeError:
@@ -196,11 +201,6 @@ def _decode(content: bytes) -> tuple[Any, bool]:
         raise BodyError(_describe_break(text, error)) from error
     except (ValueError, RecursionError) as error:
         raise BodyError(f"cannot be decoded ({error})") from error
-
-
-def _has_big_integer(content: bytes) -> bool:
-    """Return whether there may be an integer of which orjson would lose digits."""
-    return _BIG_INTEGER in content.translate(_NUMBERS)
 
 
 def levels_of(content: bytes) -> int:

@@ -6,7 +6,7 @@ the server, time entries paged by time; and those that YAML makes slow, see reco
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from source_clockify.adaptations import ACCOUNT_STATUSES
 from source_clockify.cdk_patches import resolve_references
@@ -14,12 +14,6 @@ from source_clockify.changed_entries import CHANGED_ENTRIES, with_feeds_by_works
 from source_clockify.report_history import FIRST_DAY, probe_streams, rows_of_report
 from source_clockify.requested_slices import on_demand
 from source_clockify.users import LARGEST_PAGE
-
-# Of the detailed report, whose windows are whole days.
-_STARTS_AFTER_START_DATE = {
-    "type": "RecordFilter",
-    "condition": "{{ (record.get('cursor') or '9') >= (config.get('start_date') or '') }}",
-}
 
 # Pages of events may be filtered after they were cut.
 EVENT_PAGINATORS = ("webhook_logs_paginator", "entity_changes_paginator", "audit_log_paginator")
@@ -30,6 +24,26 @@ def with_read_timeout(manifest: Mapping[str, Any], seconds: int) -> dict[str, An
     definitions = manifest["definitions"]
     requester = {**definitions["requester"], "read_timeout_in_seconds": seconds}
     return {**manifest, "definitions": {**definitions, "requester": requester}}
+
+
+def without_schemas(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest whose references are resolved with empty schemas.
+
+    The CDK would copy every record to normalise it by a schema, though none of ours asks for that.
+    """
+    return cast(dict[str, Any], _without_schemas(manifest))
+
+
+_NO_SCHEMA = {"type": "InlineSchemaLoader", "schema": {}}
+
+
+def _without_schemas(part: Any) -> Any:
+    if isinstance(part, Mapping):
+        return {
+            name: _NO_SCHEMA if name == "schema_loader" else _without_schemas(value)
+            for name, value in part.items()
+        }
+    return [_without_schemas(each) for each in part] if isinstance(part, list) else part
 
 
 def with_python_components(
@@ -73,9 +87,11 @@ def with_python_components(
     definitions["tasks_of_hydrated_projects_stream"] = _with_plain_decoder(
         definitions["tasks_of_hydrated_projects_stream"]
     )
-    definitions["detailed_report_stream"] = _with_start_and_cursor(
-        definitions["detailed_report_stream"], _STARTS_AFTER_START_DATE
-    )
+    definitions["entry_in_window"] = {
+        **_component("CustomRecordFilter", "records.EntryInWindow"),
+        # What it adds, see `stream_spec`.
+        "fields": [{"path": ["start"]}, {"path": ["cursor"]}],
+    }
     # Without its fields: Clockify's own column is no added one, and its changes count.
     definitions["no_empty_invoicing_info"] = _component(
         "CustomTransformation", "records.NoEmptyInvoicingInfo"
@@ -197,31 +213,7 @@ def _for_many_entries(stream: Mapping[str, Any]) -> dict[str, Any]:
         "end": "{{ next_page_token['next_page_token']['end'] or '' if next_page_token }}",
     }
     retriever = {**retriever, "requester": {**requester, "request_parameters": parameters}}
-    return _with_start_and_cursor(
-        {**stream, "retriever": retriever},
-        _component("CustomRecordFilter", "records.StartsInWindow"),
-    )
-
-
-def _with_start_and_cursor(
-    stream: Mapping[str, Any], record_filter: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the stream with `start` and `cursor` added before its filter, not within it."""
-    retriever = stream["retriever"]
-    selector = {
-        **retriever["record_selector"],
-        "transform_before_filtering": True,
-        "record_filter": record_filter,
-    }
-    added = {
-        **_component("CustomTransformation", "records.StartAndCursor"),
-        "fields": [{"path": ["start"]}, {"path": ["cursor"]}],
-    }
-    return {
-        **stream,
-        "retriever": {**retriever, "record_selector": selector},
-        "transformations": [*stream.get("transformations", ()), added],
-    }
+    return {**stream, "retriever": retriever}
 
 
 def _with_both_requests(stream: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,12 @@ from source_clockify.files import (
     read_state_file,
 )
 from source_clockify.hosts import streams_without_url
-from source_clockify.manifest import names_of_streams, parents_of, with_read_timeout
+from source_clockify.manifest import (
+    names_of_streams,
+    parents_of,
+    with_read_timeout,
+    without_schemas,
+)
 from source_clockify.manifest_file import load_manifest
 from source_clockify.plan_features import missing_features
 from source_clockify.prefetch_parents import prefetch_parents
@@ -201,7 +206,7 @@ class SourceClockify(StreamsSource):
                 if tracking_on
                 else states_without_tracking(known, saved, cursor_fields)
             ),
-            source_config=manifest,
+            source_config=without_schemas(manifest),
             config_path=config_path,
         )
         self._configured: tuple[Mapping[str, Any], Any] = (self.settings, self.arguments.config)
@@ -249,6 +254,7 @@ class SourceClockify(StreamsSource):
         wrapped = [
             ClockifyStream(
                 TasksStream(stream, by_project) if stream.name == "tasks" else stream,
+                self._definitions[stream.name],
                 read_quirks_of(self._definitions[stream.name], self.settings),
                 context,
             )
@@ -576,7 +582,7 @@ class SourceClockify(StreamsSource):
                 workspaces=frozenset(
                     each for each in visible if (stream.name, each) not in skipped
                 ),
-                columns=frozenset(stream.get_json_schema().get("properties") or ()),
+                columns=frozenset(stream.get_json_schema()["properties"]),
                 resumed=saved.resumed if saved else None,
             )
             found.append(TrackedStream(stream, read, sync, self.emit))

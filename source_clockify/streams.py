@@ -23,6 +23,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import Adaptations
 from source_clockify.audit_log import SYSTEM, SystemEvents
+from source_clockify.description import describe_stream
 from source_clockify.progress import SyncProgress
 from source_clockify.record_batches import Packer
 from source_clockify.report_history import (
@@ -184,14 +185,32 @@ class ClockifyStream(WrappedStream):
     Attributes:
         refused_workspaces: whose parents were refused, known once the partitions were generated.
         checkpoints: sends the states of all streams.
+
+    Args:
+        inner: was built without its schema.
+        definition: has the schema.
     """
 
-    def __init__(self, inner: AbstractStream, quirks: ReadQuirks, context: ReadContext) -> None:
+    def __init__(
+        self,
+        inner: AbstractStream,
+        definition: Mapping[str, Any],
+        quirks: ReadQuirks,
+        context: ReadContext,
+    ) -> None:
         super().__init__(inner)
+        self._definition = definition
         self._quirks = quirks
         self._context = context
         self.refused_workspaces: frozenset[str] = frozenset()
         self.checkpoints = context.checkpoints
+
+    def get_json_schema(self) -> Mapping[str, Any]:
+        schema: Mapping[str, Any] = self._definition["schema_loader"]["schema"]
+        return schema
+
+    def as_airbyte_stream(self) -> AirbyteStream:
+        return describe_stream(self._definition)
 
     def generate_partitions(self) -> Iterable["ClockifyPartition"]:
         """Yield the partitions of all workspaces, then raise the first error of a parent."""

@@ -21,6 +21,7 @@ from jsonschema import Draft7Validator
 
 from source_clockify import source
 from source_clockify.assembly import assemble_manifest
+from source_clockify.manifest import without_schemas
 from source_clockify.manifest_file import load_manifest
 
 
@@ -50,6 +51,16 @@ def _make_manifests_once(patch: pytest.MonkeyPatch) -> None:
     def cached_components(manifest: Any, selected: Any, tracked: Any) -> dict[str, Any]:
         return with_components(None if selected is None else frozenset(selected), tracked)
 
+    bare: dict[int, tuple[Any, dict[str, Any]]] = {}
+
+    def cached_without_schemas(manifest: Any) -> dict[str, Any]:
+        place = id(manifest["streams"])
+        if place not in bare:
+            # The list is kept, so no other gets its place.
+            bare[place] = manifest["streams"], without_schemas(manifest)
+        return bare[place][1]
+
+    patch.setattr(source, "without_schemas", cached_without_schemas)
     patch.setattr(source, "load_manifest", lambda: loaded)
     patch.setattr(source, "assemble_manifest", cached_components)
 
