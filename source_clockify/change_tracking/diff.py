@@ -106,11 +106,8 @@ class EmittedKeys:
                 self._table = KeyTable(len(packed), len(packed) + _FINGERPRINT_BYTES)
             if len(packed) != self._table.key_bytes:
                 return self._claim_other(packed, fingerprint)
-            place = self._table.find(packed)
-            if place >= 0:
-                return int.from_bytes(self._table.rest_of(place), "big")
-            self._table.add(packed, fingerprint.to_bytes(_FINGERPRINT_BYTES, "big"))
-            return None
+            place = self._table.claim(packed, fingerprint.to_bytes(_FINGERPRINT_BYTES, "big"))
+            return None if place < 0 else int.from_bytes(self._table.rest_of(place), "big")
 
     def _claim_other(self, key: PackedKey, fingerprint: int) -> int | None:
         emitted = self._others.get(key)

@@ -36,8 +36,6 @@ from source_clockify.change_tracking.rows import (
     unpack_tail,
 )
 
-_FEWEST_SLOTS = 8
-
 # What a read brought of a saved row: nothing yet, the same row, another one.
 _UNSEEN, _SAME, _OTHER = 0, 1, 2
 
@@ -45,8 +43,8 @@ _UNSEEN, _SAME, _OTHER = 0, 1, 2
 class KeyTable:
     """Entries of one size in one piece of memory, found by the key with which each begins.
 
-    There are at least twice as many slots as entries. A slot has the place of an entry, counted
-    from 1; it is the first free one from the hash of the key on. Keys are compared in full.
+    An entry is found by a slot, which has its place, counted from 1: the first slot from the hash
+    of the key on that was free. At most half of the slots are taken. Keys are compared in full.
 
     Args:
         key_bytes: the bytes of a key.
@@ -58,14 +56,13 @@ class KeyTable:
         self.key_bytes, self.size = key_bytes, size
         self.content = bytearray() if content is None else content
         self._count = len(self.content) // size
-        self._slots = self._new_slots()
+        self._slots = self._new_slots(2 << self._count.bit_length())
 
     def __len__(self) -> int:
         return self._count
 
-    def _new_slots(self) -> "array[int]":
-        length = max(_FEWEST_SLOTS, 1 << (2 * self._count + 1).bit_length())
-        slots, mask = array("I", bytes(4 * length)), length - 1
+    def _new_slots(self, count: int) -> "array[int]":
+        slots, mask = array("I", bytes(4 * count)), count - 1
         keys = Struct(f"{self.key_bytes}s{self.size - self.key_bytes}x")
         for number, (key,) in enumerate(keys.iter_unpack(self.content), 1):
             slot = hash(key) & mask
@@ -85,19 +82,23 @@ class KeyTable:
             slot = (slot + 1) & mask
         return -1
 
-    def add(self, key: bytes, rest: bytes) -> None:
-        """Add an entry whose key has none yet."""
-        if 2 * self._count >= len(self._slots) - 1:
-            self._slots = self._new_slots()
+    def claim(self, key: bytes, rest: bytes) -> int:
+        """Return the place of an entry; add it and return -1 if there is none."""
+        if 2 * self._count >= len(self._slots):
+            # Larger steps make fewer of them.
+            self._slots = self._new_slots(4 * len(self._slots))
         slots = self._slots
         mask = len(slots) - 1
         slot = hash(key) & mask
-        while slots[slot]:
+        while number := slots[slot]:
+            if self.content.startswith(key, (number - 1) * self.size):
+                return number - 1
             slot = (slot + 1) & mask
         self.content += key
         self.content += rest
         self._count += 1
         slots[slot] = self._count
+        return -1
 
     def rest_of(self, place: int) -> bytes:
         """Return an entry without its key."""
@@ -297,10 +298,8 @@ class SeenRows:
             self._table = KeyTable(len(key), len(key) + TAIL_BYTES)
         if len(key) != self._table.key_bytes:
             return False
-        place = self._table.find(key)
-        if place < 0:
-            self._table.add(key, tail)
-        else:
+        place = self._table.claim(key, tail)
+        if place >= 0:
             self._table.replace(place, tail)
         return True
 
