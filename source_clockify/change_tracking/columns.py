@@ -39,6 +39,8 @@ _TIME, _MACHINE, _COUNTER = (0, 4), (4, 5), (9, 3)
 _32_BITS = 0xFFFFFFFF
 # Numbers outside of 64 bits are no times, versions or counts.
 _LARGEST = 2**63
+# What base85 makes of so many words at a time takes little memory.
+_AT_ONCE = 1 << 16
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
 _INVALID = 255
 _DIGITS = bytes(
@@ -90,8 +92,18 @@ def write_document(
         "odd": [row for rows in packed for row in rows.odd],
     }
     text = json.dumps(header, separators=(",", ":")).encode()
-    document = b"".join([len(text).to_bytes(4, "big"), text, *writer.parts])
-    return b85encode(zlib.compress(document, _COMPRESSION)).decode()
+    return _compressed([len(text).to_bytes(4, "big"), text, *writer.parts])
+
+
+def _compressed(parts: Iterable[bytes]) -> str:
+    """Return what `decompressed` makes the parts of."""
+    compressor = zlib.compressobj(_COMPRESSION)
+    compressed = b"".join([*map(compressor.compress, parts), compressor.flush()])
+    # A word of 4 bytes is never cut.
+    size = 4 * _AT_ONCE
+    return b"".join(
+        [b85encode(compressed[first : first + size]) for first in range(0, len(compressed), size)]
+    ).decode()
 
 
 def read_document(width: int, text: str, checked: Callable[[Any], Properties]) -> list[Entry]:
@@ -154,7 +166,11 @@ def decompressed(text: str) -> bytes:
         ValueError, zlib.error: for anything else.
     """
     decompressor = zlib.decompressobj()
-    document = decompressor.decompress(_b85decode(text), _DECOMPRESSED_BYTES + 4 * len(text))
+    size = 5 * _AT_ONCE
+    compressed = b"".join(
+        [_b85decode(text[first : first + size]) for first in range(0, len(text), size)]
+    )
+    document = decompressor.decompress(compressed, _DECOMPRESSED_BYTES + 4 * len(text))
     if not decompressor.eof or decompressor.unused_data:
         raise ValueError("not one whole document")
     return document
@@ -225,7 +241,7 @@ def _write_rows(
             writer.repeated_ids(ids)
     tail = ID_BYTES * id_count
     starts = column(content, size, tail, 4)
-    distances = []
+    distances = array("I")
     last_time, last_start = -1, 0
     for time, start in zip(times, starts, strict=True):
         # Rows of one id have one start after the other.
@@ -274,7 +290,7 @@ def _read_rows(
         content[place::size] = reader.take(count)
     flags = reader.numbers(count)
     _set_column(content, size, tail + 10, 2, flags)
-    numbers = [flag & MOST_PENDING for flag in flags]
+    numbers = _array("H", (flag & MOST_PENDING for flag in flags))
     has_pending = any(numbers)
     first = 0
     for rows, highest in zip(counts, most, strict=True):
@@ -312,12 +328,11 @@ class _Writer:
             if count:
                 previous[first] = base
             first += count
-        self.numbers(
-            [(time - before) & _32_BITS for time, before in zip(times, previous, strict=True)]
-        )
+        pairs = zip(times, previous, strict=True)
+        self.numbers(_array("I", ((time - before) & _32_BITS for time, before in pairs)))
         machines = column(ids, ID_BYTES, *_MACHINE)
         places: dict[int, int] = {}
-        self.numbers([places.setdefault(machine, len(places)) for machine in machines])
+        self.numbers(_array("I", (places.setdefault(each, len(places)) for each in machines)))
         self.parts.append(len(places).to_bytes(4, "big"))
         known = _little(array("Q", places))
         self.parts.extend(known[place::8] for place in range(_MACHINE[1]))
@@ -391,7 +406,7 @@ class _Reader:
         machines = _numbers("Q", little)
         ids = bytearray(ID_BYTES * count)
         _set_column(ids, ID_BYTES, *_TIME, times)
-        _set_column(ids, ID_BYTES, *_MACHINE, array("Q", [machines[place] for place in places]))
+        _set_column(ids, ID_BYTES, *_MACHINE, _array("Q", (machines[place] for place in places)))
         for place in range(_COUNTER[1]):
             ids[_COUNTER[0] + place :: ID_BYTES] = self.take(count)
         return bytes(ids), times
@@ -419,6 +434,12 @@ def _set_column(
     item = len(little) // max(len(numbers), 1)
     for place in range(width):
         content[offset + width - 1 - place :: size] = little[place::item] if numbers else b""
+
+
+def _array(typecode: str, numbers: Iterable[int]) -> "array[int]":
+    found = array(typecode)
+    found.extend(numbers)
+    return found
 
 
 def _little(numbers: "array[int]") -> bytes:

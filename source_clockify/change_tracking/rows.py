@@ -419,7 +419,7 @@ def column(content: bytes, size: int, offset: int, width: int) -> "array[int]":
     little = bytearray(len(content) // size * item)
     for place in range(width):
         little[width - 1 - place :: item] = content[offset + place :: size]
-    numbers.frombytes(bytes(little))
+    numbers.frombytes(little)
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers
