@@ -40,7 +40,7 @@ _32_BITS = 0xFFFFFFFF
 # Numbers outside of 64 bits are no times, versions or counts.
 _LARGEST = 2**63
 # What base85 makes of so many words at a time takes little memory.
-_AT_ONCE = 1 << 16
+_AT_ONCE = 1 << 13
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
 _INVALID = 255
 _DIGITS = bytes(
@@ -81,9 +81,8 @@ def write_document(
             bases = writer.ids(ids)
     for id_count in sorted({rows.id_count for rows in packed}):
         chosen = [rows.id_count == id_count for rows in packed]
-        content = b"".join([rows.content for rows in compress(packed, chosen)])
-        first_ids = list(compress(bases, chosen)), list(compress(counts, chosen))
-        _write_rows(writer, id_count, content, first_ids)
+        contents = [rows.content for rows in compress(packed, chosen)]
+        _write_rows(writer, id_count, contents, list(compress(bases, chosen)))
     header = {
         "partitions": len(partitions),
         "properties": [list(known) for known in distinct],
@@ -92,18 +91,22 @@ def write_document(
         "odd": [row for rows in packed for row in rows.odd],
     }
     text = json.dumps(header, separators=(",", ":")).encode()
-    return _compressed([len(text).to_bytes(4, "big"), text, *writer.parts])
+    return _compressed([len(text).to_bytes(4, "big"), text], writer.parts)
 
 
-def _compressed(parts: Iterable[bytes]) -> str:
-    """Return what `decompressed` makes the parts of."""
+def _compressed(header: Iterable[bytes], columns: list[bytes]) -> str:
+    """Return what `decompressed` makes a header and columns of. It empties `columns`."""
     compressor = zlib.compressobj(_COMPRESSION)
-    compressed = b"".join([*map(compressor.compress, parts), compressor.flush()])
+    parts = [compressor.compress(part) for part in header]
+    columns.reverse()
+    while columns:
+        parts.append(compressor.compress(columns.pop()))
+    compressed = b"".join([*parts, compressor.flush()])
+    parts.clear()
     # A word of 4 bytes is never cut.
     size = 4 * _AT_ONCE
-    return b"".join(
-        [b85encode(compressed[first : first + size]) for first in range(0, len(compressed), size)]
-    ).decode()
+    places = range(0, len(compressed), size)
+    return "".join([b85encode(compressed[place : place + size]).decode() for place in places])
 
 
 def read_document(width: int, text: str, checked: Callable[[Any], Properties]) -> list[Entry]:
@@ -223,24 +226,28 @@ def _read_partition_ids(
 def _write_rows(
     writer: "_Writer",
     id_count: int,
-    content: bytes,
-    first_ids: tuple[Sequence[int], Sequence[int]],
+    contents: Sequence[bytes],
+    bases: Sequence[int],
 ) -> None:
     """Write the packed rows of partitions.
 
     Args:
-        first_ids: of each partition the time from which its first id differs, and its rows' number.
+        contents: the rows of each.
+        bases: of each the time from which its first id differs.
     """
     size = ID_BYTES * id_count + TAIL_BYTES
-    times: Sequence[int] = array("I", bytes(4 * (len(content) // size)))
+    counts = [len(content) // size for content in contents]
+    times: Sequence[int] = array("I", bytes(4 * sum(counts)))
     for place in range(id_count):
-        ids = _bytes_of(content, size, ID_BYTES * place, ID_BYTES)
+        offset = ID_BYTES * place
+        ids = b"".join([_bytes_of(content, size, offset, ID_BYTES) for content in contents])
         if place == 0:
-            times = writer.ids(ids, *first_ids)
+            times = writer.ids(ids, bases, counts)
         else:
             writer.repeated_ids(ids)
+        del ids
     tail = ID_BYTES * id_count
-    starts = column(content, size, tail, 4)
+    starts = _joined_column(contents, size, tail, 4)
     distances = array("I")
     last_time, last_start = -1, 0
     for time, start in zip(times, starts, strict=True):
@@ -248,9 +255,10 @@ def _write_rows(
         distances.append(((last_start if time == last_time else time) - start) & _32_BITS)
         last_time, last_start = time, start
     writer.numbers(distances)
+    del starts, distances
     for place in range(tail + 4, tail + 10):
-        writer.parts.append(content[place::size])
-    writer.numbers(column(content, size, tail + 10, 2))
+        writer.parts.append(b"".join([content[place::size] for content in contents]))
+    writer.numbers(_joined_column(contents, size, tail + 10, 2))
 
 
 def _read_rows(
@@ -417,6 +425,13 @@ class _Reader:
         ids, _ = self.ids(known)
         each = [ids[place : place + ID_BYTES] for place in range(0, len(ids), ID_BYTES)]
         return b"".join([each[place] for place in places])
+
+
+def _joined_column(contents: Sequence[bytes], size: int, offset: int, width: int) -> "array[int]":
+    found = array("I")
+    for content in contents:
+        found.extend(column(content, size, offset, width))
+    return found
 
 
 def _bytes_of(content: bytes, size: int, offset: int, width: int) -> bytes:

@@ -221,7 +221,10 @@ class SliceDiff:
             pending = None
         if version is not None:
             version, fingerprint = self._claimed(key, fingerprint, version, known)
-        self.seen.put(key, -1, Row(fingerprint, start, pending, running=running))
+        if pending is None and not running:
+            self.seen.add_plain(key, fingerprint, start)
+        else:
+            self.seen.put(key, -1, Row(fingerprint, start, pending, running=running))
         return version
 
     def _claimed(

@@ -73,6 +73,8 @@ class KeyTable:
 
     def find(self, key: bytes) -> int:
         """Return the place of an entry, counted from 0; -1 if there is none."""
+        if len(key) != self.key_bytes:
+            return -1
         slots = self._slots
         mask = len(slots) - 1
         slot = hash(key) & mask
@@ -83,7 +85,11 @@ class KeyTable:
         return -1
 
     def claim(self, key: bytes, rest: bytes) -> int:
-        """Return the place of an entry; add it and return -1 if there is none."""
+        """Return the place of an entry; add it and return -1 if there is none.
+
+        Args:
+            key: of the length of all keys.
+        """
         if 2 * self._count >= len(self._slots):
             # Larger steps make fewer of them.
             self._slots = self._new_slots(4 * len(self._slots))
@@ -168,7 +174,7 @@ class SavedRows:
 
     def find(self, key: PackedKey) -> int:
         """Return the place of a packed row, -1 for a key that has none."""
-        return self._table.find(key) if type(key) is bytes and self._ends else -1
+        return self._table.find(key) if type(key) is bytes else -1
 
     def get(self, key: PackedKey) -> Row | None:
         """Return the row of a key; None if there is none."""
@@ -271,10 +277,26 @@ class SeenRows:
         """
         if place >= 0:
             self._marks[place] = _OTHER
-        if not self._put_packed(key, row):
+        tail = self._tail(key, row)
+        if tail is None or type(key) is not bytes or not self._put_packed(key, tail):
             self._odd[unpack_key(key)] = row
         elif self._odd:
             self._odd.pop(unpack_key(key), None)
+
+    def add_plain(self, key: PackedKey, fingerprint: int, start: int | None) -> None:
+        """Add a row of a record without a saved row: one without resends, whose timer is stopped.
+
+        It does what `put` does, without a `Row`: in a snapshot nearly all rows are such.
+        """
+        if type(key) is bytes and not self._saved.dated and not self._odd:
+            try:
+                tail = pack_tail(key, fingerprint, start, 0)
+            except StructError:
+                pass
+            else:
+                if self._put_packed(key, tail):
+                    return
+        self.put(key, -1, Row(fingerprint, start))
 
     def _tail(self, key: PackedKey, row: Row) -> bytes | None:
         """Return what follows the key of a packed row; None if the row does not fit."""
@@ -290,10 +312,8 @@ class SeenRows:
         except StructError:
             return None
 
-    def _put_packed(self, key: PackedKey, row: Row) -> bool:
-        tail = self._tail(key, row)
-        if tail is None or type(key) is not bytes:
-            return False
+    def _put_packed(self, key: bytes, tail: bytes) -> bool:
+        """Add or replace a packed row; return whether its key has the length of the others."""
         if self._table is None:
             self._table = KeyTable(len(key), len(key) + TAIL_BYTES)
         if len(key) != self._table.key_bytes:
