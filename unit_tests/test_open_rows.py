@@ -127,13 +127,36 @@ def test_saved_rows_are_found_by_their_keys(seed: int) -> None:
     assert all(saved.get(key) is None for key in account.keys(20) if key not in known)
 
 
-def test_of_several_partitions_the_last_one_with_a_key_counts() -> None:
+def test_a_part_of_a_key_is_not_the_key() -> None:
+    for n in range(200):
+        whole = key_of([f"{n:024x}", f"{n + 1:024x}"])
+        saved = SavedRows([pack({whole: Row(1, DAY)})])
+        assert saved.get(whole) is not None
+        assert saved.get(f"{n:024x}") is None
+
+
+def test_a_row_that_no_longer_fits_replaces_the_one_that_did() -> None:
+    key, other = f"{1:024x}", f"{2:024x}"
+    saved = SavedRows([PackedRows()])
+    first, second = SeenRows(saved), SeenRows(saved)
+    see(first, saved, key, Row(1, DAY))
+    see(first, saved, other, Row(2, DAY))
+    see(second, saved, key, Row(3, 2**40))
+    first.update(second)
+
+    expected = {other: Row(2, DAY), key: Row(3, 2**40)}
+    assert dict(first.items()) == expected
+    assert first.packed({}) == pack(expected)
+
+
+@pytest.mark.parametrize("last", [{}, {f"{9:024x}\x1f{8:024x}": Row(7, DAY), "odd": Row(8, None)}])
+def test_of_several_partitions_the_last_one_with_a_key_counts(last: Rows) -> None:
     chance = random.Random(1)
     parts: list[Rows] = []
     for part in range(5):
         keys = [f"{chance.randrange(60):024x}" for _ in range(30)]
         parts.append({key: Row(part + 1, DAY, chance.choice([None, *PENDING])) for key in keys})
-    parts.append({f"{9:024x}\x1f{8:024x}": Row(7, DAY), "odd": Row(8, None)})
+    parts.append(last)
     expected: Rows = {}
     for each in parts:
         expected |= each
