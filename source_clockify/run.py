@@ -164,8 +164,10 @@ def _print_messages(given: argparse.Namespace, output: Output, ending: Ending) -
     from source_clockify.cdk_patches import serialize_literal_eval
     from source_clockify.display import NONE, progress_mode, showing_progress
     from source_clockify.logs import MessageFormatter, log_to
+    from source_clockify.memory import return_large_blocks
     from source_clockify.record_batches import RecordBatch
 
+    return_large_blocks()
     former_hook = sys.excepthook
     mode = progress_mode(given.progress) if given.command == "read" else NONE
     with (

@@ -26,6 +26,7 @@ _TIME = re.compile(
 # The calendar repeats after so many years, and days.
 _CYCLE, _CYCLE_DAYS = 400, 146_097
 _EPOCH = date(1970, 1, 1).toordinal()
+_MIDNIGHT = datetime(1970, 1, 1)
 
 
 def parse_time(text: str) -> pendulum.DateTime:
@@ -47,8 +48,10 @@ def second_of(value: Any) -> int | None:
     if len(value) == len("2024-05-31T08:30:00Z") and value[-1] == "Z":
         # Every record passes here.
         try:
-            return int(datetime.fromisoformat(f"{value[:-1]}+00:00").timestamp())
-        except ValueError:
+            since = datetime.fromisoformat(value[:-1]) - _MIDNIGHT
+            return since.days * DAY + since.seconds
+        except (ValueError, TypeError):
+            # TypeError: of a text that names an offset too.
             pass
     match = _TIME.fullmatch(value.strip())
     if match is None:

@@ -61,7 +61,18 @@ def test_the_http_layer_does_not_know_change_tracking(module: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["diff", "fingerprint", "plan", "profiles", "proofs", "rows", "deletions", "tracker"]
+    "module",
+    [
+        "diff",
+        "fingerprint",
+        "open_rows",
+        "plan",
+        "profiles",
+        "proofs",
+        "rows",
+        "deletions",
+        "tracker",
+    ],
 )
 def test_the_core_of_change_tracking_knows_no_class_of_the_cdk(module: str) -> None:
     imported = [*imports_of(CHANGE_TRACKING / f"{module}.py")]

@@ -39,6 +39,8 @@ _TIME, _MACHINE, _COUNTER = (0, 4), (4, 5), (9, 3)
 _32_BITS = 0xFFFFFFFF
 # Numbers outside of 64 bits are no times, versions or counts.
 _LARGEST = 2**63
+# What base85 makes of so many words at a time takes little memory.
+_AT_ONCE = 1 << 13
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
 _INVALID = 255
 _DIGITS = bytes(
@@ -79,9 +81,8 @@ def write_document(
             bases = writer.ids(ids)
     for id_count in sorted({rows.id_count for rows in packed}):
         chosen = [rows.id_count == id_count for rows in packed]
-        content = b"".join([rows.content for rows in compress(packed, chosen)])
-        first_ids = list(compress(bases, chosen)), list(compress(counts, chosen))
-        _write_rows(writer, id_count, content, first_ids)
+        contents = [rows.content for rows in compress(packed, chosen)]
+        _write_rows(writer, id_count, contents, list(compress(bases, chosen)))
     header = {
         "partitions": len(partitions),
         "properties": [list(known) for known in distinct],
@@ -90,8 +91,22 @@ def write_document(
         "odd": [row for rows in packed for row in rows.odd],
     }
     text = json.dumps(header, separators=(",", ":")).encode()
-    document = b"".join([len(text).to_bytes(4, "big"), text, *writer.parts])
-    return b85encode(zlib.compress(document, _COMPRESSION)).decode()
+    return _compressed([len(text).to_bytes(4, "big"), text], writer.parts)
+
+
+def _compressed(header: Iterable[bytes], columns: list[bytes]) -> str:
+    """Return what `decompressed` makes a header and columns of. It empties `columns`."""
+    compressor = zlib.compressobj(_COMPRESSION)
+    parts = [compressor.compress(part) for part in header]
+    columns.reverse()
+    while columns:
+        parts.append(compressor.compress(columns.pop()))
+    compressed = b"".join([*parts, compressor.flush()])
+    parts.clear()
+    # A word of 4 bytes is never cut.
+    size = 4 * _AT_ONCE
+    places = range(0, len(compressed), size)
+    return "".join([b85encode(compressed[place : place + size]).decode() for place in places])
 
 
 def read_document(width: int, text: str, checked: Callable[[Any], Properties]) -> list[Entry]:
@@ -154,7 +169,11 @@ def decompressed(text: str) -> bytes:
         ValueError, zlib.error: for anything else.
     """
     decompressor = zlib.decompressobj()
-    document = decompressor.decompress(_b85decode(text), _DECOMPRESSED_BYTES + 4 * len(text))
+    size = 5 * _AT_ONCE
+    compressed = b"".join(
+        [_b85decode(text[first : first + size]) for first in range(0, len(text), size)]
+    )
+    document = decompressor.decompress(compressed, _DECOMPRESSED_BYTES + 4 * len(text))
     if not decompressor.eof or decompressor.unused_data:
         raise ValueError("not one whole document")
     return document
@@ -207,34 +226,39 @@ def _read_partition_ids(
 def _write_rows(
     writer: "_Writer",
     id_count: int,
-    content: bytes,
-    first_ids: tuple[Sequence[int], Sequence[int]],
+    contents: Sequence[bytes],
+    bases: Sequence[int],
 ) -> None:
     """Write the packed rows of partitions.
 
     Args:
-        first_ids: of each partition the time from which its first id differs, and its rows' number.
+        contents: the rows of each.
+        bases: of each the time from which its first id differs.
     """
     size = ID_BYTES * id_count + TAIL_BYTES
-    times: Sequence[int] = array("I", bytes(4 * (len(content) // size)))
+    counts = [len(content) // size for content in contents]
+    times: Sequence[int] = array("I", bytes(4 * sum(counts)))
     for place in range(id_count):
-        ids = _bytes_of(content, size, ID_BYTES * place, ID_BYTES)
+        offset = ID_BYTES * place
+        ids = b"".join([_bytes_of(content, size, offset, ID_BYTES) for content in contents])
         if place == 0:
-            times = writer.ids(ids, *first_ids)
+            times = writer.ids(ids, bases, counts)
         else:
             writer.repeated_ids(ids)
+        del ids
     tail = ID_BYTES * id_count
-    starts = column(content, size, tail, 4)
-    distances = []
+    starts = _joined_column(contents, size, tail, 4)
+    distances = array("I")
     last_time, last_start = -1, 0
     for time, start in zip(times, starts, strict=True):
         # Rows of one id have one start after the other.
         distances.append(((last_start if time == last_time else time) - start) & _32_BITS)
         last_time, last_start = time, start
     writer.numbers(distances)
+    del starts, distances
     for place in range(tail + 4, tail + 10):
-        writer.parts.append(content[place::size])
-    writer.numbers(column(content, size, tail + 10, 2))
+        writer.parts.append(b"".join([content[place::size] for content in contents]))
+    writer.numbers(_joined_column(contents, size, tail + 10, 2))
 
 
 def _read_rows(
@@ -274,7 +298,7 @@ def _read_rows(
         content[place::size] = reader.take(count)
     flags = reader.numbers(count)
     _set_column(content, size, tail + 10, 2, flags)
-    numbers = [flag & MOST_PENDING for flag in flags]
+    numbers = _array("H", (flag & MOST_PENDING for flag in flags))
     has_pending = any(numbers)
     first = 0
     for rows, highest in zip(counts, most, strict=True):
@@ -312,12 +336,11 @@ class _Writer:
             if count:
                 previous[first] = base
             first += count
-        self.numbers(
-            [(time - before) & _32_BITS for time, before in zip(times, previous, strict=True)]
-        )
+        pairs = zip(times, previous, strict=True)
+        self.numbers(_array("I", ((time - before) & _32_BITS for time, before in pairs)))
         machines = column(ids, ID_BYTES, *_MACHINE)
         places: dict[int, int] = {}
-        self.numbers([places.setdefault(machine, len(places)) for machine in machines])
+        self.numbers(_array("I", (places.setdefault(each, len(places)) for each in machines)))
         self.parts.append(len(places).to_bytes(4, "big"))
         known = _little(array("Q", places))
         self.parts.extend(known[place::8] for place in range(_MACHINE[1]))
@@ -391,7 +414,7 @@ class _Reader:
         machines = _numbers("Q", little)
         ids = bytearray(ID_BYTES * count)
         _set_column(ids, ID_BYTES, *_TIME, times)
-        _set_column(ids, ID_BYTES, *_MACHINE, array("Q", [machines[place] for place in places]))
+        _set_column(ids, ID_BYTES, *_MACHINE, _array("Q", (machines[place] for place in places)))
         for place in range(_COUNTER[1]):
             ids[_COUNTER[0] + place :: ID_BYTES] = self.take(count)
         return bytes(ids), times
@@ -402,6 +425,13 @@ class _Reader:
         ids, _ = self.ids(known)
         each = [ids[place : place + ID_BYTES] for place in range(0, len(ids), ID_BYTES)]
         return b"".join([each[place] for place in places])
+
+
+def _joined_column(contents: Sequence[bytes], size: int, offset: int, width: int) -> "array[int]":
+    found = array("I")
+    for content in contents:
+        found.extend(column(content, size, offset, width))
+    return found
 
 
 def _bytes_of(content: bytes, size: int, offset: int, width: int) -> bytes:
@@ -419,6 +449,12 @@ def _set_column(
     item = len(little) // max(len(numbers), 1)
     for place in range(width):
         content[offset + width - 1 - place :: size] = little[place::item] if numbers else b""
+
+
+def _array(typecode: str, numbers: Iterable[int]) -> "array[int]":
+    found = array(typecode)
+    found.extend(numbers)
+    return found
 
 
 def _little(numbers: "array[int]") -> bytes:

@@ -14,11 +14,11 @@ from source_clockify.change_tracking.diff import (
     PartitionDiff,
     classify_change,
     is_known,
-    is_retained,
 )
 from source_clockify.change_tracking.fingerprint import is_running
 from source_clockify.change_tracking.lookups import LookupResult
 from source_clockify.change_tracking.messages import tombstone
+from source_clockify.change_tracking.open_rows import NO_ROWS
 from source_clockify.change_tracking.partitions import Partition, partition_of
 from source_clockify.change_tracking.profiles import Kind, round_down
 from source_clockify.change_tracking.proofs import (
@@ -36,6 +36,7 @@ from source_clockify.change_tracking.rows import (
     Rows,
     find_keys,
     hashed_key,
+    is_retained,
     resent,
 )
 from source_clockify.change_tracking.state import PartitionState
@@ -197,8 +198,8 @@ class _Resolution:
         unlisted = [key for key in present if case.is_known_unlisted(key)]
         missing = [key for key in present if not case.is_known_unlisted(key)]
         known = self._read.plan.known if self._read and not self._read.is_unconfirmed else None
-        before = known.rows() if known else {}
-        new = {key for key in missing if not (key in before and before[key].missing)}
+        before = known.saved_rows() if known and missing else NO_ROWS
+        new = {key for key in missing if not ((row := before.get(key)) and row.missing)}
         # Where no record can be read by id, a listing that became empty may be a fault.
         became_empty = self._profile.by_id is None and diff.is_empty
         is_unconfirmed = self._read is not None and self._read.is_unconfirmed

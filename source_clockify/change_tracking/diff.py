@@ -14,11 +14,29 @@ from functools import cached_property
 from typing import Any
 
 from source_clockify.change_tracking.fingerprint import is_running
+from source_clockify.change_tracking.open_rows import KeyTable, SavedRows, SeenRows
 from source_clockify.change_tracking.plan import ReadPlan, UnknownRecord, cursor_text
 from source_clockify.change_tracking.profiles import Kind
-from source_clockify.change_tracking.rows import Pending, Row, Rows, is_due, resent
+from source_clockify.change_tracking.rows import (
+    DELETED,
+    FINGERPRINT_BITS,
+    HIDDEN,
+    MISSING,
+    NO_START,
+    PackedKey,
+    Pending,
+    Row,
+    Rows,
+    is_due,
+    is_retained,
+    pack_key,
+    resent,
+    unpack_key,
+)
 from source_clockify.change_tracking.state import PartitionState
 from source_clockify.timestamps import second_of
+
+_FINGERPRINT_BYTES = FINGERPRINT_BITS // 8
 
 
 @dataclass(frozen=True)
@@ -68,20 +86,34 @@ def is_known(row: Row | None) -> bool:
 class EmittedKeys:
     """The keys that this sync has emitted, so that each is emitted once; threads share it.
 
-    A record can come from two partitions, or in two windows.
+    A record can come from two partitions, or in two windows. A key takes 18 bytes for each id and
+    its place in a table, since a snapshot emits all of a stream.
     """
 
     def __init__(self) -> None:
-        self._fingerprints: dict[str, int] = {}
+        # All keys in it are of one length.
+        self._table: KeyTable | None = None
+        self._others: dict[PackedKey, int] = {}
         self._lock = threading.Lock()
 
-    def claim(self, key: str, fingerprint: int) -> int | None:
+    def claim(self, key: PackedKey, fingerprint: int) -> int | None:
         """Reserve a key; return the fingerprint of the record that was emitted before, if any."""
+        packed = pack_key(key) if type(key) is str else key
         with self._lock:
-            emitted = self._fingerprints.get(key)
-            if emitted is None:
-                self._fingerprints[key] = fingerprint
-            return emitted
+            if type(packed) is not bytes:
+                return self._claim_other(packed, fingerprint)
+            if self._table is None:
+                self._table = KeyTable(len(packed), len(packed) + _FINGERPRINT_BYTES)
+            if len(packed) != self._table.key_bytes:
+                return self._claim_other(packed, fingerprint)
+            place = self._table.claim(packed, fingerprint.to_bytes(_FINGERPRINT_BYTES, "big"))
+            return None if place < 0 else int.from_bytes(self._table.rest_of(place), "big")
+
+    def _claim_other(self, key: PackedKey, fingerprint: int) -> int | None:
+        emitted = self._others.get(key)
+        if emitted is None:
+            self._others[key] = fingerprint
+        return emitted
 
 
 @dataclass
@@ -106,14 +138,14 @@ class SliceDiff:
     versions: Versions
     key: Callable[[Mapping[str, Any]], str | None]
     fingerprint: Callable[[Mapping[str, Any]], int]
-    known: Mapping[str, Row]
-    elsewhere: Callable[[str], Row | None] | None
-    claim: Callable[[str, int], int | None]
+    known: SavedRows
+    elsewhere: Callable[[PackedKey], Row | None] | None
+    claim: Callable[[PackedKey, int], int | None]
     columns: set[str] | None = None
-    seen: Rows = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        self.seen = SeenRows(self.known)
         profile = self.plan.spec.profile
         self._column = profile.start
         self._has_timers = profile.has_timers
@@ -150,10 +182,28 @@ class SliceDiff:
             # A record without a key cannot be compared, nor be missing.
             self.counts["without key"] += 1
             return self.versions.current
-        if key in self.seen:
+        packed = pack_key(key)
+        place = self.known.find(packed)
+        if self.seen.has(packed, place):
             return None
         start = second_of(text)
-        known = self.known.get(key)
+        if place < 0:
+            return self._version_of_unsaved(record, packed, start, running)
+        fingerprint = self.fingerprint(record)
+        if self.seen.add_if_same(packed, place, fingerprint, start, running=running):
+            return None
+        known = self.known.row_at(place)
+        version, pending = self._classified(known, fingerprint)
+        if version is not None:
+            version, fingerprint = self._claimed(packed, fingerprint, version, known)
+        self.seen.put(packed, place, Row(fingerprint, start, pending, running=running))
+        return version
+
+    def _version_of_unsaved(
+        self, record: Mapping[str, Any], key: PackedKey, start: int | None, running: bool
+    ) -> int | None:
+        """Return the version of a record that has no packed row in the partition."""
+        known = self.known.odd.get(unpack_key(key)) if self.known.odd else None
         if known is None and self.elsewhere is not None:
             known = self.elsewhere(key)
         unknown = None
@@ -171,11 +221,14 @@ class SliceDiff:
             pending = None
         if version is not None:
             version, fingerprint = self._claimed(key, fingerprint, version, known)
-        self.seen[key] = Row(fingerprint, start, pending, running=running)
+        if pending is None and not running:
+            self.seen.add_plain(key, fingerprint, start)
+        else:
+            self.seen.put(key, -1, Row(fingerprint, start, pending, running=running))
         return version
 
     def _claimed(
-        self, key: str, fingerprint: int, version: int, known: Row | None
+        self, key: PackedKey, fingerprint: int, version: int, known: Row | None
     ) -> tuple[int | None, int]:
         """Return the version with which a record is sent, if it is, and its new fingerprint."""
         emitted = self.claim(key, fingerprint)
@@ -243,15 +296,15 @@ class PartitionDiff:
     is_complete: bool = False
 
 
-def partial_diff(
-    known: PartitionState | None, rows: Mapping[str, Row], seen: Rows
-) -> PartitionDiff:
+def partial_diff(known: PartitionState | None, seen: SeenRows) -> PartitionDiff:
     """Return the difference after a read that failed or was refused: only what came counts."""
-    return PartitionDiff(None if known is None else known.with_rows({**rows, **seen}))
+    if known is None:
+        return PartitionDiff(None)
+    return PartitionDiff(replace(known, packed=seen.packed(dict(seen.unseen()))))
 
 
 def resumed_diff(
-    plan: ReadPlan, versions: Versions, rows: Mapping[str, Row], until: int | None
+    plan: ReadPlan, versions: Versions, rows: SavedRows, until: int | None
 ) -> PartitionDiff:
     """Return the difference of a partition that an earlier attempt of this sync has read.
 
@@ -261,18 +314,23 @@ def resumed_diff(
         rows: as that attempt left them.
         until: the last second of its window; None: no end.
     """
-    live = {key: row for key, row in rows.items() if not row.deleted and not row.hidden}
-    missing = tuple(key for key, row in live.items() if row.missing)
-    to_verify = tuple(
-        key
-        for key, row in live.items()
-        if plan.spec.profile.by_id is not None
-        and not row.missing
-        and (row.running or versions.is_due(row.pending))
-        and not plan.expects(row, until)
-    )
+    live = 0
+    missing: list[str] = []
+    to_verify: list[str] = []
+    for key, row in rows.items():
+        if row.deleted or row.hidden:
+            continue
+        live += 1
+        if row.missing:
+            missing.append(key)
+        elif (
+            plan.spec.profile.by_id is not None
+            and (row.running or versions.is_due(row.pending))
+            and not plan.expects(row, until)
+        ):
+            to_verify.append(key)
     return PartitionDiff(
-        None, missing, to_verify, expected=len(live), is_empty=len(missing) == len(live)
+        None, tuple(missing), tuple(to_verify), expected=live, is_empty=len(missing) == live
     )
 
 
@@ -286,7 +344,7 @@ class CompleteRead:
         access: the access fingerprint with which it was read.
     """
 
-    seen: Rows
+    seen: SeenRows
     until: int | None
     access: str
 
@@ -303,20 +361,16 @@ class _Fate(Enum):
 
 
 def diff_partition(
-    plan: ReadPlan, versions: Versions, known_rows: Mapping[str, Row], read: CompleteRead
+    plan: ReadPlan, versions: Versions, known_rows: SavedRows, read: CompleteRead
 ) -> PartitionDiff:
     """Return the difference after a complete read."""
-    retained_since = plan.retained_since_with(read.seen)
+    retained_since = plan.retained_since_with(row.start for _, row in read.seen.items())
     access = compare_access(plan, read.access)
-    rows = {key: row for key, row in read.seen.items() if is_retained(row, retained_since)}
+    rows: Rows = {}
     keys: dict[_Fate, list[str]] = {fate: [] for fate in _Fate}
-    expected = 0
-    for key, row in known_rows.items():
+    for key, row in read.seen.unseen():
         is_expected = plan.expects(row, read.until) or row.missing
         is_hidden = row.hidden and access is not Access.RESTORED
-        expected += is_expected and not row.deleted and not is_hidden
-        if key in read.seen:
-            continue
         if not plan.spec.profile.deletions and versions.is_due(row.pending):
             # A complete read does not show it any more, so it cannot be resent.
             row = replace(row, pending=None)
@@ -346,13 +400,24 @@ def diff_partition(
         dated=plan.spec.date_column is not None,
     )
     return PartitionDiff(
-        state.with_rows(rows),
+        replace(state, packed=read.seen.packed(rows, retained_since)),
         tuple(keys[_Fate.MISSING]),
         tuple(keys[_Fate.TO_VERIFY]),
-        expected,
+        _count_expected(plan, known_rows, read.until, access),
         hidden,
         is_empty=not read.seen,
         is_complete=True,
+    )
+
+
+def _count_expected(plan: ReadPlan, rows: SavedRows, until: int | None, access: Access) -> int:
+    """Return the number of saved rows whose records a read should have brought."""
+    starts = plan.expected_starts(until)
+    never = DELETED if access is Access.RESTORED else DELETED | HIDDEN
+    return sum(
+        1
+        for start, flags in rows.starts_and_flags()
+        if not flags & never and (flags & (MISSING | NO_START) or start in starts)
     )
 
 
@@ -387,10 +452,3 @@ def _former_access(plan: ReadPlan, access: Access, hidden: int) -> str:
     if plan.known is None or access is Access.RESTORED:
         return ""
     return plan.known.former_access or (plan.known.access if hidden else "")
-
-
-def is_retained(row: Row, retained_since: int) -> bool:
-    """Return whether a record stays in the state after it was read."""
-    return (
-        row.start is None or row.start >= retained_since or row.running or row.pending is not None
-    )

@@ -27,10 +27,12 @@ ORDERED_LISTS: Mapping[str, tuple[str, ...]] = {
     "ccEmails": ("clients",),
 }
 # Columns of which one alone identifies an object, and those that do so together.
-_IDENTITY = ("id", "_id", "customFieldId")
-_SHARED_IDENTITIES = (("userId", "membershipType"), ("userId", "role"))
+_IDENTITY = frozenset({"id", "_id", "customFieldId"})
+_SHARED_IDENTITIES = (frozenset({"userId", "membershipType"}), frozenset({"userId", "role"}))
 
 _ID_LENGTH, _ID_DIGITS = 24, "0123456789abcdef"
+# The types whose values are canonical, integers of up to 64 bits.
+_PLAIN = frozenset({str, bool, int})
 # Below it every whole float is an integer.
 _EXACT = 2**53
 
@@ -42,47 +44,68 @@ def fingerprint(record: Mapping[str, Any], left_out: Collection[str] = ()) -> in
     of names in capitals, or of objects with an id. Numbers are compared to six decimals. Columns
     of `left_out` do not count.
     """
+    try:
+        text = _canonical_text(record, left_out)
+    except orjson.JSONEncodeError:
+        text = _canonical_text(_without_large(record), left_out)
+    return int.from_bytes(blake2b(text, digest_size=6).digest(), "big") or 1
+
+
+def _canonical_text(record: Mapping[str, Any], left_out: Collection[str]) -> bytes:
     counted = {
-        name: value if type(value) is str else _canonical(value, name)
+        name: value if type(value) in _PLAIN else _canonical(value, name)
         for name, value in record.items()
         if value is not None and name not in left_out
     }
-    text = orjson.dumps(counted, option=orjson.OPT_SORT_KEYS)
-    return int.from_bytes(blake2b(text, digest_size=6).digest(), "big") or 1
+    return _text(counted)
 
 
 def _canonical(value: Any, name: str) -> Any:
     """Return the value of a column, or of an item of a list in it, in its canonical form."""
     kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return value
     if kind is dict:
-        return {
-            key: part if type(part) is str else _canonical(part, key)
-            for key, part in value.items()
-            if part is not None
-        }
+        for part in value.values():
+            if type(part) not in _PLAIN:
+                return {
+                    key: part if type(part) in _PLAIN else _canonical(part, key)
+                    for key, part in value.items()
+                    if part is not None
+                }
+        return value
     if kind is list:
-        if not value:
-            return value
-        # A list in a list has no name of its own, so its order counts.
-        parts = [_canonical(part, "") for part in value]
-        if len(parts) < 2 or not name or name in ORDERED_LISTS:
-            return parts
-        if all(type(part) is str for part in parts):
-            return sorted(parts) if _are_ids(parts) or _are_capitals(parts) else parts
-        if all(type(part) is dict and _has_identity(part) for part in parts):
-            return sorted(parts, key=_text)
-        return parts
+        return _canonical_list(value, name) if value else value
     if kind is float:
         rounded = round(value, 6)
         return int(rounded) if rounded.is_integer() and abs(rounded) < _EXACT else rounded
-    # Beyond 64 bits orjson knows no integers.
-    return value if kind is not int or -(2**63) <= value < 2**64 else str(value)
+    return value
+
+
+def _canonical_list(values: list[Any], name: str) -> list[Any]:
+    # A list in a list has no name of its own, so its order counts.
+    parts = [part if type(part) in _PLAIN else _canonical(part, "") for part in values]
+    if len(parts) < 2 or not name or name in ORDERED_LISTS:
+        return parts
+    kinds = {*map(type, parts)}
+    if kinds == {str}:
+        ordered = sorted(parts)
+        is_set = ordered != parts and (_are_ids(parts) or _are_capitals(parts))
+        return ordered if is_set else parts
+    if kinds == {dict} and all(map(_has_identity, parts)):
+        return sorted(parts, key=_text)
+    return parts
+
+
+def _without_large(value: Any) -> Any:
+    """Return a value with texts in place of integers that orjson does not know."""
+    if type(value) is dict:
+        return {name: _without_large(part) for name, part in value.items()}
+    if type(value) is list:
+        return [_without_large(part) for part in value]
+    return value if type(value) is not int or -(2**63) <= value < 2**64 else str(value)
 
 
 def _are_ids(texts: list[str]) -> bool:
-    return all(len(text) == _ID_LENGTH and not text.strip(_ID_DIGITS) for text in texts)
+    return {*map(len, texts)} == {_ID_LENGTH} and not "".join(texts).strip(_ID_DIGITS)
 
 
 def _are_capitals(texts: list[str]) -> bool:
@@ -93,8 +116,8 @@ def _are_capitals(texts: list[str]) -> bool:
 
 
 def _has_identity(part: Mapping[str, Any]) -> bool:
-    return any(column in part for column in _IDENTITY) or any(
-        all(column in part for column in columns) for columns in _SHARED_IDENTITIES
+    return not _IDENTITY.isdisjoint(part) or any(
+        columns.issubset(part) for columns in _SHARED_IDENTITIES
     )
 
 

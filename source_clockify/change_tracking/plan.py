@@ -4,13 +4,13 @@ The window that is requested and the bound against which missing records are jud
 one frozen object, `ReadPlan`, so that they cannot differ.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec, round_down
-from source_clockify.change_tracking.rows import Row, Rows, is_due
+from source_clockify.change_tracking.rows import Row, is_due
 from source_clockify.change_tracking.state import PartitionState
 from source_clockify.timestamps import DAY, EARLIEST, format_second, second_of
 
@@ -22,6 +22,9 @@ FEED_OVERLAP = 10 * 60
 
 # No event log reaches further back than a year.
 LONGEST_EVENT_LOG = 366 * DAY
+
+# Later than every start.
+_ENDLESS = 2**63
 
 # A clock that is further behind the last read was wrong then.
 CLOCK_TOLERANCE = 60 * 60
@@ -119,18 +122,19 @@ class ReadPlan:
 
     def expects(self, row: Row, until: int | None) -> bool:
         """Return whether a complete read up to `until` must bring a record; None: no end."""
-        if row.start is None:
-            return True
-        return (self.since is None or row.start >= self.since) and (
-            until is None or row.start <= until
-        )
+        return row.start is None or row.start in self.expected_starts(until)
 
-    def retained_since_with(self, rows: Rows) -> int:
-        """Return `retained_since` as it is after these rows were read."""
+    def expected_starts(self, until: int | None) -> range:
+        """Return the starts of the records that `expects` holds for."""
+        first = -_ENDLESS if self.since is None else self.since
+        return range(first, _ENDLESS if until is None else until + 1)
+
+    def retained_since_with(self, starts: Iterable[int | None]) -> int:
+        """Return `retained_since` as it is after rows with these starts were read."""
         if self.spec.profile.follows_reads:
             return self.began - FEED_OVERLAP
         if self.spec.profile.kind is Kind.EVENT_LOG:
-            return _overlap_start(rows, self.began, self.lookback)
+            return _overlap_start(starts, self.began, self.lookback)
         return self.retained_since
 
     def looks_further_back(self) -> bool:
@@ -165,7 +169,8 @@ def plan_read(
             is_certain = last_read == known.read_at
             forgotten_before = last_read - (FEED_OVERLAP if is_certain else bounds.lookback)
         elif is_event_log:
-            forgotten_before = _overlap_start(known.rows(), known.read_at, bounds.lookback)
+            starts = (row.start for row in known.rows().values())
+            forgotten_before = _overlap_start(starts, known.read_at, bounds.lookback)
         else:
             forgotten_before = round_down(last_read - bounds.lookback, granularity)
         # As if the lookback were shorter.
@@ -208,10 +213,10 @@ def _earlier(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else min(one, other)
 
 
-def _overlap_start(rows: Rows, began: int, lookback: int) -> int:
-    """Return from when on an event log with these rows is read again."""
-    starts = [row.start for row in rows.values() if row.start is not None]
-    return min(max(starts) - EVENT_OVERLAP, began) if starts else began - lookback
+def _overlap_start(starts: Iterable[int | None], began: int, lookback: int) -> int:
+    """Return from when on an event log is read again whose rows have these starts."""
+    latest = max((start for start in starts if start is not None), default=None)
+    return began - lookback if latest is None else min(latest - EVENT_OVERLAP, began)
 
 
 def _window_start(

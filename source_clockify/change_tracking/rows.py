@@ -145,6 +145,67 @@ class PackedRows:
         return self.packed_count + len(self.odd)
 
 
+# A key in bytes, or as it is if it does not fit.
+PackedKey = bytes | str
+
+
+def pack_key(key: str) -> PackedKey:
+    """Return a key in 12 bytes for each of its ids, or as it is if one of them does not fit."""
+    if len(key) != _ID_DIGITS:
+        packed = id_bytes(parts_of(key))
+        return key if packed is None else packed
+    # Nearly all records pass here.
+    try:
+        packed = bytes.fromhex(key)
+    except ValueError:
+        return key
+    return packed if packed.hex() == key else key
+
+
+def unpack_key(key: PackedKey) -> str:
+    """Return what `pack_key` packed."""
+    if not isinstance(key, bytes):
+        return key
+    text = key.hex()
+    if len(text) <= _ID_DIGITS:
+        return text
+    return _SEPARATOR.join(
+        [text[place : place + _ID_DIGITS] for place in range(0, len(text), _ID_DIGITS)]
+    )
+
+
+def pack_tail(key: bytes, fingerprint: int, start: int | None, flags: int) -> bytes:
+    """Return what follows the key of a packed row.
+
+    Args:
+        flags: with the number of the resends, without `NO_START`.
+
+    Raises:
+        struct.error: if the row does not fit.
+    """
+    if start is None:
+        # It takes the time of its id, from which it does not differ then.
+        start = int.from_bytes(key[:4], "big")
+        flags |= NO_START
+    return _TAIL.pack(start, fingerprint >> 32, fingerprint & 0xFFFFFFFF, flags)
+
+
+def unpack_tail(tail: bytes, pending: Sequence[Pending | None]) -> Row:
+    """Return the row whose tail it is; its number is the place of its resends."""
+    start, high, low, flags = _TAIL.unpack(tail)
+    return _row(high << 32 | low, start, flags, pending[flags & MOST_PENDING])
+
+
+def flags_of(row: Row) -> int:
+    """Return the flags of a row, without `NO_START`."""
+    return (
+        (MISSING if row.missing else 0)
+        | (RUNNING if row.running else 0)
+        | (DELETED if row.deleted else 0)
+        | (HIDDEN if row.hidden else 0)
+    )
+
+
 def pack(rows: Rows, *, dated: bool = False) -> PackedRows:
     """Return rows packed.
 
@@ -159,41 +220,34 @@ def pack(rows: Rows, *, dated: bool = False) -> PackedRows:
         number = 0
         if row.pending is not None:
             number = numbers.setdefault(row.pending, len(numbers) + 1)
-        flags = (
-            (MISSING if row.missing else 0)
-            | (RUNNING if row.running else 0)
-            | (DELETED if row.deleted else 0)
-            | (HIDDEN if row.hidden else 0)
-            | (NO_START if row.start is None else 0)
-        )
-        ids = _packed_ids(key, row.start, dated)
-        if ids is not None and width < 0:
+        flags = flags_of(row)
+        ids = _dated_key(key, row.start) if dated else pack_key(key)
+        if type(ids) is bytes and width < 0:
             width = len(ids)
-        if ids is None or len(ids) != width or number > MOST_PENDING:
-            odd.append((key, row.fingerprint, row.start, flags, number))
-            continue
-        # A row without a start takes the time of its id, from which it does not differ then.
-        start = int.from_bytes(ids[:4], "big") if row.start is None else row.start
-        fingerprint = row.fingerprint
-        try:
-            tail = _TAIL.pack(start, fingerprint >> 32, fingerprint & 0xFFFFFFFF, flags | number)
-        except StructError:
-            odd.append((key, fingerprint, row.start, flags, number))
-        else:
-            packed.append(ids + tail)
+        if type(ids) is bytes and len(ids) == width and number <= MOST_PENDING:
+            try:
+                packed.append(ids + pack_tail(ids, row.fingerprint, row.start, flags | number))
+                continue
+            except StructError:
+                pass
+        odd.append(_odd_row(key, row, number))
     return PackedRows(
         width // ID_BYTES if packed else 0, b"".join(packed), tuple(odd), tuple(numbers)
     )
 
 
-def _packed_ids(key: str, start: int | None, dated: bool) -> bytes | None:
-    """Return the ids of a key in bytes, None if they do not fit."""
-    if dated:
-        rest, separator, day = key.rpartition(_SEPARATOR)
-        if start is None or day != day_of(start) or (separator and not rest):
-            return None
-        key = rest
-    return id_bytes((key,) if len(key) == _ID_DIGITS else parts_of(key))
+def _odd_row(key: str, row: Row, number: int) -> OddRow:
+    flags = flags_of(row) | (NO_START if row.start is None else 0)
+    return key, row.fingerprint, row.start, flags, number
+
+
+def _dated_key(key: str, start: int | None) -> PackedKey:
+    """Return a key without its day; as it is if that is not the day of the start."""
+    ids, separator, day = key.rpartition(_SEPARATOR)
+    if start is None or day != day_of(start) or (separator and not ids):
+        return key
+    packed = pack_key(ids)
+    return packed if type(packed) is bytes else key
 
 
 def id_bytes(ids: Sequence[str]) -> bytes | None:
@@ -209,17 +263,56 @@ def id_bytes(ids: Sequence[str]) -> bytes | None:
     return packed if packed.hex() == text else None
 
 
+def pack_chunks(chunks: list[bytes], pending: Sequence[Pending], odd: Rows) -> PackedRows:
+    """Return what `pack` returns for rows that are packed one by one. It sorts `chunks`.
+
+    Args:
+        chunks: the rows, all of one size; the number of one's resends counts from 1 in `pending`.
+        odd: the rows that do not fit; none has resends.
+    """
+    chunks.sort()
+    content = b"".join(chunks)
+    size = len(chunks[0]) if chunks else TAIL_BYTES
+    used: tuple[Pending, ...] = ()
+    if pending:
+        content, used = _renumbered(content, size, pending)
+    return PackedRows(
+        (size - TAIL_BYTES) // ID_BYTES,
+        content,
+        tuple(_odd_row(key, odd[key], 0) for key in sorted(odd)),
+        used,
+    )
+
+
+def _renumbered(
+    content: bytes, size: int, pending: Sequence[Pending]
+) -> tuple[bytes, tuple[Pending, ...]]:
+    """Return rows whose resends are numbered in their order, and these resends."""
+    flags = column(content, size, size - 2, 2)
+    numbers: dict[int, int] = {0: 0}
+    for flag in flags:
+        numbers.setdefault(flag & MOST_PENDING, len(numbers))
+    used = tuple(pending[number - 1] for number in numbers if number)
+    if any(number != new for number, new in numbers.items()):
+        renumbered = array(
+            "H", [flag & ~MOST_PENDING | numbers[flag & MOST_PENDING] for flag in flags]
+        )
+        if sys.byteorder == "little":
+            renumbered.byteswap()
+        changed = bytearray(content)
+        both = renumbered.tobytes()
+        changed[size - 2 :: size], changed[size - 1 :: size] = both[::2], both[1::2]
+        content = bytes(changed)
+    return content, used
+
+
 def unpack(packed: PackedRows, *, dated: bool = False) -> Rows:
     """Return packed rows by key."""
     pending = (None, *packed.pending)
     width = ID_BYTES * packed.id_count
     rows: Rows = {}
     for ids, start, high, low, flags in Struct(f">{width}sIHIH").iter_unpack(packed.content):
-        key = ids.hex()
-        if width > ID_BYTES:
-            key = _SEPARATOR.join(
-                key[place : place + _ID_DIGITS] for place in range(0, len(key), _ID_DIGITS)
-            )
+        key = ids.hex() if width == ID_BYTES else unpack_key(ids)
         if dated:
             key = f"{key}{_SEPARATOR}{day_of(start)}" if key else day_of(start)
         rows[key] = (
@@ -227,9 +320,16 @@ def unpack(packed: PackedRows, *, dated: bool = False) -> Rows:
             if flags
             else Row(high << 32 | low, start)
         )
-    for key, fingerprint, odd_start, flags, number in packed.odd:
-        rows[key] = _row(fingerprint, odd_start, flags, pending[number])
-    return rows
+    return rows | unpack_odd(packed)
+
+
+def unpack_odd(packed: PackedRows) -> Rows:
+    """Return the rows that do not fit."""
+    pending = (None, *packed.pending)
+    return {
+        key: _row(fingerprint, start, flags, pending[number])
+        for key, fingerprint, start, flags, number in packed.odd
+    }
 
 
 def _row(fingerprint: int, start: int | None, flags: int, pending: Pending | None) -> Row:
@@ -241,6 +341,13 @@ def _row(fingerprint: int, start: int | None, flags: int, pending: Pending | Non
         running=bool(flags & RUNNING),
         deleted=bool(flags & DELETED),
         hidden=bool(flags & HIDDEN),
+    )
+
+
+def is_retained(row: Row, retained_since: int) -> bool:
+    """Return whether a record stays in the state after it was read."""
+    return (
+        row.start is None or row.start >= retained_since or row.running or row.pending is not None
     )
 
 
@@ -312,7 +419,7 @@ def column(content: bytes, size: int, offset: int, width: int) -> "array[int]":
     little = bytearray(len(content) // size * item)
     for place in range(width):
         little[width - 1 - place :: item] = content[offset + place :: size]
-    numbers.frombytes(bytes(little))
+    numbers.frombytes(little)
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers

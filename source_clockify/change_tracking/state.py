@@ -24,6 +24,7 @@ from source_clockify.change_tracking.columns import Properties, read_document, w
 from source_clockify.change_tracking.hint_state import HintState, decode_hints, encode_hints
 from source_clockify.change_tracking.interrupted import SyncMark, decode_mark, encode_mark
 from source_clockify.change_tracking.messages import format_version
+from source_clockify.change_tracking.open_rows import SavedRows
 from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.profiles import Granularity, round_down
 from source_clockify.change_tracking.rows import (
@@ -104,6 +105,10 @@ class PartitionState:
     def rows(self) -> Rows:
         """Return its records by key."""
         return unpack(self.packed, dated=self.dated)
+
+    def saved_rows(self) -> SavedRows:
+        """Return its records, found by key without unpacking them."""
+        return SavedRows([self.packed], dated=self.dated)
 
     def with_rows(self, rows: Rows) -> "PartitionState":
         return replace(self, packed=pack(rows, dated=self.dated))

@@ -30,10 +30,18 @@ from source_clockify.change_tracking.fingerprint import fingerprinter
 from source_clockify.change_tracking.interrupted import PartialRead, SyncMark
 from source_clockify.change_tracking.lookups import LookupBudget, Lookups
 from source_clockify.change_tracking.messages import Stamp
+from source_clockify.change_tracking.open_rows import SavedRows, SeenRows
 from source_clockify.change_tracking.partitions import Partition, partition_names
 from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_text, plan_read
 from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
-from source_clockify.change_tracking.rows import Row, Rows, hashed_key, key_of, pack, unpack
+from source_clockify.change_tracking.rows import (
+    PackedKey,
+    Row,
+    hashed_key,
+    key_of,
+    pack,
+    unpack,
+)
 from source_clockify.change_tracking.state import PartitionState, StreamState
 from source_clockify.progress import SyncProgress
 from source_clockify.request_notes import Gap
@@ -136,7 +144,7 @@ class PartitionRead:
         is_unconfirmed: whether in that case its missing records may have been there before.
         emitted: whether a record of it was emitted.
         edited: the number of records that it brought with other content than the last sync.
-        seen: the rows of the records that came.
+        seen: the rows of the records that came; None before the first slice has ended.
         diff: the result, once all slices have ended.
     """
 
@@ -144,7 +152,7 @@ class PartitionRead:
     names: Mapping[str, str]
     partition: Mapping[str, Any]
     plan: ReadPlan
-    rows: Rows | None = None
+    rows: SavedRows | None = None
     windows: list[Mapping[str, Any]] = field(default_factory=list)
     ended: set[int] = field(default_factory=set)
     open: int = 0
@@ -154,7 +162,7 @@ class PartitionRead:
     is_unconfirmed: bool = False
     emitted: bool = False
     edited: int = 0
-    seen: Rows = field(default_factory=dict)
+    seen: SeenRows | None = None
     diff: PartitionDiff | None = None
 
 
@@ -198,7 +206,7 @@ class StreamTracker:
         self._lock = threading.Lock()
         self._failed = False
         self._open = 1
-        self._known_rows: dict[str, Row] | None = None
+        self._known_rows: SavedRows | None = None
         self._counts: Counter[str] = Counter()
         self._listed_columns: set[str] = set()
         self._warned: set[str] = set()
@@ -221,7 +229,8 @@ class StreamTracker:
                 read.is_unconfirmed = read.is_resumed and ids not in self.resumed.confirmed
                 partial = self.resumed.partial.get(ids)
                 if partial is not None:
-                    read.seen = unpack(partial.packed, dated=self.spec.date_column is not None)
+                    read.seen = SeenRows(self._rows_of(read))
+                    read.seen.update_with(unpack(partial.packed, dated=self._is_dated))
         with self._lock:
             self.reads[ids] = read
             read.windows.append(window)
@@ -294,22 +303,26 @@ class StreamTracker:
             columns=set() if profile.compares_single_reads else None,
         )
 
-    def _rows_of(self, read: PartitionRead) -> Rows:
-        """Return the saved rows of a partition, unpacked when they are first needed."""
+    def _rows_of(self, read: PartitionRead) -> SavedRows:
+        """Return the saved rows of a partition, made findable when they are first needed."""
         with self._lock:
             if read.rows is None:
-                read.rows = read.plan.known.rows() if read.plan.known else {}
+                known = read.plan.known
+                read.rows = known.saved_rows() if known else SavedRows((), dated=self._is_dated)
             return read.rows
 
-    def _elsewhere(self, key: str) -> Row | None:
+    @property
+    def _is_dated(self) -> bool:
+        return self.spec.date_column is not None
+
+    def _elsewhere(self, key: PackedKey) -> Row | None:
         """Return the saved row of a record in any partition."""
         with self._lock:
             if self._known_rows is None:
-                self._known_rows = {}
-                for plan in self._plans.values():
-                    if plan.known is not None:
-                        self._known_rows.update(plan.known.rows())
-            return self._known_rows.get(key)
+                known = [plan.known for plan in self._plans.values() if plan.known is not None]
+                self._known_rows = SavedRows([each.packed for each in known], dated=self._is_dated)
+            rows = self._known_rows
+        return rows.get(key)
 
     def end_slice(
         self, read: PartitionRead, place: int, diff: SliceDiff, *, failed: bool, refused: bool
@@ -323,7 +336,10 @@ class StreamTracker:
         with self._lock:
             self._listed_columns.update(diff.columns or ())
             self._failed = self._failed or failed
-            read.seen.update(diff.seen)
+            if read.seen is None:
+                read.seen = diff.seen
+            else:
+                read.seen.update(diff.seen)
             read.complete = read.complete and not failed and not refused
             read.emitted = read.emitted or bool(diff.counts)
             read.edited += diff.counts["edited"]
@@ -355,14 +371,15 @@ class StreamTracker:
             if until is None or start is None or end is None or not start <= until <= end:
                 return None
             until = end
-        if since is None or until is None or any(row.start is None for row in read.seen.values()):
+        if since is None or until is None:
+            return None
+        rows = dict(read.seen.items()) if read.seen is not None else {}
+        if any(row.start is None for row in rows.values()):
             return None
         rows = {
-            key: row
-            for key, row in read.seen.items()
-            if row.start is not None and row.start < until
+            key: row for key, row in rows.items() if row.start is not None and row.start < until
         }
-        packed = pack(rows, dated=self.spec.date_column is not None)
+        packed = pack(rows, dated=self._is_dated)
         return PartialRead(read.plan.began, since, until, packed)
 
     def end_part(self) -> bool:
@@ -373,16 +390,16 @@ class StreamTracker:
 
     def _finish(self, read: PartitionRead) -> None:
         found = self._diff_of(read)
+        before = self._rows_of(read)
         with self._lock:
             read.diff = found
-            read.seen, read.rows = {}, None
+            read.seen = read.rows = None
         if found.state is not None:
             self.writer.put(read.ids, found.state)
         if found.is_complete:
-            before = read.plan.known.rows() if read.plan.known and found.missing else {}
+            known = [before.get(key) for key in found.missing]
             self.writer.put_done(
-                read.ids,
-                is_confirmed=all(key in before and before[key].missing for key in found.missing),
+                read.ids, is_confirmed=all(row is not None and row.missing for row in known)
             )
         if found.hidden and self.is_first_warning(read.ids[0]):
             logger.warning(
@@ -397,11 +414,12 @@ class StreamTracker:
         if read.is_resumed and read.plan.known is not None:
             return self._resumed_diff(read, read.plan.known)
         rows = self._rows_of(read)
+        seen = SeenRows(rows) if read.seen is None else read.seen
         until = self.last_second(read)
-        access = self._access(read, rows, until) if read.complete else None
+        access = self._access(read, seen, until) if read.complete else None
         if access is None:
-            return partial_diff(read.plan.known, rows, read.seen)
-        complete = CompleteRead(read.seen, until, access)
+            return partial_diff(read.plan.known, seen)
+        complete = CompleteRead(seen, until, access)
         return diff_partition(read.plan, self.versions, rows, complete)
 
     def _resumed_diff(self, read: PartitionRead, known: PartitionState) -> PartitionDiff:
@@ -426,19 +444,17 @@ class StreamTracker:
         whole_days = profile.granularity is not Granularity.SECOND
         return max(second for second in seconds if second is not None) - (1 if whole_days else 0)
 
-    def _access(self, read: PartitionRead, rows: Rows, until: int | None) -> str | None:
+    def _access(self, read: PartitionRead, seen: SeenRows, until: int | None) -> str | None:
         """Return the access fingerprint of a read; None if it decides something and is unknown."""
         plan = read.plan
         before = plan.known.access if plan.known else ""
         if not self.spec.profile.deletions:
             return before
         lacks = any(
-            key not in read.seen
-            and not row.deleted
-            and (row.missing or row.hidden or plan.expects(row, until))
-            for key, row in rows.items()
+            not row.deleted and (row.missing or row.hidden or plan.expects(row, until))
+            for _, row in seen.unseen()
         )
-        if not lacks and not read.seen.keys() - rows.keys():
+        if not lacks and not seen.has_unknown():
             return self.sync.access.known(read.ids[0]) or before
         access = self.sync.access.of(read.ids[0])
         # New records are retained whatever the permissions are.
@@ -471,7 +487,7 @@ class StreamTracker:
 
         return only_key if len(columns) == 1 and not is_event else key
 
-    def claim_function(self, names: Mapping[str, str]) -> Callable[[str, int], int | None]:
+    def claim_function(self, names: Mapping[str, str]) -> Callable[[PackedKey, int], int | None]:
         """Return `EmittedKeys.claim` for the records of a partition."""
         # Where records move between partitions, a key may come from any of them.
         scope = () if self.spec.may_move(names) else tuple(names.values())
