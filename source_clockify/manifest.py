@@ -87,11 +87,9 @@ def with_python_components(
     definitions["tasks_of_hydrated_projects_stream"] = _with_plain_decoder(
         definitions["tasks_of_hydrated_projects_stream"]
     )
-    definitions["entry_in_window"] = {
-        **_component("CustomRecordFilter", "records.EntryInWindow"),
-        # What it adds, see `stream_spec`.
-        "fields": [{"path": ["start"]}, {"path": ["cursor"]}],
-    }
+    definitions["entry_in_window"] = _component("CustomRecordFilter", "records.EntryInWindow")
+    for name in ("time_entries_stream", "detailed_report_stream"):
+        definitions[name] = _with_start_and_cursor(definitions[name])
     # Without its fields: Clockify's own column is no added one, and its changes count.
     definitions["no_empty_invoicing_info"] = _component(
         "CustomTransformation", "records.NoEmptyInvoicingInfo"
@@ -214,6 +212,21 @@ def _for_many_entries(stream: Mapping[str, Any]) -> dict[str, Any]:
     }
     retriever = {**retriever, "requester": {**requester, "request_parameters": parameters}}
     return {**stream, "retriever": retriever}
+
+
+def _with_start_and_cursor(stream: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stream with `start` and `cursor` added before its filter, not within it."""
+    retriever = stream["retriever"]
+    selector = {**retriever["record_selector"], "transform_before_filtering": True}
+    added = {
+        **_component("CustomTransformation", "records.StartAndCursor"),
+        "fields": [{"path": ["start"]}, {"path": ["cursor"]}],
+    }
+    return {
+        **stream,
+        "retriever": {**retriever, "record_selector": selector},
+        "transformations": [*stream.get("transformations", ()), added],
+    }
 
 
 def _with_both_requests(stream: Mapping[str, Any]) -> dict[str, Any]:

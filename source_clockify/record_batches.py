@@ -3,9 +3,10 @@
 The CDK hands on every record by itself, as objects, from the thread that reads it through a queue
 to the thread that prints it. That takes longer than reading a time entry and comparing it.
 
-All streams use it where `SourceClockify.read_selected` is told to read in batches, as the command
-does; the other messages are the same, in the same order. `SourceClockify.read` yields ordinary
-messages. Limits:
+The command reads so (`SourceClockify.read_selected`); `SourceClockify.read` yields ordinary
+messages. The other messages are the same, in the same order. Event logs with change tracking stay
+on the ordinary path: their states are not safe with an event in the batch of another partition.
+Limits:
 
 - A batch holds records of one slice. It leaves before the state of the slice can: whoever keeps
   that state MUST let `pack` end first.
@@ -32,7 +33,7 @@ from source_clockify.message_size import ENVELOPE_BYTES, LARGEST_MESSAGE_BYTES, 
 from source_clockify.output import encode
 from source_clockify.progress import EVERY, SENT
 
-# A batch leaves once it has so many bytes, or is so old when the next record comes.
+# A batch leaves with the record that makes it so large or so old.
 BATCH_BYTES = 128 * 1024
 _BATCH_MILLISECONDS = 1_000
 
@@ -144,15 +145,15 @@ class Packer:
                 now = time.time_ns() // 1_000_000
                 if self.cursor_field is not None:
                     moment = self._moment_of(record)
-                if batch is not None and not batch.may_take(moment, now):
-                    yield self._closed(batch)
-                    batch = None
+                    if batch is not None and not batch.is_comparable(moment):
+                        yield self._closed(batch)
+                        batch = None
                 if batch is None:
                     batch = _OpenBatch(self.stream, record, moment, now)
-                if moment is not None and moment > batch.moment:
+                elif moment and moment > batch.moment:
                     batch.newest, batch.moment = record, moment
                 self._add(batch, record.data, now)
-                if batch.size >= BATCH_BYTES:
+                if batch.size >= BATCH_BYTES or now - batch.began >= _BATCH_MILLISECONDS:
                     yield self._closed(batch)
                     batch = None
         except Exception:
@@ -198,6 +199,7 @@ class _OpenBatch:
     """A batch that takes further records; `size` is in bytes."""
 
     def __init__(self, stream: str, first: Record, moment: str | None, now: int) -> None:
+        self.began = now
         self.newest = first
         self.moment = moment or ""
         self.size = 0
@@ -207,25 +209,20 @@ class _OpenBatch:
         self.counted_keys: list[Hashable] = []
         self.oversized = 0
         self._is_plain = moment is not None
-        self._began = now
         self._head = b'{"type":"RECORD","record":{"stream":%b,"data":' % orjson.dumps(stream)
-        self._tail_at, self._tail = 0, b""
+        self._tail_at, self._tail, self._envelope = 0, b"", 0
 
-    def may_take(self, moment: str | None, now: int) -> bool:
-        """Return whether a record may follow that comes now."""
-        return (
-            self._is_plain
-            and moment is not None
-            and len(moment) == len(self.moment)
-            and now - self._began < _BATCH_MILLISECONDS
-        )
+    def is_comparable(self, moment: str | None) -> bool:
+        """Return whether the moment of a record compares as text with that of the batch."""
+        return self._is_plain and moment is not None and len(moment) == len(self.moment)
 
     def add(self, data: bytes, now: int) -> None:
         """Add a record, given as JSON."""
         if now != self._tail_at:
             self._tail_at, self._tail = now, b',"emitted_at":%d}}\n' % now
+            self._envelope = len(self._head) + len(self._tail)
         self.parts += (self._head, data, self._tail)
-        self.size += len(self._head) + len(data) + len(self._tail)
+        self.size += len(data) + self._envelope
         self.count += 1
 
     def add_line(self, line: bytes) -> None:

@@ -6,7 +6,8 @@ A template takes longer for one record than everything else that happens to it.
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass
-from typing import Any, cast
+from functools import lru_cache
+from typing import Any
 
 import requests
 from airbyte_cdk.sources.declarative.decoders.json_decoder import JsonDecoder
@@ -19,6 +20,9 @@ from source_clockify.bodies import decode, decoded_body, decoded_rows, row_slice
 from source_clockify.timestamps import EARLIEST, EARLIEST_TEXT, format_second, second_of
 
 _YEAR_10000 = second_of("+10000-01-01T00:00:00Z") or 0
+
+# Many records are read within a second.
+_text_of = lru_cache(maxsize=4)(format_second)
 
 
 @dataclass
@@ -67,6 +71,27 @@ class EnvelopeExtractor(RecordExtractor):
 
 
 @dataclass
+class StartAndCursor(RecordTransformation):
+    """Adds `start` and `cursor`, as `entry_in_window` of the manifest."""
+
+    parameters: InitVar[Mapping[str, Any]]
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None: ...
+
+    def transform(
+        self,
+        record: dict[str, Any],
+        config: Config | None = None,
+        stream_state: StreamState | None = None,
+        stream_slice: StreamSlice | None = None,
+    ) -> None:
+        start = start_of(record)
+        if start:
+            record["start"] = start
+            record["cursor"] = cursor_of(start, _text_of(int(time.time())))
+
+
+@dataclass
 class NoEmptyInvoicingInfo(RecordTransformation):
     """Removes an empty `invoicingInfo`, as `no_empty_invoicing_info` of the manifest."""
 
@@ -102,7 +127,10 @@ def cursor_of(start: str, now: str) -> str:
 
 @dataclass
 class EntryInWindow(RecordFilter):
-    """Adds `start` and `cursor` and keeps what begins in the window, as the manifest does."""
+    """Keeps what begins in the window, or where windows are days, not before the start date.
+
+    It reads the cursor that `StartAndCursor` has added.
+    """
 
     def filter_records(
         self,
@@ -116,17 +144,12 @@ class EntryInWindow(RecordFilter):
         is_day = len(first) == len("2024-05-31")
         if is_day:
             first = start_date
-        # The records are those of one page.
-        now = format_second(int(time.time()))
-        for record in cast(Iterable[dict[str, Any]], records):
-            start = start_of(record)
-            if start:
-                record["start"] = start
-                record["cursor"] = cursor = cursor_of(start, now)
-                if cursor < first:
-                    continue
-                if cursor == EARLIEST_TEXT and start_date and not is_day and _is_older(record):
-                    continue
+        for record in records:
+            cursor = record.get("cursor")
+            if cursor and cursor < first:
+                continue
+            if cursor == EARLIEST_TEXT and start_date and not is_day and _is_older(record):
+                continue
             yield record
 
 

@@ -38,7 +38,7 @@ from source_clockify.change_tracking.budget import DEFAULT_LIMIT_MB, MEGABYTE, S
 from source_clockify.change_tracking.interrupted import settings_hash
 from source_clockify.change_tracking.messages import format_version, message_kind
 from source_clockify.change_tracking.plan import sync_bounds
-from source_clockify.change_tracking.profiles import stream_spec
+from source_clockify.change_tracking.profiles import Kind, stream_spec
 from source_clockify.change_tracking.resume import (
     saved_streams,
     states_of_tracked_streams,
@@ -644,7 +644,8 @@ def _kinds_of(stream: AbstractStream) -> KindOf:
 def _packed(stream: AbstractStream, packing: Packing, kind_of: KindOf) -> AbstractStream:
     """Return a stream as it yields its records in batches."""
     if isinstance(stream, TrackedStream):
-        stream.pack = packing.of(stream.name, kind_of).pack
+        if stream.tracker.spec.profile.kind is not Kind.EVENT_LOG:
+            stream.pack = packing.of(stream.name, kind_of).pack
         return stream
     return PackedStream(stream, packing.of(stream.name, kind_of, stream.cursor_field or None))
 

@@ -971,3 +971,19 @@ def test_an_earlier_start_date_of_the_detailed_report_is_exact(
 
     assert changes(connection.sync(start_date="2026-06-10T00:00:00Z"), key="_id") == ["+a"]
     assert changes(connection.sync(start_date="2026-06-09T00:00:00Z"), key="_id") == ["+c"]
+
+
+def test_a_record_of_two_partitions_is_sent_once_more_by_the_next_sync(
+    clockify: Clockify, connect: Connect
+) -> None:
+    # The message may wait in the batch of one user when the state of the other is saved.
+    other = "640000000000000000000043"
+    clockify.workspaces()
+    clockify.users(USER, other)
+    clockify.user_entries(USER, [entry("e", hours_ago(50))])
+    clockify.user_entries(other, [entry("e", hours_ago(50))])
+    connection = connect("time_entries", resend_changes=0)
+
+    assert changes(connection.sync()) == ["+e"]
+    assert changes(connection.sync()) == ["+e"]
+    assert changes(connection.sync()) == []

@@ -275,7 +275,7 @@ def stream_spec(stream: Mapping[str, Any]) -> StreamSpec:
         name=name,
         profile=PROFILES.get(name, default if cursor else TrackingProfile()),
         primary_key=tuple(_columns(stream["primary_key"])),
-        added=frozenset(_added_columns(stream)),
+        added=frozenset(_added_columns(stream.get("transformations") or ())),
     )
 
 
@@ -283,9 +283,7 @@ def _columns(primary_key: str | Sequence[str]) -> Sequence[str]:
     return [primary_key] if isinstance(primary_key, str) else primary_key
 
 
-def _added_columns(stream: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the columns that transformations add, and a record filter in Python."""
-    selector = stream["retriever"].get("record_selector") or {}
-    for part in (*(stream.get("transformations") or ()), selector.get("record_filter") or {}):
-        for field in part.get("fields") or ():
+def _added_columns(transformations: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for transformation in transformations:
+        for field in transformation.get("fields") or ():
             yield field["path"][0]

@@ -35,6 +35,7 @@ from source_clockify.change_tracking.partitions import Partition, partition_name
 from source_clockify.change_tracking.plan import ReadPlan, SyncBounds, cursor_text, plan_read
 from source_clockify.change_tracking.profiles import Granularity, Kind, StreamSpec
 from source_clockify.change_tracking.rows import (
+    FINGERPRINT_BITS,
     PackedKey,
     Row,
     hashed_key,
@@ -488,11 +489,25 @@ class StreamTracker:
         return only_key if len(columns) == 1 and not is_event else key
 
     def claim_function(self, names: Mapping[str, str]) -> Callable[[PackedKey, int], int | None]:
-        """Return `EmittedKeys.claim` for the records of a partition."""
+        """Return `EmittedKeys.claim` for the records of a partition.
+
+        A record that another partition has emitted seems to have had other content: its message may
+        still be in a batch there when the state of this partition is saved, so the next sync sends
+        it too. Events are in no batches.
+        """
         # Where records move between partitions, a key may come from any of them.
         scope = () if self.spec.may_move(names) else tuple(names.values())
         with self._lock:
-            return self._emitted.setdefault(scope, EmittedKeys()).claim
+            emitted_keys = self._emitted.setdefault(scope, EmittedKeys())
+        if scope or self.spec.profile.kind is Kind.EVENT_LOG:
+            return emitted_keys.claim
+        own = int(hashed_key([*names.values()])[: FINGERPRINT_BITS // 4], 16)
+
+        def claim(key: PackedKey, fingerprint: int) -> int | None:
+            emitted = emitted_keys.claim(key, fingerprint ^ own)
+            return None if emitted is None else emitted ^ own
+
+        return claim
 
     def stamp(self, version: int) -> Stamp:
         """Return the columns of a message with this version."""
