@@ -29,24 +29,27 @@ def main() -> None:
     """Run the experiments, print their tables and the targets, and write them where wanted."""
     arguments = _arguments()
     plan = QUICK if arguments.quick else WHOLE
-    readme = README.read_text()
     found: list[Target] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.only or SECTIONS:
             section = SECTIONS[name](plan, Path(folder))
             found += section.targets
-            text = f"{_when_and_where(arguments.quick)}\n\n{section.text}"
-            readme = replace_marked(readme, name, text)
-            print(f"### {name}\n\n{text}\n", flush=True)
+            _report(name, section.text, arguments)
             if section.chart and arguments.write:
                 CHART.write_text(section.chart)
     judgement = verdicts(found, judged=not arguments.quick)
-    print(f"### targets\n\n{judgement}")
-    if not arguments.only:
-        text = f"{_when_and_where(arguments.quick)}\n\n{judgement}"
-        readme = replace_marked(readme, "targets", text)
+    if arguments.only:
+        print(judgement)
+    else:
+        _report("targets", judgement, arguments)
+
+
+def _report(name: str, text: str, arguments: argparse.Namespace) -> None:
+    """Print a section and, where wanted, write it at once: a later one may fail."""
+    text = f"{_when_and_where(arguments.quick)}\n\n{text}"
+    print(f"### {name}\n\n{text}\n", flush=True)
     if arguments.write:
-        README.write_text(readme)
+        README.write_text(replace_marked(README.read_text(), name, text))
 
 
 def _when_and_where(quick: bool) -> str:
