@@ -67,9 +67,9 @@ WHOLE = Plan(
     entries_of_user=20,
     projects=100_000,
     accounts={
-        "small": Account(users=5, projects=10, entries=400),
-        "medium": Account(users=50, projects=100, entries=400),
-        "large": Account(users=500, projects=1_000, entries=400),
+        "small": Account(users=5, projects=10, entries=200),
+        "medium": Account(users=50, projects=100, entries=200),
+        "large": Account(users=300, projects=500, entries=200),
     },
     repetitions=5,
     memory_repetitions=2,

@@ -257,6 +257,7 @@ def test_a_command_prints_to_a_file_or_to_a_pipe_whose_lines_reach_the_file(
     assert output.read_text() == "0\n1\n2\n"
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="the system has no /proc")
 def test_the_memory_of_a_command_leaves_out_that_of_the_process_that_began_it(
     tmp_path: Path,
 ) -> None:
