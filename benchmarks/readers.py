@@ -75,9 +75,11 @@ def _airbyte_reader(
     }
     config_file = folder / f"{prefix}-config.json"
     config_file.write_text(json.dumps(config))
-    streams_file = folder / f"{prefix}-streams.json"
+    # The size of pages changes nothing in what is discovered.
+    discovering = MANIFEST_ALONE if name == SMALL_PAGES else name
+    streams_file = folder / f"{discovering}-streams.json"
     if not streams_file.exists():
-        streams_file.write_text(json.dumps(_discover(name, config_file, folder)))
+        streams_file.write_text(json.dumps(_discover(discovering, config_file, folder)))
     catalog_file = folder / f"{prefix}-catalog.json"
     streams = json.loads(streams_file.read_text())
     catalog_file.write_text(json.dumps(configured_catalog(streams, [standin.size.stream])))
