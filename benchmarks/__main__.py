@@ -1,7 +1,8 @@
-"""Measures the connector beside other ways of reading the same time entries.
+"""Measures the connector beside other ways of reading the same records.
 
-python -m benchmarks                                  the whole run
-python -m benchmarks --small 10000 --large 20000 --repetitions 1
+python -m benchmarks            the whole run, about an hour
+python -m benchmarks --quick    a short one of everything, which checks the numbers of records
+python -m benchmarks --write    the whole one, into benchmarks/README.md
 
 Prints tables to the standard output and its progress to the standard error. README.md says what the
 figures mean.
@@ -11,47 +12,61 @@ import argparse
 import os
 import platform
 import sys
+import tempfile
+from datetime import datetime, timezone
 from importlib.metadata import version
+from pathlib import Path
 
-from benchmarks import report
-from benchmarks.experiments import Syncs, start_up, syncs
-from benchmarks.readers import READERS, TRACKED, UNTRACKED
-from benchmarks.server import Size
+from benchmarks.marked import replace_marked
+from benchmarks.sections import QUICK, SECTIONS, WHOLE
+from benchmarks.targets import Target, verdicts
+
+README = Path(__file__).with_name("README.md")
+CHART = Path(__file__).with_name("cost.svg")
 
 
 def main() -> None:
-    """Run every experiment and print its table, then the targets."""
+    """Run the experiments, print their tables and the targets, and write them where wanted."""
     arguments = _arguments()
-    names = arguments.readers or list(READERS)
-    connector = [name for name in (TRACKED, UNTRACKED) if name in names]
-    print(
-        f"Python {platform.python_version()}, CDK {version('airbyte-cdk')}, {platform.system()}"
-        f" {platform.machine()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before."
-        f" Median (least to greatest) of {arguments.repetitions} runs,"
-        f" {arguments.large_repetitions} of the large ones.\n"
+    plan = QUICK if arguments.quick else WHOLE
+    found: list[Target] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in arguments.only or SECTIONS:
+            section = SECTIONS[name](plan, Path(folder))
+            found += section.targets
+            _report(name, section.text, arguments)
+            if section.chart and arguments.write:
+                CHART.write_text(section.chart)
+    judgement = verdicts(found, judged=not arguments.quick)
+    if arguments.only:
+        print(judgement)
+    else:
+        _report("targets", judgement, arguments)
+
+
+def _report(name: str, text: str, arguments: argparse.Namespace) -> None:
+    """Print a section and, where wanted, write it at once: a later one may fail."""
+    text = f"{_when_and_where(arguments.quick)}\n\n{text}"
+    print(f"### {name}\n\n{text}\n", flush=True)
+    if arguments.write:
+        README.write_text(replace_marked(README.read_text(), name, text))
+
+
+def _when_and_where(quick: bool) -> str:
+    return (
+        f"{datetime.now(timezone.utc):%Y-%m-%d}, {platform.system()} {platform.machine()}"
+        f" ({_processor()}), {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, Python"
+        f" {platform.python_version()}, CDK {version('airbyte-cdk')}"
+        + (", a short run (`--quick`)." if quick else ".")
     )
 
-    # A year of entries, and all of it in the window of change tracking.
-    small_size = Size(10, arguments.small // 10, days=365)
-    small = syncs(
-        small_size, names, arguments.repetitions, {"lookback_days": 400}, again=bool(connector)
-    )
-    _show(f"{small_size}, all of them within `lookback_days`", report.first_syncs(small))
-    if connector:
-        _show("The same again, from the state", report.later_syncs(small))
 
-    # Nearly three years of entries, with the default window.
-    large_size = Size(10, arguments.large // 10, days=1000)
-    large = syncs(large_size, names, arguments.large_repetitions, {})
-    _show(f"{large_size} in 1000 days, default settings", report.first_syncs(large))
-
-    crowd = Syncs(Size(200, arguments.large // 200, days=1000))
-    if connector:
-        crowd = syncs(crowd.size, connector, arguments.large_repetitions, {})
-        _show(f"{crowd.size} in 1000 days, default settings", report.first_syncs(crowd))
-
-    _show("Start-up", report.start_up(start_up(names, arguments.repetitions)))
-    _show("Targets", report.verdicts(report.targets(small, large, crowd)))
+def _processor() -> str:
+    """Return the name of the processor, as far as the system tells it."""
+    cpus = Path("/proc/cpuinfo")
+    lines = cpus.read_text().splitlines() if cpus.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "processor unknown"
 
 
 def _arguments() -> argparse.Namespace:
@@ -60,30 +75,14 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--small", type=_entries, default=100_000, help="time entries (100000)")
-    parser.add_argument("--large", type=_entries, default=1_000_000, help="time entries (1000000)")
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--large-repetitions", type=int, help="as --repetitions, but at most 3")
-    parser.add_argument("--readers", nargs="+", choices=READERS, metavar="NAME", help=_names())
-    arguments = parser.parse_args()
-    if arguments.large_repetitions is None:
-        arguments.large_repetitions = min(arguments.repetitions, 3)
-    return arguments
+    parser.add_argument("--quick", action="store_true", help="a few minutes instead of an hour")
+    parser.add_argument("--write", action="store_true", help="write README.md and cost.svg")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, metavar="NAME", help=_names())
+    return parser.parse_args()
 
 
 def _names() -> str:
-    return "only these: " + ", ".join(f'"{name}"' for name in READERS)
-
-
-def _entries(text: str) -> int:
-    number = int(text)
-    if number < 200 or number % 200:
-        raise argparse.ArgumentTypeError("must be a multiple of 200, the number of users")
-    return number
-
-
-def _show(title: str, body: str) -> None:
-    print(f"### {title}\n\n{body}\n", flush=True)
+    return "only these experiments, without a verdict in README.md: " + ", ".join(SECTIONS)
 
 
 if __name__ == "__main__":

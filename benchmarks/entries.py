@@ -1,6 +1,7 @@
-"""The time entries that the benchmarks read: one user's, newest first, serialised once."""
+"""The rows that the benchmarks read, serialised once: time entries of a user, and projects."""
 
 from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -28,6 +29,32 @@ class Owner:
     number: int
 
 
+class Rows:
+    """Serialised rows, one after the other."""
+
+    def __init__(self) -> None:
+        self._offsets = array("Q", [0])
+        self._rows = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def append(self, row: bytes) -> None:
+        self._rows += row
+        self._rows += b","
+        self._offsets.append(len(self._rows))
+
+    def page(self, first: int, stop: int, number: int, size: int) -> tuple[bytes, bool]:
+        """Return a page of the rows with first <= index < stop, and whether it is the last."""
+        begin = first + (number - 1) * size
+        until = min(begin + size, stop)
+        if until <= begin:
+            return b"[]", True
+        # Without the comma after the last row.
+        rows = self._rows[self._offsets[begin] : self._offsets[until] - 1]
+        return b"".join((b"[", rows, b"]")), until == stop
+
+
 class Timeline:
     """A user's entries, spread evenly back from a moment.
 
@@ -42,23 +69,22 @@ class Timeline:
 
     def __init__(self, owner: Owner, *, count: int, newest: int, spacing: int) -> None:
         self._count, self._newest, self._spacing = count, newest, spacing
-        self._offsets = array("Q", [0])
         templates = [_template(owner, shape) for shape in range(_SHAPES)]
         clock = _Clock()
-        rows = bytearray()
+        self._rows = Rows()
         for index in range(count):
             start = newest - index * spacing
             seconds = 900 + 60 * (index * 7 % 450)
-            rows += templates[index % _SHAPES] % {
-                b"id": b"%08x%04x%012x" % (start, owner.number, index),
-                b"start": clock.text(start),
-                b"end": clock.text(start + seconds),
-                b"duration": b"PT%dH%dM" % (seconds // 3600, seconds // 60 % 60),
-                b"number": b"%d" % index,
-            }
-            rows += b","
-            self._offsets.append(len(rows))
-        self._rows = bytes(rows)
+            self._rows.append(
+                templates[index % _SHAPES]
+                % {
+                    b"id": b"%08x%04x%012x" % (start, owner.number, index),
+                    b"start": clock.text(start),
+                    b"end": clock.text(start + seconds),
+                    b"duration": b"PT%dH%dM" % (seconds // 3600, seconds // 60 % 60),
+                    b"number": b"%d" % index,
+                }
+            )
 
     def page(
         self, start: str | None, end: str | None, number: int, size: int
@@ -66,18 +92,26 @@ class Timeline:
         """Return a page of the entries with start <= entry < end, and whether it is the last."""
         first = 0 if end is None else self._first_before(end)
         stop = self._count if start is None else self._first_before(start)
-        begin = first + (number - 1) * size
-        until = min(begin + size, stop)
-        if until <= begin:
-            return b"[]", True
-        # Without the comma after the last row.
-        return b"[%b]" % self._rows[self._offsets[begin] : self._offsets[until] - 1], until == stop
+        return self._rows.page(first, stop, number, size)
 
     def _first_before(self, moment: str) -> int:
         """Return the index of the newest entry that begins before a moment."""
         seconds = datetime.strptime(moment, _FORMAT).replace(tzinfo=timezone.utc).timestamp()
         index = (self._newest - int(seconds)) // self._spacing + 1
         return min(max(index, 0), self._count)
+
+
+def projects_like(samples: Sequence[Mapping[str, Any]], count: int, newest: int) -> Rows:
+    """Return projects with the fields of the samples, each with an id and a name of its own.
+
+    The oldest comes first, as the connector asks for them; `newest` is in seconds since 1970.
+    """
+    templates = [(orjson.dumps(sample), sample["id"].encode()) for sample in samples]
+    rows = Rows()
+    for index in range(count):
+        row, sample_id = templates[index % len(templates)]
+        rows.append(row.replace(sample_id, b"%08x0000%012x" % (newest - count + index, index)))
+    return rows
 
 
 def _template(owner: Owner, shape: int) -> bytes:

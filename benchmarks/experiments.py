@@ -1,17 +1,17 @@
-"""The experiments: who reads what, how often, in which order."""
+"""Runs the readers: who reads what, how often, in which order."""
 
 import json
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from benchmarks.measure import Run, measure, time_command
+from benchmarks.measure import Run, Usage, measure, time_command
 from benchmarks.readers import MANIFEST_ALONE, TRACKED, UNTRACKED, Reader, command_of, readers
-from benchmarks.server import Size, Standin
+from benchmarks.standin import Size, Standin
 
+_Item = TypeVar("_Item")
 Runs = dict[str, list[Run]]
 
 
@@ -22,88 +22,110 @@ class Syncs:
     Attributes:
         size: what the server held.
         first: without a state.
-        again: from the state of a first sync, with nothing changed in between.
+        later: from the state of a first sync, with nothing changed in between.
     """
 
     size: Size
     first: Runs = field(default_factory=dict)
-    again: Runs = field(default_factory=dict)
+    later: Runs = field(default_factory=dict)
 
 
-def syncs(
-    size: Size,
-    names: Sequence[str],
-    repetitions: int,
-    options: Mapping[str, Any],
-    *,
-    again: bool = False,
-) -> Syncs:
-    """Let each reader read everything, and the connector `again` from its state too.
+@dataclass(frozen=True)
+class Wanted:
+    """An experiment.
 
-    `options` are fields of the configuration. RuntimeError if a run fails, or a first sync prints
-    more or fewer records than there are entries.
+    Attributes:
+        size: what the server holds.
+        repetitions: how often each reader reads, by its name.
+        options: fields of the configuration.
+        later: the readers that also read from their state.
     """
-    result = Syncs(size)
-    with Standin(size) as standin, tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        found = readers(tuple(names), standin, folder, options)
-        result.first = _interleaved(found, repetitions, standin, folder, {})
-        for name, runs in result.first.items():
-            if any(run.records != size.entries for run in runs):
-                counts = sorted({run.records for run in runs})
-                raise RuntimeError(f"{name} printed {counts} records, not {size.entries}")
-        if again:
-            connector = [reader for reader in found if reader.name in (TRACKED, UNTRACKED)]
-            states = {reader.name: result.first[reader.name][-1].state for reader in connector}
-            result.again = _interleaved(connector, repetitions, standin, folder, states)
+
+    size: Size
+    repetitions: Mapping[str, int]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    later: Sequence[str] = ()
+
+
+def run_syncs(wanted: Wanted, folder: Path) -> Syncs:
+    """Let each reader read everything, and some from their states.
+
+    RuntimeError if a run fails, or prints more or fewer records than there are.
+    """
+    result = Syncs(wanted.size)
+    with Standin(wanted.size) as standin:
+        found = readers(wanted.repetitions, standin, folder, wanted.options)
+        for repetition in range(max(wanted.repetitions.values())):
+            due = [each for each in found if repetition < wanted.repetitions[each.name]]
+            # Each repetition begins with the next reader, so that a drift meets all alike.
+            for reader in _rotated(due, repetition):
+                run = _checked(
+                    standin, reader, wanted.size.records, measure(reader, standin, folder)
+                )
+                result.first.setdefault(reader.name, []).append(run)
+                if reader.name in wanted.later:
+                    again = measure(reader, standin, folder, run.state)
+                    # Without change tracking all that is within the lookback is read again.
+                    records = 0 if reader.name == TRACKED else wanted.size.records
+                    _checked(standin, reader, records, again)
+                    result.later.setdefault(reader.name, []).append(again)
+    result.first = {each.name: result.first[each.name] for each in found}
     return result
 
 
-def start_up(names: Sequence[str], repetitions: int) -> dict[str, list[float]]:
-    """Return the CPU seconds of `spec` and `discover`, and beside them the import of the CDK."""
-    commands: dict[str, tuple[str, ...]] = {}
-    seconds: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if UNTRACKED in names or TRACKED in names:
-            commands["connector, `spec`"] = command_of(UNTRACKED, "spec", folder)
-            file = folder / "config.json"
-            credentials = {"auth_type": "api_key", "api_key": "no-request-is-sent"}
-            file.write_text(json.dumps({"credentials": credentials}))
-            discover = (*command_of(UNTRACKED, "discover", folder), "--config", str(file))
-            commands["connector, `discover`"] = discover
-        if MANIFEST_ALONE in names:
-            commands["manifest alone, `spec`"] = command_of(MANIFEST_ALONE, "spec", folder)
-        commands["import of the CDK"] = (sys.executable, "-c", "import airbyte_cdk.entrypoint")
+def read_from_pipe(size: Size, pauses: Mapping[str, float], repetitions: int, folder: Path) -> Runs:
+    """Return the runs of the tracked connector by the name of the pause between two lines."""
+    runs: Runs = {name: [] for name in pauses}
+    with Standin(size) as standin:
+        (reader,) = readers([TRACKED], standin, folder, {})
         for repetition in range(repetitions):
-            for title in _rotated(list(commands), repetition):
-                usage = time_command(commands[title], folder / "output.jsonl")
-                seconds.setdefault(title, []).append(usage.cpu_seconds)
-    return {title: seconds[title] for title in commands}
-
-
-def _interleaved(
-    found: list[Reader],
-    repetitions: int,
-    standin: Standin,
-    folder: Path,
-    states: Mapping[str, Any],
-) -> Runs:
-    """Run every reader once per repetition, so that a drift of the machine meets all alike."""
-    runs: Runs = {reader.name: [] for reader in found}
-    for repetition in range(repetitions):
-        for reader in _rotated(found, repetition):
-            run = measure(reader, standin, folder, states.get(reader.name))
-            runs[reader.name].append(run)
-            print(
-                f"{standin.size}, {repetition + 1} of {repetitions}: {reader.name},"
-                f" {run.records} records in {run.seconds:.1f} s",
-                file=sys.stderr,
-                flush=True,
-            )
+            for name in _rotated(list(pauses), repetition):
+                run = measure(reader, standin, folder, pause=pauses[name])
+                runs[name].append(_checked(standin, reader, size.records, run))
     return runs
 
 
-def _rotated(items: list[Any], by: int) -> list[Any]:
+CONNECTOR_SPEC = "`source-clockify spec`"
+CDK_IMPORT = "import of the CDK"
+
+
+def start_up(repetitions: int, folder: Path) -> dict[str, list[Usage]]:
+    """Return what `spec` and `discover` take, and the import of the CDK as it is."""
+    config = folder / "config.json"
+    credentials = {"auth_type": "api_key", "api_key": "no-request-is-sent"}
+    config.write_text(json.dumps({"credentials": credentials}))
+    commands = {
+        CONNECTOR_SPEC: command_of(UNTRACKED, "spec", folder),
+        "connector, `discover`": (
+            *command_of(UNTRACKED, "discover", folder),
+            *("--config", str(config)),
+        ),
+        "manifest alone, `spec`": command_of(MANIFEST_ALONE, "spec", folder),
+        CDK_IMPORT: (sys.executable, "-c", "import airbyte_cdk.entrypoint"),
+    }
+    used: dict[str, list[Usage]] = {name: [] for name in commands}
+    for repetition in range(repetitions):
+        for name in _rotated(list(commands), repetition):
+            used[name].append(time_command(commands[name], folder / "output.jsonl"))
+    return used
+
+
+def say(text: str) -> None:
+    """Print a line of progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _checked(standin: Standin, reader: Reader, records: int, run: Run) -> Run:
+    """Return the run; RuntimeError if it printed another number of records."""
+    if run.records != records:
+        raise RuntimeError(f"{reader.name} printed {run.records:,} records, not {records:,}")
+    say(
+        f"{standin.size}: {reader.name}, {run.records:,} records,"
+        f" {run.cpu_seconds:.1f} CPU seconds, {run.seconds:.1f} s"
+    )
+    return run
+
+
+def _rotated(items: list[_Item], by: int) -> list[_Item]:
     by %= max(len(items), 1)
     return items[by:] + items[:by]

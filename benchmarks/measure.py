@@ -2,19 +2,26 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from benchmarks.readers import ROOT, STREAM, Reader
-from benchmarks.server import Standin
+from benchmarks.readers import ROOT, Reader
+from benchmarks.standin import Standin
 
+# How often the peak of a process is looked up.
+_INTERVAL = 0.05
 # Of ru_maxrss: kilobytes on Linux, bytes on macOS.
 _PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.M)
+_NAME = re.compile(rb'"(?:stream|name)":"(\w+)"')
 
 
 @dataclass(frozen=True)
@@ -50,30 +57,55 @@ class Run(Usage):
     state: Any
     state_bytes: int
 
-    @property
-    def records_a_second(self) -> float:
-        return self.records / self.seconds
+
+@dataclass
+class Printed:
+    """What a reader printed, by stream.
+
+    Attributes:
+        records: how many.
+        state_messages: how many.
+        states: the content of the last state message.
+    """
+
+    records: Counter[str] = field(default_factory=Counter)
+    state_messages: Counter[str] = field(default_factory=Counter)
+    states: dict[str, Any] = field(default_factory=dict)
 
 
-def time_command(command: Sequence[str], output: Path) -> Usage:
+def time_command(command: Sequence[str], output: Path, pause: float | None = None) -> Usage:
     """Return what a command took that prints to a file.
 
-    RuntimeError with the end of its output if it fails.
+    With a `pause` it prints to a pipe, of which a line is taken after each pause of so many
+    seconds. RuntimeError with the end of its output if it fails.
     """
     errors = output.with_suffix(".errors")
     with output.open("wb") as out, errors.open("wb") as err:
         began = time.monotonic()
-        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err)
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=out if pause is None else subprocess.PIPE, stderr=err
+        )
+        peaks = [_peak(process.pid)]
+        ended = threading.Event()
+        watcher = threading.Thread(target=_watch_peak, args=(process.pid, peaks, ended))
+        watcher.start()
+        if process.stdout is not None:
+            _take(process.stdout, out, pause or 0)
         _, status, used = os.wait4(process.pid, 0)
         seconds = time.monotonic() - began
+        ended.set()
+        watcher.join()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         end = _end_of(output) + _end_of(errors)
         raise RuntimeError(f"{' '.join(command)} failed ({process.returncode}):\n{end}")
-    return Usage(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * _PEAK_UNIT)
+    peak = max(peaks) or used.ru_maxrss * _PEAK_UNIT
+    return Usage(seconds, used.ru_utime + used.ru_stime, peak)
 
 
-def measure(reader: Reader, standin: Standin, folder: Path, state: Any = None) -> Run:
+def measure(
+    reader: Reader, standin: Standin, folder: Path, state: Any = None, pause: float | None = None
+) -> Run:
     """Let a reader read once, going on from a state message's content if one is given."""
     command = list(reader.command)
     if state is not None:
@@ -82,33 +114,74 @@ def measure(reader: Reader, standin: Standin, folder: Path, state: Any = None) -
         command += ["--state", str(state_file)]
     output = folder / "output.jsonl"
     standin.requests()
-    usage = time_command(command, output)
+    usage = time_command(command, output, pause)
     requests = standin.requests()
-    records, states, last = _count(output)
-    output.unlink()
-    state = json.loads(last)["state"] if last else None
-    size = len(json.dumps(state, separators=(",", ":"), ensure_ascii=False).encode())
+    printed = read_output(output)
+    stream = standin.size.stream
+    state = printed.states.get(stream)
     return Run(
         **vars(usage),
         requests=requests,
-        records=records,
-        state_messages=states,
+        records=printed.records[stream],
+        state_messages=printed.state_messages[stream],
         state=state,
-        state_bytes=size if last else 0,
+        state_bytes=size_of(state) if state else 0,
     )
 
 
-def _count(output: Path) -> tuple[int, int, bytes | None]:
-    """Return the number of records and of states of the stream, and the last state message."""
-    records, states, last = 0, 0, None
+def size_of(state: Any) -> int:
+    """Return the length of a state as compact JSON."""
+    return len(json.dumps(state, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def read_output(output: Path) -> Printed:
+    """Count what a file of messages holds, and remove it."""
+    printed = Printed()
+    last: dict[str, bytes] = {}
     with output.open("rb") as lines:
         for line in lines:
-            # The type is the first field of a message.
+            # The type is the first field of a message, and the stream's name comes soon after.
             if line.startswith(b'{"type":"RECORD"'):
-                records += 1
-            elif line.startswith(b'{"type":"STATE"') and STREAM.encode() in line[:200]:
-                states, last = states + 1, line
-    return records, states, last
+                printed.records[_name(line)] += 1
+            elif line.startswith(b'{"type":"STATE"'):
+                name = _name(line)
+                printed.state_messages[name] += 1
+                last[name] = line
+    printed.states = {name: json.loads(line)["state"] for name, line in last.items()}
+    output.unlink()
+    return printed
+
+
+def _name(line: bytes) -> str:
+    found = _NAME.search(line, 0, 200)
+    if found is None:
+        raise RuntimeError(f"a message without a stream: {line[:200]!r}")
+    return found[1].decode()
+
+
+def _take(pipe: IO[bytes], out: IO[bytes], pause: float) -> None:
+    for line in pipe:
+        out.write(line)
+        if pause:
+            time.sleep(pause)
+    pipe.close()
+
+
+def _watch_peak(pid: int, peaks: list[int], ended: threading.Event) -> None:
+    while not ended.wait(_INTERVAL):
+        peaks.append(_peak(pid))
+
+
+def _peak(pid: int) -> int:
+    """Return the largest resident set of a process so far, 0 after its end or without /proc.
+
+    Unlike ru_maxrss it leaves out the memory that the process shared with this one when it began.
+    """
+    try:
+        found = _PEAK.search(Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return 0
+    return int(found[1]) * 1024 if found else 0
 
 
 def _end_of(path: Path) -> str:

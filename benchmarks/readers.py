@@ -1,21 +1,20 @@
-"""What is measured: the ways of reading the time entries of an account."""
+"""What is measured: the ways of reading the time entries, or the projects, of an account."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from benchmarks.server import Standin
+from benchmarks.standin import Standin
 from source_clockify.configured_catalog import configured_catalog
 
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = ROOT / "source_clockify" / "manifest.yaml"
-STREAM = "time_entries"
 _BIN = Path(sys.executable).parent
 
 TRACKED = "connector, tracked"
@@ -23,7 +22,10 @@ UNTRACKED = "connector, untracked"
 MANIFEST_ALONE = "manifest alone, 5000 rows a page"
 SMALL_PAGES = "manifest alone, 50 rows a page"
 BARE = "bare loop"
-READERS = (TRACKED, UNTRACKED, MANIFEST_ALONE, SMALL_PAGES, BARE)
+BARE_BY_ROW = "bare loop, row by row"
+READERS = (TRACKED, UNTRACKED, MANIFEST_ALONE, SMALL_PAGES, BARE, BARE_BY_ROW)
+# How the bare loops decode a page.
+_BARE_WAYS = {BARE: "page", BARE_BY_ROW: "row"}
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,19 @@ class Reader:
 
 
 def readers(
-    names: tuple[str, ...], standin: Standin, folder: Path, options: Mapping[str, Any]
+    names: Iterable[str], standin: Standin, folder: Path, options: Mapping[str, Any]
 ) -> list[Reader]:
     """Return the readers of these names for a server; their files go to the folder.
+
+    What `discover` printed is kept there, so that each is asked once.
 
     `options` are fields of the configuration. RuntimeError if a `discover` fails.
     """
     found = []
     for name in names:
-        if name == BARE:
-            line = (sys.executable, "-m", "benchmarks.bare", standin.api_url, standin.api_key)
-            found.append(Reader(name, line))
+        if name in _BARE_WAYS:
+            what = (standin.api_url, standin.api_key, standin.size.stream, _BARE_WAYS[name])
+            found.append(Reader(name, (sys.executable, "-m", "benchmarks.bare", *what)))
         else:
             found.append(_airbyte_reader(name, standin, folder, options))
     return found
@@ -71,16 +75,25 @@ def _airbyte_reader(
     }
     config_file = folder / f"{prefix}-config.json"
     config_file.write_text(json.dumps(config))
+    # The size of pages changes nothing in what is discovered.
+    discovering = MANIFEST_ALONE if name == SMALL_PAGES else name
+    streams_file = folder / f"{discovering}-streams.json"
+    if not streams_file.exists():
+        streams_file.write_text(json.dumps(_discover(discovering, config_file, folder)))
+    catalog_file = folder / f"{prefix}-catalog.json"
+    streams = json.loads(streams_file.read_text())
+    catalog_file.write_text(json.dumps(configured_catalog(streams, [standin.size.stream])))
+    files = ("--config", str(config_file), "--catalog", str(catalog_file))
+    return Reader(name, (*command_of(name, "read", folder), *files))
+
+
+def _discover(name: str, config_file: Path, folder: Path) -> list[dict[str, Any]]:
     line = (*command_of(name, "discover", folder), "--config", str(config_file))
     process = subprocess.run(line, capture_output=True, text=True)
     if process.returncode != 0:
         end = (process.stdout + process.stderr)[-2000:]
         raise RuntimeError(f"{' '.join(line)} failed ({process.returncode}):\n{end}")
-    catalog_file = folder / f"{prefix}-catalog.json"
-    streams = discovered_streams(process.stdout)
-    catalog_file.write_text(json.dumps(configured_catalog(streams, [STREAM])))
-    files = ("--config", str(config_file), "--catalog", str(catalog_file))
-    return Reader(name, (*command_of(name, "read", folder), *files))
+    return discovered_streams(process.stdout)
 
 
 def discovered_streams(printed: str) -> list[dict[str, Any]]:
