@@ -21,6 +21,7 @@ from benchmarks.readers import (
     BARE_BY_ROW,
     MANIFEST_ALONE,
     READERS,
+    SMALL_PAGES,
     TRACKED,
     UNTRACKED,
 )
@@ -227,7 +228,9 @@ def _entries(count: int, days: int) -> Size:
 def _repetitions(plan: Plan, size: int) -> dict[str, int]:
     """Readers that are compared at a size read it several times, those that take minutes once."""
     compared = _PYTHON_READERS if size in (plan.medium, plan.sizes[-1]) else ()
-    return {name: plan.repetitions if name in compared else 1 for name in READERS}
+    # Of more entries than that, small pages take many minutes.
+    names = [name for name in READERS if name != SMALL_PAGES or size <= plan.medium]
+    return {name: plan.repetitions if name in compared else 1 for name in names}
 
 
 def _speed_target(what: str, syncs: Syncs, reader: str, least: float) -> Target:
