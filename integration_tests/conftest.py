@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests."""
 
 import gc
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,21 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_as_usual() -> Iterator[None]:
+    """Let commands not inherit that the tests run under nohup, or in the background of a shell."""
+    ignored = [
+        number
+        for number in (signal.SIGHUP, signal.SIGINT)
+        if signal.getsignal(number) is signal.SIG_IGN
+    ]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")

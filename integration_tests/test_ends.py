@@ -87,16 +87,6 @@ def never_answer(sandbox: Sandbox, *paths: str) -> Callable[[], bool]:
     return lambda: all(fault["hits"] for fault in sandbox.faults())
 
 
-@pytest.fixture(autouse=True)
-def _hang_up_as_usual() -> Iterator[None]:
-    """Let a command not inherit that the tests themselves run under nohup."""
-    former = signal.getsignal(signal.SIGHUP)
-    if former is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, former)
-
-
 # While records are read -------------------------------------------------------------------------
 
 
