@@ -144,7 +144,7 @@ def _sliced(content: bytes) -> Sequence[msgspec.Raw] | None:
     return None if is_endless else rows
 
 
-def decoded_rows(slices: Sequence[msgspec.Raw]) -> Iterator[dict[str, Any]]:
+def decode_rows(slices: Sequence[msgspec.Raw]) -> Iterator[dict[str, Any]]:
     """Decode rows one after the other."""
     # It keeps all digits of integers, too.
     decode_row = msgspec.json.Decoder().decode

@@ -268,7 +268,7 @@ def _pass_on_batches() -> None:
             for message in on_record(self, record):
                 yield record if message.type is Type.RECORD else message
         finally:
-            record.printed()
+            record.release()
         # One was counted.
         self._record_counter[record.stream_name] += record.count - 1
 

@@ -24,9 +24,10 @@ def load_manifest() -> dict[str, Any]:
         raise FileNotFoundError(f"source_clockify/{YAML_FILE} is missing from the package")
     try:
         made = json.loads(pkgutil.get_data("source_clockify", JSON_FILE) or "{}")
-    except OSError:
+    except (OSError, ValueError):
         made = {}
-    if made.get(_CHECKSUM) == _checksum(content):
+    is_usable = isinstance(made, dict) and made.get(_CHECKSUM) == _checksum(content)
+    if is_usable and made.get("manifest"):
         return cast(dict[str, Any], made["manifest"])
     return _parse(content)
 

@@ -22,7 +22,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import workspace_of
 from source_clockify.audit_log import SYSTEM
-from source_clockify.bodies import decoded_body, decoded_rows, row_slices
+from source_clockify.bodies import decode_rows, decoded_body, row_slices
 from source_clockify.records import start_of
 from source_clockify.request_notes import Gap, current_notes
 from source_clockify.timestamps import DAY, format_second, second_of
@@ -194,7 +194,7 @@ def ids_of_rows(response: requests.Response) -> list[Any]:
         rows = rows_in(decoded_body(response))
     else:
         step = len(slices) // _ROWS_COMPARED + 1
-        rows = [*decoded_rows([*slices[::step], *slices[-1:]])]
+        rows = [*decode_rows([*slices[::step], *slices[-1:]])]
     return [
         len(slices or rows),
         *(None if "documentCode" in row else row.get("id") for row in rows),
@@ -322,7 +322,7 @@ class TimeEntriesPagination(LastPageHeaderPagination):
 def first_row(response: requests.Response) -> Mapping[str, Any]:
     """Return the first row of a page that has one."""
     slices = row_slices(response)
-    row: Mapping[str, Any] = next(decoded_rows(slices[:1])) if slices else decoded_body(response)[0]
+    row: Mapping[str, Any] = next(decode_rows(slices[:1])) if slices else decoded_body(response)[0]
     return row
 
 

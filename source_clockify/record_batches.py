@@ -5,8 +5,8 @@ to the thread that prints it. That takes longer than reading a time entry and co
 
 The command reads so (`SourceClockify.read_selected`); `SourceClockify.read` yields ordinary
 messages. The other messages are the same, in the same order. Event logs with change tracking stay
-on the ordinary path: their states are not safe with an event in the batch of another partition.
-Limits:
+on the ordinary path: their states are not safe with an event in the batch of another partition. So
+does the free plan, on which a batch might wait for an hour. Limits:
 
 - A batch holds records of one slice. It leaves before the state of the slice can: whoever keeps
   that state MUST let `pack` end first.
@@ -32,8 +32,9 @@ from airbyte_cdk.sources.utils.record_helper import stream_data_to_airbyte_messa
 from source_clockify.message_size import ENVELOPE_BYTES, LARGEST_MESSAGE_BYTES, is_oversized
 from source_clockify.output import encode
 from source_clockify.progress import EVERY, SENT
+from source_clockify.timestamps import second_of
 
-# A batch leaves with the record that makes it so large or so old.
+# A batch leaves with the record that makes it so large, or finds it so old.
 BATCH_BYTES = 128 * 1024
 _BATCH_MILLISECONDS = 1_000
 
@@ -92,7 +93,7 @@ class RecordBatch(Record):
         self.oversized = batch.oversized
         self._room = room
 
-    def printed(self) -> None:
+    def release(self) -> None:
         """Give back its room, once its lines have left."""
         self._room.give_back(len(self.lines))
 
@@ -102,7 +103,7 @@ Message = AirbyteMessage | RecordBatch
 
 @dataclass(frozen=True)
 class Packing:
-    """What the batches of one read need.
+    """Makes the packers of one read.
 
     Attributes:
         primary_keys: the columns of each stream's key.
@@ -114,8 +115,8 @@ class Packing:
     counted_keys: Mapping[str, KeyOf]
     room: Room = field(default_factory=Room)
 
-    def of(self, stream: str, kind_of: KindOf, cursor_field: str | None = None) -> "Packer":
-        """Return what packs the records of a stream.
+    def packer_for(self, stream: str, kind_of: KindOf, cursor_field: str | None = None) -> "Packer":
+        """Return the packer of a stream.
 
         Args:
             kind_of: returns the kind of a record, see progress.py.
@@ -137,7 +138,10 @@ class Packer:
     room: Room
 
     def pack(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Yield the records of one slice as batches; before an exception those that came."""
+        """Yield the records of one slice as batches; before an exception those that came.
+
+        It MUST end before a state that knows the records is sent.
+        """
         batch: _OpenBatch | None = None
         moment: str | None = ""
         try:
@@ -146,7 +150,7 @@ class Packer:
                 if self.cursor_field is not None:
                     moment = self._moment_of(record)
                     if batch is not None and not batch.is_comparable(moment):
-                        yield self._closed(batch)
+                        yield self._close(batch)
                         batch = None
                 if batch is None:
                     batch = _OpenBatch(self.stream, record, moment, now)
@@ -154,14 +158,14 @@ class Packer:
                     batch.newest, batch.moment = record, moment
                 self._add(batch, record.data, now)
                 if batch.size >= BATCH_BYTES or now - batch.began >= _BATCH_MILLISECONDS:
-                    yield self._closed(batch)
+                    yield self._close(batch)
                     batch = None
         except Exception:
             if batch is not None:
-                yield self._closed(batch)
+                yield self._close(batch)
             raise
         if batch is not None:
-            yield self._closed(batch)
+            yield self._close(batch)
 
     def _add(self, batch: "_OpenBatch", data: Mapping[str, Any], now: int) -> None:
         try:
@@ -186,10 +190,13 @@ class Packer:
     def _moment_of(self, record: Record) -> str | None:
         """Return what the cursor observes if that compares as text, None if it does not."""
         value = record.data.get(self.cursor_field or "")
-        return value if type(value) is str and _PLAIN_MOMENT.fullmatch(value) else None
+        if type(value) is not str or not _PLAIN_MOMENT.fullmatch(value):
+            return None
+        # There is no 30 February.
+        return value if second_of(value) is not None else None
 
-    def _closed(self, batch: "_OpenBatch") -> RecordBatch:
-        """Return a batch that may leave, once there is room for it."""
+    def _close(self, batch: "_OpenBatch") -> RecordBatch:
+        """Return an open batch as one that may leave, once there is room for it."""
         found = RecordBatch(batch, self.room)
         self.room.take(len(found.lines))
         return found

@@ -16,7 +16,7 @@ from airbyte_cdk.sources.declarative.extractors.record_filter import RecordFilte
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.types import Config, StreamSlice, StreamState
 
-from source_clockify.bodies import decode, decoded_body, decoded_rows, row_slices
+from source_clockify.bodies import decode, decode_rows, decoded_body, row_slices
 from source_clockify.timestamps import EARLIEST, EARLIEST_TEXT, format_second, second_of
 
 _YEAR_10000 = second_of("+10000-01-01T00:00:00Z") or 0
@@ -37,7 +37,7 @@ class MemoizedJsonDecoder(JsonDecoder):
     def decode(self, response: Any) -> Any:
         slices = row_slices(response)
         if slices is not None:
-            yield from decoded_rows(slices)
+            yield from decode_rows(slices)
             return
         if getattr(response, "from_cache", False):
             # Other streams read the same response, and change its records.

@@ -213,6 +213,8 @@ class SourceClockify(StreamsSource):
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
         """Return the streams as `discover` describes them and `check` reads them."""
+        if self.arguments.config is None and config:
+            return SourceClockify(self.arguments.catalog, config).streams(config)
         streams = self._build().streams
         if not self._tracks_changes:
             return list(streams)
@@ -363,7 +365,8 @@ class SourceClockify(StreamsSource):
 
         Args:
             catalog: of the streams that it was built with.
-            in_batches: yield batches in place of records, see record_batches.py.
+            in_batches: yield batches in place of records where requests hardly wait, see
+                record_batches.py.
         """
         self.report_configuration()
         check_catalog(catalog)
@@ -412,6 +415,8 @@ class SourceClockify(StreamsSource):
         if not self._tracks_changes:
             self._checkpoint_cursors(built, _incremental_streams(catalog))
         kinds = {stream.name: _kinds_of(stream) for stream in streams}
+        # A record of a batch would leave only after the waits of its slice.
+        in_batches = in_batches and self.settings.get("plan") != "free"
         reading = _Reading(built, streams, catalog, missing_urls, budget)
         yield from follow_progress(
             self._read_with_receipts(reading, kinds if in_batches else None),
@@ -441,7 +446,7 @@ class SourceClockify(StreamsSource):
                     log.add(stream.name, stream_log(stream, definition, self._began))
         if batched is not None:
             packing = Packing(keys, log.counted_keys() if log else {})
-            packed = [_packed(each, packing, batched[each.name]) for each in reading.streams]
+            packed = [_with_batches(each, packing, batched[each.name]) for each in reading.streams]
             reading = replace(reading, streams=packed)
         if log is None:
             yield from with_sizes_checked(self._read(reading), keys)
@@ -641,13 +646,15 @@ def _kinds_of(stream: AbstractStream) -> KindOf:
     return lambda data: message_kind(data, version)
 
 
-def _packed(stream: AbstractStream, packing: Packing, kind_of: KindOf) -> AbstractStream:
+def _with_batches(stream: AbstractStream, packing: Packing, kind_of: KindOf) -> AbstractStream:
     """Return a stream as it yields its records in batches."""
     if isinstance(stream, TrackedStream):
         if stream.tracker.spec.profile.kind is not Kind.EVENT_LOG:
-            stream.pack = packing.of(stream.name, kind_of).pack
+            stream.pack = packing.packer_for(stream.name, kind_of).pack
         return stream
-    return PackedStream(stream, packing.of(stream.name, kind_of, stream.cursor_field or None))
+    return PackedStream(
+        stream, packing.packer_for(stream.name, kind_of, stream.cursor_field or None)
+    )
 
 
 @dataclass(frozen=True)

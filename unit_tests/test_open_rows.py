@@ -149,6 +149,16 @@ def test_a_row_that_no_longer_fits_replaces_the_one_that_did() -> None:
     assert first.packed({}) == pack(expected)
 
 
+def test_rows_are_packed_though_a_key_of_another_length_came_first() -> None:
+    saved = SavedRows([PackedRows()])
+    seen = SeenRows(saved)
+    rows = {f"{n:024x}": Row(n + 1, DAY) for n in range(50)}
+    for key, row in {"": Row(1, 10), **rows}.items():
+        see(seen, saved, key, row)
+
+    assert seen.packed({}, DAY) == pack(rows)
+
+
 @pytest.mark.parametrize("last", [{}, {f"{9:024x}\x1f{8:024x}": Row(7, DAY), "odd": Row(8, None)}])
 def test_of_several_partitions_the_last_one_with_a_key_counts(last: Rows) -> None:
     chance = random.Random(1)

@@ -89,7 +89,7 @@ def record(number: int, **fields: Any) -> Record:
 
 
 def packed(records: Sequence[Record], cursor_field: str | None = None) -> list[RecordBatch]:
-    packer = Packing({"tags": ["id"]}, {}).of("tags", lambda data: EVERY, cursor_field)
+    packer = Packing({"tags": ["id"]}, {}).packer_for("tags", lambda data: EVERY, cursor_field)
     return [each for each in packer.pack(records) if isinstance(each, RecordBatch)]
 
 
@@ -243,6 +243,7 @@ CURSORS: Mapping[str, Sequence[str | None]] = {
     "offsets": ["2026-11-18T08:00:00+05:00", "2026-11-18T05:00:00Z", "2026-11-18T03:30:00-01:00"],
     "none": ["2026-11-18T08:00:00Z", None, "2026-11-19T08:00:00Z"],
     "no moment": ["2026-11-18T08:00:00Z", "soon", "9999-99-99T99:99:99Z"],
+    "no day": ["2026-02-28T08:00:00Z", "2026-02-30T08:00:00Z", "2026-02-27T08:00:00Z"],
 }
 
 
@@ -297,7 +298,7 @@ def test_a_batch_leaves_with_the_first_record_after_a_second(
             yield record(number)
             clock.tick(0.6)
 
-    packer = Packing({"tags": ["id"]}, {}).of("tags", lambda data: EVERY)
+    packer = Packing({"tags": ["id"]}, {}).packer_for("tags", lambda data: EVERY)
     found = [each for each in packer.pack(slow()) if isinstance(each, RecordBatch)]
 
     assert [ids_in(batch) for batch in found] == [["0", "1", "2"], ["3", "4", "5"]]
@@ -355,6 +356,16 @@ def test_every_batch_that_was_printed_gives_its_room_back(
 
     assert sum(batch.count for batch in lines.batches) == 4000
     assert len(lines.batches) > 10
+
+
+def test_no_record_waits_in_a_batch_for_the_requests_of_the_free_plan(clockify: Clockify) -> None:
+    clockify.workspaces()
+    clockify.serve("tags", rows(3))
+
+    lines = Lines("tags", plan="free")
+
+    assert lines.batches == []
+    assert lines.kinds().count("RECORD") == 3
 
 
 def test_a_library_gets_ordinary_messages(clockify: Clockify) -> None:

@@ -271,6 +271,17 @@ def test_the_json_of_another_yaml_is_not_read(package: Path) -> None:
     assert load_manifest() == {"streams": ["one", "three"], "version": 1}
 
 
+@pytest.mark.parametrize("damaged", ['{"sha256', "null", "[]", "\\x00", "{}"])
+def test_a_damaged_json_of_the_manifest_is_not_read(package: Path, damaged: str) -> None:
+    (package / manifest_file.JSON_FILE).write_text(damaged)
+
+    assert load_manifest() == {"streams": ["one", "two"], "version": 1}
+
+
+def test_a_source_without_a_configuration_has_the_streams_of_the_one_that_is_given() -> None:
+    assert len(SourceClockify().streams(config())) > 30
+
+
 def test_a_manifest_without_json_is_read(package: Path) -> None:
     assert load_manifest() == {"streams": ["one", "two"], "version": 1}
 

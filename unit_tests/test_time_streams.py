@@ -485,3 +485,18 @@ def test_running_timers_are_read_whole_whatever_the_start_date(clockify: Clockif
     output = read_ok("time_entries_in_progress", with_config=starting("2026-11-24T00:00:00Z"))
 
     assert len(records(output)) == 3
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("start", [5, 3717144200, True, ["2026-11-20T08:00:00Z"]])
+def test_an_entry_whose_start_is_no_text_is_read(
+    clockify: Clockify, start: Any, alone: bool
+) -> None:
+    row = {"id": "e", "timeInterval": {"start": start, "end": None}}
+    clockify.workspaces()
+    clockify.users(USER)
+    clockify.answer(path_of("time_entries"), {"json": [row]})
+
+    output = read_ok("time_entries", manifest_alone=alone, incremental=True)
+
+    assert ids(output) == ["e"]

@@ -36,6 +36,7 @@ from source_clockify.change_tracking.rows import (
 from source_clockify.change_tracking.state import PartitionState
 from source_clockify.timestamps import second_of
 
+_EMITTED_PARTS = 64
 _FINGERPRINT_BYTES = FINGERPRINT_BITS // 8
 
 
@@ -87,8 +88,22 @@ class EmittedKeys:
     """The keys that this sync has emitted, so that each is emitted once; threads share it.
 
     A record can come from two partitions, or in two windows. A key takes 18 bytes for each id and
-    its place in a table, since a snapshot emits all of a stream.
+    its place in a table, since a snapshot emits all of a stream. There are several tables, each
+    with a lock of its own: threads that wait for one lock at every record would hardly do more.
     """
+
+    def __init__(self) -> None:
+        self._parts = tuple(_EmittedKeysPart() for _ in range(_EMITTED_PARTS))
+
+    def claim(self, key: PackedKey, fingerprint: int) -> int | None:
+        """Reserve a key; return the fingerprint of the record that was emitted before, if any."""
+        packed = pack_key(key) if type(key) is str else key
+        # A table finds its entries by the lowest bits.
+        return self._parts[(hash(packed) >> 40) % _EMITTED_PARTS].claim(packed, fingerprint)
+
+
+class _EmittedKeysPart:
+    """A part of `EmittedKeys`."""
 
     def __init__(self) -> None:
         # All keys in it are of one length.
@@ -96,9 +111,7 @@ class EmittedKeys:
         self._others: dict[PackedKey, int] = {}
         self._lock = threading.Lock()
 
-    def claim(self, key: PackedKey, fingerprint: int) -> int | None:
-        """Reserve a key; return the fingerprint of the record that was emitted before, if any."""
-        packed = pack_key(key) if type(key) is str else key
+    def claim(self, packed: PackedKey, fingerprint: int) -> int | None:
         with self._lock:
             if type(packed) is not bytes:
                 return self._claim_other(packed, fingerprint)

@@ -235,6 +235,7 @@ class SeenRows:
         self._numbers: dict[Pending, int] = {}
         # A row of it replaces one of the table.
         self._odd: Rows = {}
+        self._has_other_length = False
 
     def __len__(self) -> int:
         return self._marks.count(_SAME) + sum(1 for _ in self.others())
@@ -317,6 +318,7 @@ class SeenRows:
         if self._table is None:
             self._table = KeyTable(len(key), len(key) + TAIL_BYTES)
         if len(key) != self._table.key_bytes:
+            self._has_other_length = True
             return False
         place = self._table.claim(key, tail)
         if place >= 0:
@@ -403,7 +405,8 @@ class SeenRows:
             len(packed) + TAIL_BYTES for packed in map(pack_key, odd) if type(packed) is bytes
         }
         has_odd_resends = any(row.pending is not None for row in odd.values())
-        if self._saved.dated or len(sizes) > 1 or has_odd_resends or self._has_replaced():
+        is_mixed = len(sizes) > 1 or self._has_other_length
+        if self._saved.dated or is_mixed or has_odd_resends or self._has_replaced():
             rows = {
                 key: row
                 for key, row in self.items()
