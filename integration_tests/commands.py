@@ -1,5 +1,6 @@
 """Runs the command `source-clockify` so that a test can end it, and looks at what it leaves."""
 
+import fcntl
 import json
 import os
 import signal
@@ -128,6 +129,11 @@ class Running:
             if all(part in self.read[-1] for part in parts):
                 return self.read[-1]
         raise AssertionError(f"no line with {parts}")
+
+    def make_room(self) -> None:
+        """Let its output hold all that a small account prints, so that nobody need read it."""
+        assert self.process.stdout is not None
+        fcntl.fcntl(self.process.stdout.fileno(), fcntl.F_SETPIPE_SZ, 1024 * 1024)
 
     def error(self) -> str:
         """What is on its standard error so far."""

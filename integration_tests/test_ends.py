@@ -99,6 +99,7 @@ def begin_with_a_slow_user(sandbox: Sandbox, begin: Begin, **how: Any) -> tuple[
     # With two workers the webhooks are requested once all other entries were read.
     hang = never_answer(sandbox, f".*/user/{slow}/time-entries", ".*/webhooks")
     running = begin("read", config_of(sandbox, num_workers=2), STREAMS, **how)
+    running.make_room()
     running.wait_for_line("webhooks: there is no state.")
     until(hang)
     return running, slow
@@ -357,6 +358,7 @@ def test_no_line_waits_for_the_next_one(sandbox: Sandbox, begin: Begin) -> None:
 def test_no_file_is_written_while_a_sync_runs(sandbox: Sandbox, begin: Begin) -> None:
     hangs = never_answer(sandbox, ".*/webhooks")
     running = begin("read", config_of(sandbox), ["time_entries", "tasks", "webhooks"])
+    running.make_room()
     running.wait_for_line("webhooks: there is no state.")
     until(hangs)
 
