@@ -157,6 +157,7 @@ def _live(stream: TextIO, ending: Ending) -> Iterator[Shows]:
     with live, _logging_to(say, logging.WARNING):
         # A process that is killed would leave the terminal without one.
         console.show_cursor(True)
+        live.refresh()
         yield show
 
 
