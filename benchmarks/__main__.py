@@ -39,9 +39,8 @@ def main() -> None:
                 CHART.write_text(section.chart)
     judgement = verdicts(found, judged=not arguments.quick)
     if arguments.only:
-        print(judgement)
-    else:
-        _report("targets", judgement, arguments)
+        judgement = f"Of the experiments {', '.join(arguments.only)} alone.\n\n{judgement}"
+    _report("targets", judgement, arguments)
 
 
 def _report(name: str, text: str, arguments: argparse.Namespace) -> None:
@@ -82,7 +81,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _names() -> str:
-    return "only these experiments, without a verdict in README.md: " + ", ".join(SECTIONS)
+    return "only these experiments: " + ", ".join(SECTIONS)
 
 
 if __name__ == "__main__":
