@@ -71,18 +71,20 @@ class KeyTable:
             slots[slot] = number
         return slots
 
-    def find(self, key: bytes) -> int:
-        """Return the place of an entry, counted from 0; -1 if there is none."""
-        if len(key) != self.key_bytes:
-            return -1
+    def _slot_of(self, key: bytes) -> int:
+        """Return the slot of an entry, or the free one where it would be."""
         slots = self._slots
         mask = len(slots) - 1
         slot = hash(key) & mask
         while number := slots[slot]:
             if self.content.startswith(key, (number - 1) * self.size):
-                return number - 1
+                break
             slot = (slot + 1) & mask
-        return -1
+        return slot
+
+    def find(self, key: bytes) -> int:
+        """Return the place of an entry, counted from 0; -1 if there is none."""
+        return self._slots[self._slot_of(key)] - 1 if len(key) == self.key_bytes else -1
 
     def claim(self, key: bytes, rest: bytes) -> int:
         """Return the place of an entry; add it and return -1 if there is none.
@@ -93,17 +95,13 @@ class KeyTable:
         if 2 * self._count >= len(self._slots):
             # Larger steps make fewer of them.
             self._slots = self._new_slots(4 * len(self._slots))
-        slots = self._slots
-        mask = len(slots) - 1
-        slot = hash(key) & mask
-        while number := slots[slot]:
-            if self.content.startswith(key, (number - 1) * self.size):
-                return number - 1
-            slot = (slot + 1) & mask
+        slot = self._slot_of(key)
+        if number := self._slots[slot]:
+            return number - 1
         self.content += key
         self.content += rest
         self._count += 1
-        slots[slot] = self._count
+        self._slots[slot] = self._count
         return -1
 
     def rest_of(self, place: int) -> bytes:
