@@ -652,9 +652,9 @@ def _with_batches(stream: AbstractStream, packing: Packing, kind_of: KindOf) -> 
         if stream.tracker.spec.profile.kind is not Kind.EVENT_LOG:
             stream.pack = packing.packer_for(stream.name, kind_of).pack
         return stream
-    return PackedStream(
-        stream, packing.packer_for(stream.name, kind_of, stream.cursor_field or None)
-    )
+    # The cursor of a full refresh observes nothing.
+    cursor_field = None if isinstance(stream, StampedStream) else stream.cursor_field or None
+    return PackedStream(stream, packing.packer_for(stream.name, kind_of, cursor_field))
 
 
 @dataclass(frozen=True)
