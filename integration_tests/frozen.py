@@ -7,19 +7,17 @@ always the same, is made once, so that a sync of a small account takes a tenth o
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 import pytest
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.models import (
-    AirbyteStateMessage,
     AirbyteStateMessageSerializer,
-    ConfiguredAirbyteCatalog,
     ConfiguredAirbyteCatalogSerializer,
 )
 from freezegun import freeze_time
@@ -28,7 +26,7 @@ from freezegun.api import FrozenDateTimeFactory
 from integration_tests.airbyte import Output, catalog, discovered
 from integration_tests.sandbox.client import JSON
 from source_clockify.batched_read import read_in_batches
-from source_clockify.record_batches import RecordBatch
+from source_clockify.record_batches import Message, RecordBatch
 from source_clockify.source import SourceClockify
 from unit_tests.manifests import make_once
 
@@ -81,36 +79,30 @@ def read_incrementally(
     config: JSON, streams: Collection[str], state: Sequence[JSON] | None
 ) -> Output:
     """Read streams in incremental mode, record by record as PyAirbyte does."""
-    return _output(config, catalog(streams, "incremental"), state, _lines)
+    return _read(config, streams, state, in_batches=False)
 
 
 def read_as_batches(config: JSON, streams: Collection[str], state: Sequence[JSON] | None) -> Output:
     """Read streams in incremental mode, in batches as the command does."""
-    return _output(config, catalog(streams, "incremental"), state, _lines_of_batches)
+    return _read(config, streams, state, in_batches=True)
 
 
 READS: Sequence[Read] = (read_incrementally, read_as_batches)
+
+
+def _read(
+    config: JSON, streams: Collection[str], state: Sequence[JSON] | None, *, in_batches: bool
+) -> Output:
+    configured = catalog(streams, "incremental")
+    printed, error = printed_lines(config, configured, state, in_batches=in_batches)
+    # As in a process of its own: what was printed before counts, the exit code tells.
+    return Output([orjson.loads(each) for each in printed], int(bool(error)), error)
 
 
 def printed_lines(
     config: JSON, configured: JSON, state: Sequence[JSON] | None, *, in_batches: bool
 ) -> tuple[list[bytes], str]:
     """Return what a read prints, and the text of its error."""
-    lines = _lines_of_batches if in_batches else _lines
-    return _printed(config, configured, state, lines)
-
-
-def _output(
-    config: JSON, configured: JSON, state: Sequence[JSON] | None, lines: "_ReadLines"
-) -> Output:
-    printed, error = _printed(config, configured, state, lines)
-    # As in a process of its own: what was printed before counts, the exit code tells.
-    return Output([orjson.loads(each) for each in printed], int(bool(error)), error)
-
-
-def _printed(
-    config: JSON, configured: JSON, state: Sequence[JSON] | None, lines: "_ReadLines"
-) -> tuple[list[bytes], str]:
     selected = ConfiguredAirbyteCatalogSerializer.load(configured)
     states = [AirbyteStateMessageSerializer.load(each) for each in state or []]
     printed: list[bytes] = []
@@ -118,41 +110,23 @@ def _printed(
         patch.setenv("REQUEST_CACHE_PATH", cache)
         try:
             connector = SourceClockify(catalog=selected, config=config, state=states)
+            specification = connector.spec(logging.getLogger("airbyte"))
             settings = connector.configure(config, cache)
-            for line in lines(connector, settings, selected, states):
-                printed.append(line)
+            messages: Iterable[Message]
+            if in_batches:
+                messages = read_in_batches(connector, specification, settings, selected)
+            else:
+                entrypoint = AirbyteEntrypoint(connector)
+                messages = entrypoint.read(specification, settings, selected, states)
+            for message in messages:
+                printed += lines_of(message)
         except Exception as error:
             return printed, f"{type(error).__name__}: {error}"
     return printed, ""
 
 
-_ReadLines = Callable[
-    [SourceClockify, Mapping[str, Any], ConfiguredAirbyteCatalog, list[AirbyteStateMessage]],
-    Iterator[bytes],
-]
-
-
-def _lines(
-    connector: SourceClockify,
-    settings: Mapping[str, Any],
-    selected: ConfiguredAirbyteCatalog,
-    states: list[AirbyteStateMessage],
-) -> Iterator[bytes]:
-    entrypoint = AirbyteEntrypoint(connector)
-    specification = connector.spec(logging.getLogger("airbyte"))
-    for message in entrypoint.read(specification, settings, selected, states):
-        yield AirbyteEntrypoint.airbyte_message_to_string(message).encode()
-
-
-def _lines_of_batches(
-    connector: SourceClockify,
-    settings: Mapping[str, Any],
-    selected: ConfiguredAirbyteCatalog,
-    states: list[AirbyteStateMessage],
-) -> Iterator[bytes]:
-    specification = connector.spec(logging.getLogger("airbyte"))
-    for message in read_in_batches(connector, specification, settings, selected):
-        if isinstance(message, RecordBatch):
-            yield from message.lines.rstrip(b"\n").split(b"\n")
-        else:
-            yield AirbyteEntrypoint.airbyte_message_to_string(message).encode()
+def lines_of(message: Message) -> list[bytes]:
+    """Return the lines of a message, or of all records of a batch."""
+    if isinstance(message, RecordBatch):
+        return message.lines.rstrip(b"\n").split(b"\n")
+    return [AirbyteEntrypoint.airbyte_message_to_string(message).encode()]
