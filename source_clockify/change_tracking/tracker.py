@@ -318,12 +318,18 @@ class StreamTracker:
 
     def _elsewhere(self, key: PackedKey) -> Row | None:
         """Return the saved row of a record in any partition."""
-        with self._lock:
-            if self._known_rows is None:
-                known = [plan.known for plan in self._plans.values() if plan.known is not None]
-                self._known_rows = SavedRows([each.packed for each in known], dated=self._is_dated)
-            rows = self._known_rows
+        # Without the lock: threads come here for each record.
+        rows = self._known_rows
+        if rows is None:
+            with self._lock:
+                if self._known_rows is None:
+                    self._known_rows = self._all_saved_rows()
+                rows = self._known_rows
         return rows.get(key)
+
+    def _all_saved_rows(self) -> SavedRows:
+        known = [plan.known for plan in self._plans.values() if plan.known is not None]
+        return SavedRows([each.packed for each in known], dated=self._is_dated)
 
     def end_slice(
         self, read: PartitionRead, place: int, diff: SliceDiff, *, failed: bool, refused: bool
