@@ -67,7 +67,7 @@ class Waits:
         self._progress = progress
         self._checkpoints = checkpoints
         self._say = say
-        self._lock = threading.Lock()
+        self._announcing = threading.Lock()
         # When a reason was announced last, and until when it was said to last.
         self._announced: dict[str, tuple[float, float]] = {}
 
@@ -84,23 +84,26 @@ class Waits:
         until = time.time() + seconds
         end = time.monotonic() + seconds
         with self._progress.waiting(stream, reason, until):
-            self._checkpoints.send()
-            self._announce(reason, until)
+            self._checkpoint_and_announce(reason, until)
             while (left := end - time.monotonic()) > 0:
                 time.sleep(min(left, REPEAT_SECONDS))
                 if end - time.monotonic() > SILENT_SECONDS:
-                    self._checkpoints.send()
-                    self._announce(reason, until)
+                    self._checkpoint_and_announce(reason, until)
+
+    def _checkpoint_and_announce(self, reason: str, until: float) -> None:
+        """Send the states, and the line right after them, whichever other thread begins to wait."""
+        with self._announcing:
+            self._checkpoints.send()
+            self._announce(reason, until)
 
     def _announce(self, reason: str, until: float) -> None:
         """Log a wait, unless another thread has just done so."""
         now = time.time()
-        with self._lock:
-            said_at, said_until = self._announced.get(reason, (0.0, 0.0))
-            is_said = now - said_at < REPEAT_SECONDS and until - said_until <= SILENT_SECONDS
-            if is_said:
-                return
-            self._announced[reason] = (now, until)
+        said_at, said_until = self._announced.get(reason, (0.0, 0.0))
+        is_said = now - said_at < REPEAT_SECONDS and until - said_until <= SILENT_SECONDS
+        if is_said:
+            return
+        self._announced[reason] = (now, until)
         streams = ", ".join(self._progress.streams_waiting(reason))
         left = self._progress.requests_left()
         self._say(
