@@ -10,8 +10,8 @@ from typing import Any
 from benchmarks.experiments import say
 from benchmarks.measure import Printed, Usage, read_output, time_command
 from benchmarks.tables import table
+from clockify_sandbox.client import Sandbox, start
 from integration_tests.airbyte import catalog, config_of, discovered
-from integration_tests.sandbox.client import Sandbox, start
 
 # Their records are compared with the sandbox's.
 _COUNTED = ("users", "clients", "projects", "tasks", "tags", "time_entries")

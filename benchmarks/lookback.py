@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.readers import discovered_streams
+from clockify_sandbox.client import Sandbox, start
 from integration_tests.airbyte import config_of
-from integration_tests.sandbox.client import Sandbox, start
 from source_clockify.configured_catalog import configured_catalog
 
 STREAMS = ("time_entries", "detailed_report")

@@ -17,8 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from clockify_sandbox.client import start
 from integration_tests.airbyte import ROOT, catalog, config_of
-from integration_tests.sandbox.client import start
 from integration_tests.terminal import ROWS, Screen, Session, run_on_terminal
 
 FOLDER = ROOT / "docs" / "recordings"

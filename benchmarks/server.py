@@ -21,8 +21,8 @@ from urllib.parse import parse_qs, urlsplit
 from benchmarks.bare import ALL_USERS
 from benchmarks.entries import Owner, Rows, Timeline, projects_like
 from benchmarks.standin import COUNTERS
-from integration_tests.sandbox.client import Sandbox
-from integration_tests.sandbox.client import start as start_sandbox
+from clockify_sandbox.client import Sandbox
+from clockify_sandbox.client import start as start_sandbox
 
 _TIME_ENTRIES = re.compile(r"/api/v1/workspaces/(\w+)/user/(\w+)/time-entries")
 _PROJECTS = re.compile(r"/api/v1/workspaces/\w+/projects")

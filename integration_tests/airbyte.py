@@ -31,8 +31,8 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
 )
 from typing_extensions import Unpack
 
-from integration_tests.sandbox.client import JSON, Sandbox
-from integration_tests.sandbox.records import ALL_STREAMS
+from clockify_sandbox.client import JSON, Sandbox
+from clockify_sandbox.records import ALL_STREAMS
 from source_clockify.configured_catalog import configured_catalog
 from source_clockify.manifest import streams_of
 from source_clockify.manifest_file import load_manifest

@@ -17,8 +17,8 @@ from typing import Any, TypedDict
 
 from typing_extensions import Unpack
 
+from clockify_sandbox.client import JSON
 from integration_tests.airbyte import catalog
-from integration_tests.sandbox.client import JSON
 
 COMMAND = str(Path(sys.executable).with_name("source-clockify"))
 # A hang fails the test; nothing else depends on it.

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from clockify_sandbox.client import Sandbox, start
 from integration_tests.frozen import Clock, frozen_clock
 from integration_tests.pubsub.servers import servers
-from integration_tests.sandbox.client import Sandbox, start
 from source_clockify.cdk_patches import serialize_literal_eval
 
 # The manifest alone is read in this process too.

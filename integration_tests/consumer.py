@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clockify_sandbox.client import JSON
+from clockify_sandbox.shuffled import SETS
 from integration_tests.airbyte import key_of
-from integration_tests.sandbox.client import JSON
-from integration_tests.sandbox.shuffled import SETS
 
 UPDATED_AT = "_ab_cdc_updated_at"
 DELETED_AT = "_ab_cdc_deleted_at"

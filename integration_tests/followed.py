@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from clockify_sandbox.client import JSON, Sandbox
+from clockify_sandbox.timetext import utc_text
 from integration_tests.airbyte import Output, config_of
 from integration_tests.consumer import Consumer, Key, Message
 from integration_tests.frozen import Clock, Read
 from integration_tests.histories import DAY, HOUR, PRESENT, ZONES, Account, Edit, begun, name_of
 from integration_tests.promises import entry_by_id, rows_of
-from integration_tests.sandbox.client import JSON, Sandbox
-from integration_tests.sandbox.timetext import utc_text
 
 STREAMS = ("time_entries", "detailed_report")
 

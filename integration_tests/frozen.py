@@ -23,8 +23,8 @@ from airbyte_cdk.models import (
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
+from clockify_sandbox.client import JSON
 from integration_tests.airbyte import Output, catalog, discovered
-from integration_tests.sandbox.client import JSON
 from source_clockify.batched_read import read_in_batches
 from source_clockify.record_batches import Message, RecordBatch
 from source_clockify.source import SourceClockify

@@ -8,12 +8,12 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from clockify_sandbox.client import JSON, Sandbox
+from clockify_sandbox.timetext import clock_changes, reread_in, utc_text
 from integration_tests.airbyte import Output, config_of
 from integration_tests.consumer import Consumer, Key, Message
 from integration_tests.frozen import Clock, Read
 from integration_tests.promises import KINDS, Attempt, Promises, entry_by_id, rows_of
-from integration_tests.sandbox.client import JSON, Sandbox
-from integration_tests.sandbox.timetext import clock_changes, reread_in, utc_text
 
 # The present of the sandbox's first data. A history begins within the year that follows.
 PRESENT = datetime(2026, 9, 1, 9, tzinfo=timezone.utc)

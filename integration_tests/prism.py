@@ -14,7 +14,7 @@ from pathlib import Path
 
 import requests
 
-from integration_tests.sandbox.client import JSON
+from clockify_sandbox.client import JSON
 
 _PATIENCE = 120
 # What Prism says of a request that the document does not admit.

@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from clockify_sandbox.client import JSON, Sandbox
 from integration_tests.airbyte import key_of
 from integration_tests.consumer import Key, Message, comparable
-from integration_tests.sandbox.client import JSON, Sandbox
 
 Content = JSON | None
 

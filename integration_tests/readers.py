@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import duckdb
 import sqlglot
 
+from clockify_sandbox.client import JSON
 from integration_tests.airbyte import ROOT, catalog
 from integration_tests.pubsub.message import Message, message_of, parse
-from integration_tests.sandbox.client import JSON
 
 EXAMPLES = ROOT / "examples"
 PUBLISHED = datetime.now(timezone.utc).replace(second=0, microsecond=0)

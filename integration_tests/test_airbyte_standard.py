@@ -19,8 +19,8 @@ import pytest
 from airbyte_cdk.test.models import ConnectorTestScenario
 from airbyte_cdk.test.standard_tests import DiscoveredCatalogWarning, SourceTestSuiteBase
 
+from clockify_sandbox.client import Sandbox, start
 from integration_tests.airbyte import ROOT, catalog, config_of
-from integration_tests.sandbox.client import Sandbox, start
 from source_clockify import SourceClockify
 
 SECRET_CONFIG = ROOT / "secrets" / "config.json"

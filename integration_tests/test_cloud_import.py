@@ -32,6 +32,7 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
     ManifestReferenceResolver,
 )
 
+from clockify_sandbox.client import JSON, Sandbox, start
 from integration_tests.airbyte import (
     MANIFEST_ALONE,
     ROOT,
@@ -44,7 +45,6 @@ from integration_tests.airbyte import (
     read,
     run,
 )
-from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.truth import assert_same, expected
 from source_clockify.manifest import streams_of
 from source_clockify.manifest_file import load_manifest

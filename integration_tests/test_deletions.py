@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
+from clockify_sandbox.timetext import utc_text
 from integration_tests.airbyte import Output, config_of
 from integration_tests.consumer import Consumer, Key, Message
 from integration_tests.frozen import Clock, read_incrementally
 from integration_tests.promises import REPORT_DAYS, rows_of
-from integration_tests.sandbox.client import JSON, Sandbox, start
-from integration_tests.sandbox.timetext import utc_text
 from integration_tests.truth import create_many
 from source_clockify.change_tracking import checkpoint
 

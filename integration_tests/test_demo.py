@@ -9,8 +9,8 @@ from datetime import datetime
 
 import pytest
 
+from demo.scenario import CHANGING_STREAMS, NOW, START_DATE
 from integration_tests.airbyte import ROOT, STREAMS
-from integration_tests.demo import CHANGING_STREAMS, NOW, START_DATE
 from integration_tests.pubsub.servers import servers
 from integration_tests.test_documents import section
 from integration_tests.test_user_page import PAGE, part
@@ -22,7 +22,7 @@ README = (ROOT / "README.md").read_text()
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What the demo prints."""
-    demo = [sys.executable, "-m", "integration_tests.demo"]
+    demo = [sys.executable, "-m", "demo"]
     folder = str(tmp_path_factory.mktemp("demo"))
     process = subprocess.run(
         demo,

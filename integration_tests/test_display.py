@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from clockify_sandbox.client import start
 from integration_tests.airbyte import catalog, config_of
-from integration_tests.sandbox.client import start
 from integration_tests.terminal import COLUMNS, Screen, run_on_terminal
 
 pytestmark = pytest.mark.slow

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
+from demo.scenario import CHANGING_STREAMS, LONG_ENOUGH, NOW, work
 from integration_tests.airbyte import CONNECTOR, ROOT, STREAMS, Output, config_of, key_of, read
-from integration_tests.demo import CHANGING_STREAMS, LONG_ENOUGH, NOW, work
 from integration_tests.frozen import Clock, read_incrementally
-from integration_tests.sandbox.client import JSON, Sandbox, start
 from source_clockify.change_tracking.feeds import FREE_MOST_ROWS, MOST_ROWS, OVERLAP
 from source_clockify.change_tracking.hint_state import decode_hints
 from source_clockify.change_tracking.profiles import PROFILES, Kind, TrackingProfile
@@ -22,7 +22,7 @@ from source_clockify.manifest_file import load_manifest
 
 CHANGE_TRACKING = (ROOT / "docs" / "change-tracking.md").read_text()
 DOCUMENTS = (
-    *("README.md", "AGENTS.md", "CONTRIBUTING.md", "integration_tests/sandbox/README.md"),
+    *("README.md", "AGENTS.md", "CONTRIBUTING.md", "clockify_sandbox/README.md"),
     *("docs/change-tracking.md", "docs/airbyte-cloud.md", "docs/upstream/jinja-globals.md"),
     "examples/README.md",
 )

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
 from integration_tests.airbyte import config_of
 from integration_tests.commands import (
     PATIENCE,
@@ -22,7 +23,6 @@ from integration_tests.commands import (
     start_command,
     until,
 )
-from integration_tests.sandbox.client import JSON, Sandbox, start
 
 LONG = 600
 SIGNALS = {"SIGTERM": 143, "SIGHUP": 129, "SIGINT": 130}

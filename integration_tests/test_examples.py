@@ -28,6 +28,7 @@ from google.cloud.pubsub_v1 import SubscriberClient
 from google.pubsub_v1.services.publisher import PublisherClient
 from google.pubsub_v1.types import PubsubMessage
 
+from clockify_sandbox.client import JSON, Sandbox, start
 from integration_tests.airbyte import ROOT, catalog, config_of, discovered
 from integration_tests.commands import until
 from integration_tests.consumer import VOLATILE, comparable
@@ -43,7 +44,6 @@ from integration_tests.readers import (
     messages_of,
     subscriber_of,
 )
-from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.terminal import run_on_terminal
 
 SYNC = EXAMPLES / "shell" / "sync.sh"

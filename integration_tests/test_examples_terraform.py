@@ -25,6 +25,7 @@ import pytest
 import yaml
 from hcl2.utils import SerializationOptions
 
+from clockify_sandbox.client import JSON, Sandbox, start
 from integration_tests.airbyte import (
     CONNECTOR,
     MANIFEST_ALONE,
@@ -32,7 +33,6 @@ from integration_tests.airbyte import (
     config_of,
     discovered,
 )
-from integration_tests.sandbox.client import JSON, Sandbox, start
 from source_clockify.manifest_file import load_manifest
 
 TERRAFORM = ROOT / "examples" / "terraform"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
 from integration_tests.airbyte import (
     CONNECTOR,
     STREAMS,
@@ -22,7 +23,6 @@ from integration_tests.airbyte import (
     read,
     run,
 )
-from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.truth import assert_complete, assert_same, counted, expected, with_path
 
 WRONG_KEY, WRONG_TOKEN, MALFORMED = "refused-api-key", "refused-addon-token", "refused key"

@@ -2,12 +2,12 @@
 
 from datetime import datetime, timedelta, timezone
 
+from clockify_sandbox.client import JSON, start
+from clockify_sandbox.timetext import utc_text
 from integration_tests.airbyte import config_of
 from integration_tests.consumer import Consumer
 from integration_tests.frozen import Clock, read_incrementally
 from integration_tests.promises import rows_of
-from integration_tests.sandbox.client import JSON, start
-from integration_tests.sandbox.timetext import utc_text
 
 STREAMS = ("detailed_report", "summary_report", "weekly_report")
 FIRST_SYNC = datetime(2026, 6, 11, 10, tzinfo=timezone.utc)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from clockify_sandbox.client import Sandbox, start
 from integration_tests.followed import Flaws, FollowedHistory
 from integration_tests.frozen import READS, Clock
 from integration_tests.histories import sandbox_options, seeds
-from integration_tests.sandbox.client import Sandbox, start
 from source_clockify.change_tracking import checkpoint
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
 from integration_tests.airbyte import LAYERS, STREAMS, Layer, Output, config_of, read
-from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.truth import TIMED, assert_complete, comparable, expected, today
 
 DIGITS = re.compile(r"[0-9]{24}")

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from google.pubsub_v1.services.publisher import PublisherClient
 
+from clockify_sandbox.client import JSON, Sandbox, start
 from integration_tests.airbyte import STREAMS, Output, catalog, config_of
 from integration_tests.commands import PATIENCE, until
 from integration_tests.pubsub.topic import create_topic, records_of, transport
 from integration_tests.pubsub.writer import Writer, publisher_of
-from integration_tests.sandbox.client import JSON, Sandbox, start
 
 IMAGE = os.environ.get("IMAGE")
 ALL = {*STREAMS, "sync_log"}

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 
 import pytest
 
+from clockify_sandbox.client import Sandbox, start
 from integration_tests.airbyte import CONNECTOR, config_of, read
-from integration_tests.sandbox.client import Sandbox, start
 from integration_tests.truth import assert_complete
 
 REPORTS = (

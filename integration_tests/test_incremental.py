@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
 from integration_tests.airbyte import CONNECTOR, LAYERS, Layer, Output, config_of, read
-from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.truth import TIMED, assert_same, expected, with_path
 
 LOOKBACK = 20

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from clockify_sandbox.client import Sandbox, start
 from integration_tests.frozen import READS, Clock
 from integration_tests.histories import History, Style, sandbox_options, seeds
-from integration_tests.sandbox.client import Sandbox, start
 from source_clockify.change_tracking import checkpoint
 
 

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
+from clockify_sandbox.timetext import utc_text
 from integration_tests.airbyte import CONNECTOR, catalog, config_of
 from integration_tests.consumer import Consumer, Key
 from integration_tests.frozen import Clock, read_incrementally
 from integration_tests.promises import rows_of
-from integration_tests.sandbox.client import JSON, Sandbox, start
-from integration_tests.sandbox.timetext import utc_text
 
 REQUESTS_AN_HOUR = 30
 REPORTS = (

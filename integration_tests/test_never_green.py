@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
+from clockify_sandbox.timetext import utc_text
+from demo.scenario import PATHS
 from integration_tests.airbyte import (
     CONNECTOR,
     MANIFEST_ALONE,
@@ -21,10 +24,7 @@ from integration_tests.airbyte import (
     read,
 )
 from integration_tests.consumer import Consumer, Key, comparable
-from integration_tests.demo import PATHS
 from integration_tests.frozen import Clock
-from integration_tests.sandbox.client import JSON, Sandbox, start
-from integration_tests.sandbox.timetext import utc_text
 from integration_tests.truth import EVENTS, TOTALS, expected
 
 NOW = datetime(2026, 11, 3, 9, tzinfo=timezone.utc)

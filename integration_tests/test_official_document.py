@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from clockify_sandbox.client import JSON, Sandbox, start
 from integration_tests.airbyte import CONNECTOR, MANIFEST_ALONE, config_of, read
 from integration_tests.prism import (
     command_of_prism,
@@ -14,7 +15,6 @@ from integration_tests.prism import (
     violations_of,
     what_is_missing,
 )
-from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.test_requests import LARGEST_PAGE, UNPAGED
 from integration_tests.truth import today
 

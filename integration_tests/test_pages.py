@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
 from integration_tests.airbyte import (
     CONNECTOR,
     LAYERS,
@@ -15,7 +16,6 @@ from integration_tests.airbyte import (
     key_of,
     read,
 )
-from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.truth import (
     assert_complete,
     assert_same,

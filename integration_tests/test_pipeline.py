@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
+from clockify_sandbox.client import JSON, Sandbox, start
+from demo.scenario import CLOCKED_COMMAND, LONG_ENOUGH, NOW
 from integration_tests.airbyte import (
     STREAMS,
     Output,
@@ -25,11 +27,9 @@ from integration_tests.airbyte import (
 )
 from integration_tests.consumer import DELETED_AT, UPDATED_AT, Consumer, Key, comparable
 from integration_tests.contract import assert_suits_pubsub
-from integration_tests.demo import CLOCKED_COMMAND, LONG_ENOUGH, NOW
 from integration_tests.pubsub.message import Message
 from integration_tests.pubsub.topic import Topic, create_topic, records_of
 from integration_tests.readers import Problem, Warehouse, subscriber_of
-from integration_tests.sandbox.client import JSON, Sandbox, start
 from integration_tests.truth import expected
 from source_clockify.change_tracking.profiles import PROFILES, Kind
 

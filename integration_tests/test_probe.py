@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
 from integration_tests.airbyte import CONNECTOR, STREAMS, config_of, read
-from integration_tests.sandbox.client import JSON, Sandbox, start
 from source_clockify.change_tracking.state import decode, encode
 from source_clockify.probe.catalogue import LINES
 from source_clockify.probe.client import Client, Request, WritingRequest, is_read

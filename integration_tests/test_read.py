@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
+from clockify_sandbox.more_records import STREAMS as FEATURE_OF
+from clockify_sandbox.plans import has
 from integration_tests.airbyte import (
     CONNECTOR,
     LAYERS,
@@ -22,9 +25,6 @@ from integration_tests.airbyte import (
     read,
 )
 from integration_tests.contract import assert_suits_pubsub
-from integration_tests.sandbox.client import JSON, Sandbox, start
-from integration_tests.sandbox.more_records import STREAMS as FEATURE_OF
-from integration_tests.sandbox.plans import has
 from integration_tests.truth import (
     CLAMPED,
     TIMED,

@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
 from integration_tests.airbyte import STREAMS, catalog, config_of
 from integration_tests.frozen import Clock, printed_lines
-from integration_tests.sandbox.client import JSON, Sandbox, start
 
 BEGIN = datetime(2026, 9, 1, 9, tzinfo=timezone.utc)
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
+from clockify_sandbox.timetext import utc_text
 from integration_tests.airbyte import (
     CONNECTOR,
     LAYERS,
@@ -26,8 +28,6 @@ from integration_tests.airbyte import (
 )
 from integration_tests.consumer import Key
 from integration_tests.frozen import Clock
-from integration_tests.sandbox.client import JSON, Sandbox, start
-from integration_tests.sandbox.timetext import utc_text
 from integration_tests.truth import (
     EVENTS,
     assert_complete,

@@ -6,9 +6,9 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
+from clockify_sandbox.timetext import parse_instant, utc_text
 from integration_tests.airbyte import CONNECTOR, STREAMS, Output, config_of, read, run
-from integration_tests.sandbox.client import JSON, Sandbox, start
-from integration_tests.sandbox.timetext import parse_instant, utc_text
 from integration_tests.truth import (
     EVENT_DAYS,
     REPORT_DAYS,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from integration_tests.sandbox.client import JSON, Sandbox, start
+from clockify_sandbox.client import JSON, Sandbox, start
 
 NOW = "2026-11-24T09:00:00Z"
 DENIED = {"message": "Access Denied", "code": 501}
@@ -1153,7 +1153,7 @@ def test_the_server_ends_with_its_stdin_or_on_a_signal(way: str) -> None:
 
 
 def test_an_unknown_plan_is_refused_on_the_command_line() -> None:
-    command = [sys.executable, "-m", "integration_tests.sandbox", "--port", "0", "--plan", "GOLD"]
+    command = [sys.executable, "-m", "clockify_sandbox", "--port", "0", "--plan", "GOLD"]
     root = Path(__file__).parents[1]
     ended = subprocess.run(
         command, cwd=root, capture_output=True, text=True, timeout=20, check=False

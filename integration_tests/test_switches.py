@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
+from clockify_sandbox.timetext import utc_text
+from demo.scenario import PATHS
 from integration_tests.airbyte import (
     CONNECTOR,
     LAYERS,
@@ -23,10 +26,7 @@ from integration_tests.airbyte import (
     read,
 )
 from integration_tests.consumer import Consumer
-from integration_tests.demo import PATHS
 from integration_tests.frozen import Clock
-from integration_tests.sandbox.client import JSON, Sandbox, start
-from integration_tests.sandbox.timetext import utc_text
 from integration_tests.test_read import assert_read
 from integration_tests.truth import expected
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from clockify_sandbox.client import JSON, Sandbox, start
+from demo.scenario import NOW
 from integration_tests.airbyte import (
     CONNECTOR,
     STREAMS,
@@ -23,7 +25,6 @@ from integration_tests.airbyte import (
     read,
 )
 from integration_tests.consumer import DELETED_AT, UPDATED_AT
-from integration_tests.demo import NOW
 from integration_tests.frozen import Clock, frozen_clock, read_incrementally
 from integration_tests.pubsub.message import Message
 from integration_tests.readers import (
@@ -35,7 +36,6 @@ from integration_tests.readers import (
     messages_of,
     subscriber_of,
 )
-from integration_tests.sandbox.client import JSON, Sandbox, start
 from source_clockify.change_tracking.profiles import PROFILES, Kind
 
 READ = ("clients", "projects", "tags", "tasks", "time_entries", "sync_log")

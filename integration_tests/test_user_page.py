@@ -14,8 +14,8 @@ from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import 
     ManifestReferenceResolver,
 )
 
+from clockify_sandbox.plans import PLANS, features
 from integration_tests.airbyte import ROOT, STREAMS
-from integration_tests.sandbox.plans import PLANS, features
 from integration_tests.test_documents import CHANGE_TRACKING, section, table
 from integration_tests.test_requests import LARGEST_PAGE
 from integration_tests.truth import EVENT_DAYS, REPORT_DAYS

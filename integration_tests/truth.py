@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from jinja2.utils import htmlsafe_json_dumps
 
+from clockify_sandbox.client import JSON, Sandbox
 from integration_tests.airbyte import Output, key_of
-from integration_tests.sandbox.client import JSON, Sandbox
 
 TIMED = ("time_entries", "detailed_report")
 # The streams that hold what is planned, and the column with the moment, day or week of a record.
