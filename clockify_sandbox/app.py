@@ -89,10 +89,10 @@ def _served(call: Call) -> Reply:
         if "workspaceId" in call.params:
             auth.enter_workspace(call, call.params["workspaceId"])
             auth.check_limit(call)
-            auth.check_scope(call, endpoint.scope)
-            auth.check_rights(call, endpoint.feature, endpoint.admin)
+            auth.check_scope(call, endpoint.access.scope)
+            auth.check_rights(call, endpoint.access.feature, endpoint.access.admin)
         else:
-            auth.check_scope(call, endpoint.scope)
+            auth.check_scope(call, endpoint.access.scope)
         return endpoint.handler(call)
     except ApiError as failure:
         if isinstance(failure, Foreign) and call.state.settings.missing_entity == "404":

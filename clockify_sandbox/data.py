@@ -297,9 +297,8 @@ class Maker:
         self.projects = sizes.get("projects", options.projects)
         self.tasks = sizes.get("tasks", options.tasks)
         self.now, self.zone = world.now, ZoneInfo(options.time_zone)
-        self.rng = Random(f"workspace {options.seed} {index}")
-        self.ids = IdMaker(self.rng)
-        self._serial = self.ids.serial()
+        self.seed = f"workspace {options.seed} {index}"
+        self._begin("workspace")
         self.deleted_users: list[str] = []
         self.origin = self.now - max(400, options.days + 280) * DAY
 
@@ -309,16 +308,24 @@ class Maker:
         name = f"{self.plan.title()} workspace" if self.index != 1 else "null"
         row = new_workspace_row(workspace_id, name, currencies)
         workspace = self.workspace = Workspace(workspace_id, self.plan, row)
-        self._clients()
-        self._tags()
-        if "CUSTOM_FIELDS" in features(self.plan):
-            self._custom_fields()
-        self._members()
-        self._projects_and_tasks()
-        self._groups()
-        self._time_entries()
-        self._addons()
+        for part in (
+            self._clients,
+            self._tags,
+            self._custom_fields,
+            self._members,
+            self._projects_and_tasks,
+            self._groups,
+            self._time_entries,
+            self._addons,
+        ):
+            self._begin(part.__name__)
+            part()
         return workspace
+
+    def _begin(self, part: str) -> None:
+        """Give a part random numbers of its own, so that no other one shifts its ids."""
+        self.rng = Random(f"{self.seed}/{part}")
+        self.ids = IdMaker(self.rng)
 
     def _id(self, position: int = 2) -> str:
         created = self.origin + self.rng.randrange(30 * DAY)
@@ -345,6 +352,8 @@ class Maker:
             self.workspace.rows("tags")[tag["id"]] = tag
 
     def _custom_fields(self) -> None:
+        if "CUSTOM_FIELDS" not in features(self.plan):
+            return
         kinds = (
             ("TXT", "TIMEENTRY", "Reference"),
             ("NUMBER", "TIMEENTRY", "1e5"),
@@ -495,6 +504,7 @@ class Maker:
         values = self._kinds_of_values()
         tags = self._kinds_of_tags()
         loaded: list[Entry] = []
+        serial = self.ids.serial()
         specials = special_times(self.now, self.zone, self.world.options.days)
         people = [(user_id, self.entries) for user_id in self.workspace.members]
         people += [(user_id, min(self.entries, 10)) for user_id in self.deleted_users]
@@ -504,8 +514,9 @@ class Maker:
             for position, (start, end, kind) in enumerate(times):
                 turn = number * 7 + position
                 project_id, task_id, billable, hourly, cost = work[turn % len(work)]
+                created = min(start, self.now)
                 entry = Entry(
-                    self._entry_id(min(start, self.now), position),
+                    self.ids.make(created, position) if position < 2 else serial(created),
                     user_id,
                     start,
                     end,
@@ -524,9 +535,6 @@ class Maker:
                     entry.kiosk_id = "65e777123456789012345678"
                 loaded.append(entry)
         self.workspace.load(loaded)
-
-    def _entry_id(self, created: int, position: int) -> str:
-        return self.ids.make(created, position) if position < 2 else self._serial(created)
 
     def _times(
         self, number: int, count: int, specials: list["Times"], with_running: bool

@@ -84,10 +84,10 @@ def new_log(log_id: str, webhook_id: str | None, status_id: str, responded: str)
 
 def add_administration(kit: Kit) -> None:
     """Everything of this module; webhooks also for a workspace without users."""
-    _webhooks(kit)
+    kit.run(_webhooks)
     if kit.members:
-        _approvals(kit)
-        _shared_reports(kit)
+        kit.run(_approvals)
+        kit.run(_shared_reports)
 
 
 def _approvals(kit: Kit) -> None:

@@ -16,11 +16,10 @@ _DELETED = ("tags", "clients", "projects", "tasks", "time-entries", "time-off-re
 
 def add_history(kit: Kit) -> None:
     """Everything of this module; the audit log is kept for plans without it too."""
-    _changes(kit)
-    _late_and_changed_entries(kit)
-    _deletions(kit)
+    for maker in (_changes, _late_and_changed_entries, _deletions):
+        kit.run(maker)
     if kit.members:
-        _audit_log(kit)
+        kit.run(_audit_log)
 
 
 def _changes(kit: Kit) -> None:

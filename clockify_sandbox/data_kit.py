@@ -1,5 +1,7 @@
 """What the makers of a workspace's data share: ids, times, and whom and what rows refer to."""
 
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from random import Random
 from zoneinfo import ZoneInfo
@@ -19,10 +21,11 @@ class Kit:
     workspace: Workspace
     now: int
     zone: ZoneInfo
-    rng: Random
+    seed: str
     deleted_users: list[str]
 
     def __post_init__(self) -> None:
+        self.rng = Random(self.seed)
         self.ids = IdMaker(self.rng)
         self.midnight = self.now // DAY * DAY
         self.members = list(self.workspace.members)
@@ -31,6 +34,13 @@ class Kit:
         self._tasks: dict[str, list[Row]] = {}
         for task in self.workspace.rows("tasks").values():
             self._tasks.setdefault(task["projectId"], []).append(task)
+
+    def run(self, maker: Callable[["Kit"], None]) -> None:
+        """Run a maker with random numbers of its own, so that no other one shifts its ids."""
+        kit = copy(self)
+        kit.rng = Random(f"{self.seed}/{maker.__name__}")
+        kit.ids = IdMaker(kit.rng)
+        maker(kit)
 
     def id(self, days_ago: float, position: int = 2) -> str:
         """An id of an entity that was made so long ago; see `IdMaker.make` for the position."""

@@ -143,9 +143,8 @@ def new_invoice_settings(workspace_id: str) -> Row:
 def add_money(kit: Kit) -> None:
     """Everything of this module, for a workspace that has users."""
     kit.add("invoice-settings", new_invoice_settings(kit.workspace.id))
-    _categories(kit)
-    _expenses(kit)
-    _invoices(kit)
+    for maker in (_categories, _expenses, _invoices):
+        kit.run(maker)
 
 
 def _categories(kit: Kit) -> None:

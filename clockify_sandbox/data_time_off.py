@@ -126,10 +126,8 @@ def new_assignment(
 
 def add_time_off(kit: Kit) -> None:
     """Everything of this module, for a workspace that has users."""
-    _holidays(kit)
-    _policies(kit)
-    _requests(kit)
-    _assignments(kit)
+    for maker in (_holidays, _policies, _requests, _assignments):
+        kit.run(maker)
 
 
 def _holidays(kit: Kit) -> None:

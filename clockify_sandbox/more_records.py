@@ -10,6 +10,7 @@ from clockify_sandbox.attendance import attendance_rows
 from clockify_sandbox.audit_log import left_out
 from clockify_sandbox.entity_changes import Change, change_row
 from clockify_sandbox.grouped_reports import Grouping, group_rows, weekly_rows
+from clockify_sandbox.plain_streams import PLAIN_STREAMS
 from clockify_sandbox.plans import has
 from clockify_sandbox.render import entry_row
 from clockify_sandbox.report_base import DAY, amounts_of, shown_zone
@@ -234,6 +235,7 @@ def _deleted_entries(state: State, workspace: Workspace, query: Query) -> Pairs:
 
 # feature that the plan must have, and how the rows are made
 STREAMS: dict[str, tuple[str | None, Make]] = {
+    **{name: (each.feature, _rows(each.collection)) for name, each in PLAIN_STREAMS.items()},
     "expenses": ("EXPENSES", _rows("expenses", money_rows.expense_row)),
     "expense_categories": ("EXPENSES", _rows("expense-categories", money_rows.category_row)),
     "invoices": ("INVOICING", _rows("invoices", money_rows.invoice_row)),
@@ -246,8 +248,6 @@ STREAMS: dict[str, tuple[str | None, Make]] = {
         _only(_payments, money_rows.payment_row, invoiceId="invoiceId"),
     ),
     "invoice_settings": ("INVOICING", _rows("invoice-settings", money_rows.invoice_settings)),
-    "holidays": ("TIME_OFF", _rows("holidays")),
-    "time_off_policies": ("TIME_OFF", _rows("time-off-policies")),
     "time_off_requests": ("TIME_OFF", _only(time_off_rows.requests, time_off_rows.request_row)),
     "time_off_balances": (
         "TIME_OFF",

@@ -4,17 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from clockify_sandbox import data, data_administration, data_money, data_time_off
+from clockify_sandbox.plain_streams import NEW_ROWS, MakeRow
 from clockify_sandbox.store import Row, Workspace
 from clockify_sandbox.timetext import utc_text
 
-_NAMED = {
-    "clients": data.new_client,
+_NAMED: Mapping[str, MakeRow] = {
+    **NEW_ROWS,
     "projects": data.new_project,
-    "tags": data.new_tag,
-    "user-groups": data.new_group,
-    "custom-fields": data.new_custom_field,
     "expense-categories": data_money.new_category,
-    "time-off-policies": data_time_off.new_policy,
 }
 
 

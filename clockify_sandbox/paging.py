@@ -46,6 +46,9 @@ class Paging:
     oversize_code: int = TYPE_MISMATCH
 
 
+LIST = Paging(QUERY)
+
+
 @dataclass(frozen=True)
 class Page:
     """The part of a list that was asked for; `number` counts from 0."""

@@ -61,14 +61,6 @@ def _member_profiles(state: State, workspace: Workspace, query: Query) -> Pairs:
         yield {"userId": member.id}, render.profile_row(workspace, member)
 
 
-def _plain(collection: str) -> Callable[[State, Workspace, Query], Pairs]:
-    def pairs(state: State, workspace: Workspace, query: Query) -> Pairs:
-        for row in workspace.rows(collection).values():
-            yield {}, row
-
-    return pairs
-
-
 def _projects(state: State, workspace: Workspace, query: Query) -> Pairs:
     for project in workspace.rows("projects").values():
         row = render.project_row(workspace, project, state.settings.empty_client)
@@ -110,12 +102,8 @@ _STREAMS: dict[str, Callable[[State, Workspace, Query], Pairs]] = {
     "workspaces": _workspaces,
     "users": _users,
     "member_profiles": _member_profiles,
-    "user_groups": _plain("user-groups"),
-    "clients": _plain("clients"),
     "projects": _projects,
     "tasks": _tasks,
-    "tags": _plain("tags"),
-    "custom_fields": _plain("custom-fields"),
     "time_entries": _time_entries,
     "time_entries_in_progress": _running,
     "detailed_report": _detailed_report,

@@ -92,30 +92,6 @@ class Member:
         return not self.is_admin and any(role["role"] in MANAGER_ROLES for role in self.roles)
 
 
-COLLECTIONS = (
-    "user-groups",
-    "clients",
-    "projects",
-    "tasks",
-    "tags",
-    "custom-fields",
-    "expenses",
-    "expense-categories",
-    "invoices",
-    "invoice-payments",
-    "invoice-settings",
-    "holidays",
-    "time-off-policies",
-    "time-off-requests",
-    "time-off-balances",
-    "assignments",
-    "approval-requests",
-    "shared-reports",
-    "webhooks",
-    "webhook-logs",
-)
-
-
 @dataclass(frozen=True)
 class Deletion:
     """What the feed of deletions tells: times are epoch seconds, `document` is what is left."""
@@ -137,9 +113,7 @@ class Workspace:
     plan: str
     row: Row
     members: dict[str, Member] = field(default_factory=dict)
-    collections: dict[str, dict[str, Row]] = field(
-        default_factory=lambda: {name: {} for name in COLLECTIONS}
-    )
+    collections: dict[str, dict[str, Row]] = field(default_factory=lambda: defaultdict(dict))
     entries: dict[str, Entry] = field(default_factory=dict)
     running: dict[str, Entry] = field(default_factory=dict)
     project_seconds: dict[str, int] = field(default_factory=lambda: defaultdict(int))

@@ -50,8 +50,7 @@ def add_workspace(world: World, plan: str, **sizes: int) -> Workspace:
     world.workspaces_made += 1
     maker = Maker(world, plan, index, sizes)
     workspace = maker.make()
-    rng = Random(f"more of workspace {world.options.seed} {index}")
-    kit = Kit(workspace, maker.now, maker.zone, rng, maker.deleted_users)
+    kit = Kit(workspace, maker.now, maker.zone, maker.seed, maker.deleted_users)
     if kit.members:
         add_money(kit)
         add_time_off(kit)
