@@ -26,12 +26,14 @@ from typing import Any
 from google.pubsub_v1.types import PubsubMessage
 
 from clockify_sandbox.client import Sandbox, start
+from demo.reader import Reader
 from demo.scenario import (
     CHANGING_STREAMS,
     CLOCKED_COMMAND,
     LONG_ENOUGH,
     NOW,
     PATHS,
+    SIZE,
     START_DATE,
     work,
 )
@@ -62,7 +64,7 @@ COUNTED_PATHS = PATHS | {
 def main() -> None:
     arguments = _arguments()
     folder = Path(tempfile.mkdtemp(prefix="source-clockify-demo-"))
-    size = {"users": arguments.users, "entries": arguments.entries, "projects": 10, "tasks": 4}
+    size = SIZE | {"users": arguments.users, "entries": arguments.entries}
     print(f"Starting a Clockify sandbox with {arguments.users} users ...", flush=True)
     with waiting():
         sandbox = start(**size, plan="ENTERPRISE", now=f"{NOW:%Y-%m-%dT%H:%M:%SZ}")
@@ -99,8 +101,10 @@ def waiting() -> Iterator[None]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bin/demo", description=__doc__)
-    parser.add_argument("--users", type=int, default=12, help="users of the workspace")
-    parser.add_argument("--entries", type=int, default=60, help="time entries of each user")
+    parser.add_argument("--users", type=int, default=SIZE["users"], help="users of the workspace")
+    parser.add_argument(
+        "--entries", type=int, default=SIZE["entries"], help="time entries of each user"
+    )
     return parser.parse_args()
 
 
@@ -266,38 +270,6 @@ def _pubsub() -> Iterator[tuple[str, str]]:
                 continue
             yield name, address
             return
-
-
-class Reader:
-    """All messages so far, as a reader of them tells what each of them says."""
-
-    def __init__(self) -> None:
-        self._versions: dict[tuple[str, str], set[str]] = {}
-        self._deleted: dict[tuple[str, str], str] = {}
-
-    def lines(self, records: Collection[dict[str, Any]]) -> list[str]:
-        """Append records; answers a line for each: stream, what happened, key, version."""
-        return sorted(self._line(record["stream"], record["data"]) for record in records)
-
-    def existing(self, stream: str) -> set[str]:
-        """The ids whose newest version is no deletion. All syncs here have the same baseline."""
-        return {
-            key
-            for (name, key), versions in self._versions.items()
-            if name == stream and self._deleted.get((name, key)) != max(versions)
-        }
-
-    def _line(self, stream: str, data: dict[str, Any]) -> str:
-        versions = self._versions.setdefault((stream, data["id"]), set())
-        version = data["_ab_cdc_updated_at"]
-        happened = "changed" if versions - {version} else "new"
-        if "_ab_cdc_deleted_at" in data:
-            happened = "deleted"
-            self._deleted[stream, data["id"]] = version
-        if version in versions:
-            happened += ", again"
-        versions.add(version)
-        return f"{stream:<26}{happened:<16}{data['id']}  {version}"
 
 
 def _named(request: dict[str, Any]) -> str:
