@@ -1,6 +1,7 @@
 """Who asks: the API key or add-on token, the workspaces it sees, and what it may read there."""
 
 from clockify_sandbox.call import PLAN_LIMIT, ApiError, Call, access_denied, error
+from clockify_sandbox.data import EVERY_SCOPE
 from clockify_sandbox.plans import features
 
 
@@ -28,8 +29,9 @@ def authenticate(call: Call) -> None:
 
 def check_scope(call: Call, scope: str | None) -> None:
     """An add-on reads only what its scopes allow; scope None is closed to every add-on."""
-    if call.scopes is not None and (scope is None or scope not in call.scopes):
-        raise error(401, f"Addon sandbox does not have permission {scope or 'ACCOUNT_READ'}", None)
+    if call.scopes is None or (scope is not None and {scope, EVERY_SCOPE} & call.scopes):
+        return
+    raise error(401, f"Addon sandbox does not have permission {scope or 'ACCOUNT_READ'}", None)
 
 
 def enter_workspace(call: Call, workspace_id: str) -> None:

@@ -15,23 +15,7 @@ HOUR, DAY = 3600, 86_400
 WEEK_DAYS = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY"]
 SHARED_USERS = (0, 1, 2, 6)
 DELETED_USERS = 2
-SCOPES = (
-    "WORKSPACE_READ",
-    "USER_READ",
-    "GROUP_READ",
-    "CLIENT_READ",
-    "PROJECT_READ",
-    "TASK_READ",
-    "TAG_READ",
-    "CUSTOM_FIELDS_READ",
-    "TIME_ENTRY_READ",
-    "REPORTS_READ",
-    "EXPENSE_READ",
-    "INVOICE_READ",
-    "TIME_OFF_READ",
-    "SCHEDULING_READ",
-    "APPROVAL_READ",
-)
+EVERY_SCOPE = "*"
 _COLORS = ("#03A9F4", "#F44336", "#8BC34A", "#9C27B0")
 
 
@@ -495,7 +479,7 @@ class Maker:
         owner = next(iter(self.workspace.members), None)
         if owner is None:
             return
-        for name, scopes in (("all", SCOPES), ("little", SCOPES[:2])):
+        for name, scopes in (("all", [EVERY_SCOPE]), ("little", ["WORKSPACE_READ", "USER_READ"])):
             token = f"sandbox.addon-{name}.{self.rng.getrandbits(96):024x}"
             self.world.addons[token] = Addon(token, self.workspace.id, owner, frozenset(scopes))
 
