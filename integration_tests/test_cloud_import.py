@@ -323,7 +323,7 @@ def test_the_newest_message_of_the_last_full_refresh_is_what_exists(sandbox: San
     assert gone["id"] not in tags
 
 
-def test_time_entries_that_the_last_sync_lacks_are_gone_within_the_lookback(
+def test_entries_missing_from_the_last_sync_are_gone_within_the_lookback(
     sandbox: Sandbox,
 ) -> None:
     sandbox.reset()

@@ -326,7 +326,7 @@ def account_sync(account: Sandbox) -> tuple[Output, list[JSON]]:
     return output, account.requests()
 
 
-def test_the_whole_account_takes_no_more_requests_than_its_pages_and_windows(
+def test_the_whole_account_takes_one_request_a_page_and_window(
     account_sync: tuple[Output, list[JSON]], account: Sandbox
 ) -> None:
     output, requests = account_sync
@@ -396,7 +396,7 @@ SUGGESTED = (
     [({}, 0), ({"hydrated_done": False}, 500), ({"hydrated": "refused"}, 500)],
     ids=["done tasks are listed", "done tasks are hidden", "the list is refused"],
 )
-def test_the_suggested_streams_of_a_large_account_take_a_request_for_each_user(
+def test_the_suggested_streams_of_a_large_account_take_a_request_a_user(
     large_account: Sandbox, settings: JSON, of_tasks: int
 ) -> None:
     """And none for each of its 500 projects, where the project list proves to hold all tasks."""

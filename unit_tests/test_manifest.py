@@ -292,7 +292,7 @@ def test_it_continues_from_its_own_state(clockify: Clockify) -> None:
     assert ids(second) == ["a"]
 
 
-def test_the_connector_continues_from_the_state_of_the_manifest_and_the_reverse(
+def test_connector_and_manifest_continue_from_each_others_state(
     clockify: Clockify,
 ) -> None:
     """So that a user may switch between the image and the Connector Builder."""

@@ -151,7 +151,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 # Room
 
 
-def test_700_000_entries_fit_nine_megabytes_and_the_warning_names_the_days(
+def test_700_000_entries_fit_nine_megabytes_and_a_warning_names_the_days(
     platform: Platform, caplog: pytest.LogCaptureFixture
 ) -> None:
     budget = platform.budget(9, 400)

@@ -118,7 +118,7 @@ def test_a_receipt_tells_what_a_later_sync_sent_resent_and_deleted(
     assert (found["sent"], found["resent"], found["deleted"], found["live"]) == (2, 1, 1, 3)
 
 
-def test_every_other_stream_of_the_catalog_gets_a_receipt_after_all_have_ended(
+def test_every_other_stream_gets_a_receipt_after_all_have_ended(
     clockify: Clockify, connect: Connect
 ) -> None:
     clockify.serve("tags", [tag("a")])
@@ -309,7 +309,7 @@ def test_live_rows_are_counted_without_unpacking_them(window_start: int | None) 
     assert len(keys) == len(live)
 
 
-def test_records_of_a_partition_that_was_not_read_to_its_end_leave_live_unknown(
+def test_a_partition_not_read_to_its_end_leaves_live_unknown(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("tags", "sync_log", resend_changes=0)
@@ -868,7 +868,7 @@ def test_a_record_that_pubsub_would_refuse_is_sent_counted_and_warned_of(
 
 @pytest.mark.usefixtures("_no_large_body_yet")
 @pytest.mark.parametrize("tracked", [True, False])
-def test_a_record_that_pubsub_would_refuse_is_warned_of_without_receipts_too(
+def test_a_record_too_large_for_pubsub_is_warned_of_without_receipts_too(
     clockify: Clockify, connect: Connect, tracked: bool
 ) -> None:
     clockify.serve("tags", [tag("large", "x" * 9_600_000), tag("small")])
