@@ -32,7 +32,7 @@ SOURCES = (
 
 def check(root: Path, *files: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *COMMAND.split()[1:], "--check", *files]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=900)
 
 
 @pytest.mark.slow
