@@ -57,10 +57,12 @@ def content_of(part: str) -> str:
     """Return what a part of a document has to say.
 
     Raises:
-        KeyError: if there is no part of that name.
+        Mismatch: if there is no part of that name, or code and notes do not fit together.
     """
     if part.startswith("messages ") and (name := part.removeprefix("messages ")) in message_notes():
         return messages.table(name)
+    if part not in PARTS:
+        raise Mismatch(f"there is no generated part {part}")
     return PARTS[part]()
 
 
@@ -72,9 +74,8 @@ def build(names: Sequence[str], *, is_check: bool) -> int:
         old = path.read_text()
         try:
             new = fill_blocks(old, content_of)
-        except (KeyError, Mismatch) as error:
-            lacks = "there is no generated part " if isinstance(error, KeyError) else ""
-            print(f"{name} cannot be written. {lacks}{error}", file=sys.stderr)
+        except Mismatch as error:
+            print(f"{name} cannot be written. {error}", file=sys.stderr)
             code = 1
             continue
         if new == old:

@@ -22,7 +22,6 @@ def fill_blocks(text: str, content_of: Callable[[str], str]) -> str:
 
     Raises:
         Mismatch: if a part has no end.
-        KeyError: if there is no part of that name.
     """
 
     def filled(found: re.Match[str]) -> str:
@@ -43,7 +42,5 @@ def fill_blocks(text: str, content_of: Callable[[str], str]) -> str:
 
 
 def markdown_table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    lines = [["" if cell is None else cell for cell in line] for line in lines]
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return text.replace("| --- | ", "|---|").replace("--- | ", "---|").replace("--- |", "---|")
+    lines = ["| " + " | ".join(line) + " |" for line in [head, *rows]]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
