@@ -410,7 +410,7 @@ class StateWriter:
         return None
 
     def _moment_to_forget(self, state: StreamState, to_drop: float, *, resends: bool) -> int | None:
-        """Return the moment before which so many records start; None if none may be forgotten."""
+        """Return the moment before which that many records start; None if none may be dropped."""
         days: Counter[int] = Counter()
         for known in state.partitions.values():
             days.update(known.forgettable_days(self._granularity, resends=resends))

@@ -39,7 +39,7 @@ _TIME, _MACHINE, _COUNTER = (0, 4), (4, 5), (9, 3)
 _32_BITS = 0xFFFFFFFF
 # Numbers outside of 64 bits are not times, versions or counts.
 _LARGEST = 2**63
-# Base85 encodes so many words at a time, to limit memory.
+# Base85 encodes this many words at a time, to limit memory.
 _AT_ONCE = 1 << 13
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
 _INVALID = 255

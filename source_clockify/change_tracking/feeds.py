@@ -274,7 +274,7 @@ def _events(
         yield Event(_identity(str(named.value), identifier, str(moment)), candidate)
 
 
-# The id of an entry, how it is named, and the details that the feed has of it.
+# The id of an entry, how it is named, and its details in the feed.
 _Found = tuple[Any, Named, Mapping[str, Any]]
 
 

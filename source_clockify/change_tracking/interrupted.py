@@ -80,8 +80,7 @@ class SyncMark:
         done: the partitions that were read completely; unused once the stream has ended.
         partial: the first windows of other partitions.
         confirmed: those of `done` whose missing records were already missing before the sync.
-        gaps: what the stream lacks although every request was answered: pairs of a workspace and a
-            sentence.
+        gaps: data missing although every request was answered: pairs of a workspace and a sentence.
     """
 
     began: int

@@ -94,7 +94,7 @@ class TrackedRead:
         plans: the plans of all partitions in the state.
         workspaces: those visible to the key and with the stream in their plan, as far as known.
         columns: the columns of the stream's schema.
-        resumed: what an earlier attempt of this sync has read; None if there was none.
+        resumed: the progress of an earlier attempt of this sync; None if there was none.
     """
 
     spec: StreamSpec
@@ -180,7 +180,7 @@ class StreamTracker:
         reads: the partitions of this sync.
         parents_failed: whether the list of partitions is incomplete.
         hints: the results of the change feeds, for the receipt.
-        resumed: what an earlier attempt of this sync has read; None if there was none.
+        resumed: the progress of an earlier attempt of this sync; None if there was none.
     """
 
     def __init__(self, read: TrackedRead, sync: Sync, writer: StateWriter) -> None:
