@@ -136,7 +136,7 @@ def understand_configuration(
             if len(notes.problems) > before:
                 refused.add(name)
     older = _read_older(present, fields, notes)
-    settings.update(_without_doubles(older, settings, fields, notes))
+    settings.update(_drop_duplicates(older, settings, fields, notes))
     unknown = [
         name
         for name in named
@@ -471,7 +471,7 @@ def _read_older(
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _without_doubles(
+def _drop_duplicates(
     older: Mapping[str, Any],
     settings: Mapping[str, Any],
     fields: Mapping[str, _Field],

@@ -48,7 +48,7 @@ def describe_connection_error(
     at = f"({request.method} {parts.path})"
     causes = [*_chain(error)]
     proxy = _proxy_of(str(request.url))
-    of_proxy = _of_proxy(causes, proxy, host, at) if proxy else None
+    of_proxy = _describe_proxy_problem(causes, proxy, host, at) if proxy else None
     if of_proxy:
         return of_proxy
     field = _configured_field(config, str(parts.hostname))
@@ -74,11 +74,11 @@ def describe_connection_error(
             lasting,
         )
     return ConnectionProblem(
-        f"{host} {_what_happened(causes)} {at}. {_CHECK_NETWORK}", FailureType.transient_error
+        f"{host} {_describe_failure(causes)} {at}. {_CHECK_NETWORK}", FailureType.transient_error
     )
 
 
-def _what_happened(causes: list[BaseException]) -> str:
+def _describe_failure(causes: list[BaseException]) -> str:
     if _any(causes, ConnectionRefusedError):
         return "refused the connection"
     if _any(causes, requests.exceptions.ConnectTimeout, urllib3_errors.ConnectTimeoutError):
@@ -103,7 +103,7 @@ def _what_happened(causes: list[BaseException]) -> str:
     return "cannot be reached"
 
 
-def _of_proxy(
+def _describe_proxy_problem(
     causes: list[BaseException], proxy: str, host: str, at: str
 ) -> ConnectionProblem | None:
     """Return the problem of a proxy; None if something else failed."""
@@ -139,7 +139,7 @@ def _of_proxy(
     elif _any(causes, ssl.SSLError, urllib3_errors.SSLError):
         what = "does not speak HTTPS itself"
     else:
-        what = _what_happened(causes)
+        what = _describe_failure(causes)
     return ConnectionProblem(
         f"The proxy {proxy} {what} {at}. {_CHECK_PROXY}", FailureType.transient_error
     )

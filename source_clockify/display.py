@@ -164,7 +164,7 @@ def _live(stream: TextIO, ending: Ending) -> Iterator[Shows]:
 @contextmanager
 def _logging_to(say: Callable[[str, int], None], level: int) -> Iterator[None]:
     """Show log messages of at least this level, and the error that ends the command."""
-    handler = _Sayer(say, level)
+    handler = _DisplayHandler(say, level)
     loggers = logging.getLogger(), logging.getLogger(QUEUED_LINES)
     for each in loggers:
         each.addHandler(handler)
@@ -178,7 +178,7 @@ def _logging_to(say: Callable[[str, int], None], level: int) -> Iterator[None]:
             each.removeHandler(handler)
 
 
-class _Sayer(logging.Handler):
+class _DisplayHandler(logging.Handler):
     """Shows log messages to people."""
 
     def __init__(self, say: Callable[[str, int], None], level: int) -> None:

@@ -79,9 +79,9 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         self, response_or_exception: requests.Response | Exception | None
     ) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response):
-            resolution = self._of_response(response_or_exception)
+            resolution = self._resolve_response(response_or_exception)
         else:
-            resolution = self._of_exception(response_or_exception)
+            resolution = self._resolve_exception(response_or_exception)
         if resolution.response_action is ResponseAction.SUCCESS:
             return resolution
         deferred = _defer_failure(resolution)
@@ -90,11 +90,11 @@ class ClockifyErrorHandler(DefaultErrorHandler):
             empty_body(response_or_exception)
         return deferred
 
-    def _of_response(self, response: requests.Response) -> ErrorResolution:
-        resolution = _of_adaptable_request(response)
+    def _resolve_response(self, response: requests.Response) -> ErrorResolution:
+        resolution = _resolve_adaptable_request(response)
         if resolution is not None:
             return resolution
-        resolution = self._of_body(response) if response.ok else self._of_error(response)
+        resolution = self._resolve_body(response) if response.ok else self._resolve_error(response)
         if resolution.response_action is ResponseAction.SUCCESS:
             return resolution
         # A template yields a blank if it has nothing to say.
@@ -105,7 +105,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
                 return _failure(str(resolution.error_message), FailureType.system_error)
             _note_refusal(response, resolution)
         if resolution.response_action is ResponseAction.RATE_LIMITED:
-            return self._of_rate_limit(resolution)
+            return self._resolve_rate_limit(resolution)
         if response.status_code == 404 and not response.content:
             resolution = replace(
                 resolution,
@@ -119,13 +119,13 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         transient = replace(resolution, failure_type=FailureType.transient_error)
         return self._retried(response.request, transient)
 
-    def _of_rate_limit(self, resolution: ErrorResolution) -> ErrorResolution:
+    def _resolve_rate_limit(self, resolution: ErrorResolution) -> ErrorResolution:
         if self._is_check:
             return _failure(str(resolution.error_message), FailureType.transient_error)
         _note_wait(str(resolution.error_message))
         return resolution
 
-    def _of_body(self, response: requests.Response) -> ErrorResolution:
+    def _resolve_body(self, response: requests.Response) -> ErrorResolution:
         if self._answer == "list" and row_slices(response) is not None:
             return SUCCESS_RESOLUTION
         body = decoded_body(response)
@@ -143,13 +143,13 @@ class ClockifyErrorHandler(DefaultErrorHandler):
             return named
         return _retry(f"Clockify's answer {problem}.")
 
-    def _of_error(self, response: requests.Response) -> ErrorResolution:
+    def _resolve_error(self, response: requests.Response) -> ErrorResolution:
         status = response.status_code
         if is_too_large(response):
             return _retry(f"Clockify's answer {body_problem(response)}.")
         if 400 <= status < 500 and status not in (_TIMEOUT, _RATE_LIMITED):
             if not response.content.strip():
-                if self._is_of_missing_feature(response):
+                if self._has_missing_feature(response):
                     return ErrorResolution(
                         ResponseAction.IGNORE,
                         FailureType.config_error,
@@ -172,10 +172,10 @@ class ClockifyErrorHandler(DefaultErrorHandler):
                 failure_type=FailureType.config_error,
             )
         if status == 400 and resolution.response_action is ResponseAction.IGNORE:
-            return _of_violated_rule(response, resolution)
+            return _resolve_violated_rule(response, resolution)
         return resolution
 
-    def _is_of_missing_feature(self, response: requests.Response) -> bool:
+    def _has_missing_feature(self, response: requests.Response) -> bool:
         """Return whether the plan of the workspace explains a refusal without a body."""
         if response.status_code not in (402, 403) or not self._feature:
             return False
@@ -185,9 +185,9 @@ class ClockifyErrorHandler(DefaultErrorHandler):
     def _is_account_request(self, response: requests.Response) -> bool:
         return self._answer == "workspaces" or urlsplit(response.url).path.endswith("/user")
 
-    def _of_exception(self, exception: Exception | None) -> ErrorResolution:
+    def _resolve_exception(self, exception: Exception | None) -> ErrorResolution:
         if isinstance(exception, BrokenBody):
-            return self._of_response(exception.response)
+            return self._resolve_response(exception.response)
         resolution = super().interpret_response(exception)
         if exception is None:
             return resolution
@@ -297,7 +297,7 @@ def _redirect_message(response: requests.Response) -> str:
     )
 
 
-def _of_adaptable_request(response: requests.Response) -> ErrorResolution | None:
+def _resolve_adaptable_request(response: requests.Response) -> ErrorResolution | None:
     """Resolve a redirect, or a refused form of a request; None for any other response."""
     if 300 <= response.status_code < 400:
         return _failure(_redirect_message(response), FailureType.config_error)
@@ -337,7 +337,9 @@ def _note_unlisted_members(response: requests.Response) -> bool:
     return True
 
 
-def _of_violated_rule(response: requests.Response, resolution: ErrorResolution) -> ErrorResolution:
+def _resolve_violated_rule(
+    response: requests.Response, resolution: ErrorResolution
+) -> ErrorResolution:
     """Distinguish a missing entity from a refusal: both have status 400."""
     if _is_vanished(response):
         return resolution

@@ -243,7 +243,7 @@ class TotalCountPagination(LastPageHeaderPagination):
             if is_last_page(page.response, page.rows, self.get_page_size()):
                 return None
         elif before.announced is not None and announced < before.announced:
-            return self._first_again(page, before.restarts + 1)
+            return self._restart(page, before.restarts + 1)
         elif rows_so_far >= announced:
             return None
         elif page.rows == 0:
@@ -257,7 +257,7 @@ class TotalCountPagination(LastPageHeaderPagination):
         number.restarts = before.restarts
         return number
 
-    def _first_again(self, page: Page, restarts: int) -> CountedPage | None:
+    def _restart(self, page: Page, restarts: int) -> CountedPage | None:
         if restarts > _MOST_RESTARTS:
             _note_short(page.response, "Rows kept vanishing while they were read.")
             return None

@@ -188,7 +188,7 @@ class ReportHistory:
             )
             return created
         if widest is None:
-            self._warn_of_ancient(workspace_id, rows)
+            self._warn_of_rows_before_windows(workspace_id, rows)
         return oldest or created
 
     def _oldest(
@@ -240,7 +240,7 @@ class ReportHistory:
             raise _Refused(notes.refusals[0].message)
         return found[0] if found else None
 
-    def _warn_of_ancient(self, workspace_id: str, rows: str) -> None:
+    def _warn_of_rows_before_windows(self, workspace_id: str, rows: str) -> None:
         """Warn of rows that no window of a report can cover."""
         try:
             row = self._first_row(workspace_id, rows, *_ANCIENT)

@@ -102,7 +102,7 @@ class StateWriter:
         self._gaps: tuple[tuple[str, str], ...] = ()
         self._saved_at = 0
         # The last state that was sent with a mark.
-        self._left: StreamState | None = None
+        self._last_marked: StreamState | None = None
         self._sent = self._deleted = 0
         # This sync may be killed as well.
         self.unreported = state.unreported[-MOST_UNREPORTED:] if state else ()
@@ -273,7 +273,7 @@ class StateWriter:
             self._last_sent = time.monotonic()
         if self._prepared is not None or self._does_not_fit:
             return
-        state = self._known_state()
+        state = self._state_to_send()
         made = self._make(state)
         is_granted = self._budget.grant(self._name, made.size)
         if not is_granted and state.mark is not None and state.mark.partial:
@@ -283,8 +283,8 @@ class StateWriter:
         if not is_granted:
             return
         if self._budget.takes_turn(self._name, made.size):
-            self._leave(made)
-            self._left = state if state.mark is not None else None
+            self._send(made)
+            self._last_marked = state if state.mark is not None else None
             return
         self._budget.withdraw(self._name)
         with self._lock:
@@ -315,14 +315,14 @@ class StateWriter:
             return
         try:
             if self._prepared is None and not self._does_not_fit:
-                self._prepare_unexpectedly()
+                self._prepare_late()
             made, self._prepared = self._prepared, None
             if made is not None:
-                self._leave(made)
+                self._send(made)
         finally:
             self._emitting.release()
 
-    def _prepare_unexpectedly(self) -> None:
+    def _prepare_late(self) -> None:
         """Build the last state if no worker did; the CDK's main thread must not fail."""
         try:
             self._prepare(has_ended=False)
@@ -339,38 +339,38 @@ class StateWriter:
                 phase = Phase.ENDED if has_ended else Phase.FAILED
                 self._mark = replace(self._mark, phase=phase)
         try:
-            made = self._fitting()
+            made = self._fit()
         finally:
             self._budget.end(self._name)
         self._does_not_fit = made is None
         if made is None:
-            made = self._last_that_left()
+            made = self._last_marked_state()
         if made is not None:
             self._budget.wait_for_turn(self._name, made.size)
         self._prepared = made
 
-    def _last_that_left(self) -> _Made | None:
+    def _last_marked_state(self) -> _Made | None:
         """Return the last sent state with its mark set to failed; None if there is none.
 
         Without it the next sync would treat this one as killed.
         """
-        if self._left is None or self._left.mark is None:
+        if self._last_marked is None or self._last_marked.mark is None:
             return None
-        mark = replace(self._left.mark, phase=Phase.FAILED, partial={})
-        made = self._make(replace(self._left, mark=mark))
+        mark = replace(self._last_marked.mark, phase=Phase.FAILED, partial={})
+        made = self._make(replace(self._last_marked, mark=mark))
         return made if self._budget.grant(self._name, made.size) else None
 
-    def _fitting(self) -> _Made | None:
+    def _fit(self) -> _Made | None:
         """Return the state with its room reserved; None if it does not fit even when shrunk."""
         if self._can_shrink:
-            return self._shrunk() or self._without_old_resends()
-        made = self._make(self._known_state())
+            return self._shrink() or self._shrink_resends()
+        made = self._make(self._state_to_send())
         self._size = made.size
         return made if self._budget.grant(self._name, made.size) else None
 
-    def _without_old_resends(self) -> _Made | None:
+    def _shrink_resends(self) -> _Made | None:
         """Forget pending resends as well: the last resort to make a state fit."""
-        made = self._shrunk(resends=True)
+        made = self._shrink(resends=True)
         if made is not None:
             logger.warning(
                 "%s: changes to what began before %s are not resent, so that the state fits State "
@@ -380,7 +380,7 @@ class StateWriter:
             )
         return made
 
-    def _shrunk(self, *, resends: bool = False) -> _Made | None:
+    def _shrink(self, *, resends: bool = False) -> _Made | None:
         """Forget the oldest days until the state fits; None if it does not.
 
         Args:
@@ -390,7 +390,7 @@ class StateWriter:
         bytes_per_record = 0.0
         previous: tuple[int, int] | None = None
         for step in range(_STEPS):
-            state = self._known_state()
+            state = self._state_to_send()
             made = self._make(state)
             self._size = made.size
             if self._budget.grant(self._name, made.size):
@@ -425,7 +425,7 @@ class StateWriter:
         width = 7 * DAY if self._granularity is Granularity.WEEK else DAY
         return round_down(last * DAY, self._granularity) + width
 
-    def _known_state(self) -> StreamState:
+    def _state_to_send(self) -> StreamState:
         moment = self._budget.forgotten_before
         with self._lock:
             # A partition that is stored after this is not part of the state.
@@ -448,7 +448,7 @@ class StateWriter:
             _limited_since(state.partitions.values()) is not None,
         )
 
-    def _leave(self, made: _Made) -> None:
+    def _send(self, made: _Made) -> None:
         self._size = made.size
         with self._lock:
             self._last_sent = time.monotonic()

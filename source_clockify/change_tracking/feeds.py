@@ -255,7 +255,9 @@ def _events(
     moment, (start, end) = _moment(feed, row), window
     # A row whose time lies outside of its window is new nevertheless.
     at = moment if moment is not None and start <= moment <= end else end
-    found = _of_change(feed.named, row) if feed.named is not None else _of_audit(row)
+    found = (
+        _found_in_change(feed.named, row) if feed.named is not None else _found_in_audit_row(row)
+    )
     for identifier, named, entry in found:
         if not isinstance(identifier, str) or not _ID.fullmatch(identifier):
             continue
@@ -278,7 +280,7 @@ def _events(
 _Found = tuple[Any, Named, Mapping[str, Any]]
 
 
-def _of_change(named: Named, row: Mapping[str, Any]) -> Iterator[_Found]:
+def _found_in_change(named: Named, row: Mapping[str, Any]) -> Iterator[_Found]:
     code = row.get("documentCode") or _ENTRY
     document = row.get("document")
     entry = document if isinstance(document, Mapping) else row
@@ -291,7 +293,7 @@ def _of_change(named: Named, row: Mapping[str, Any]) -> Iterator[_Found]:
         yield identifier, Named.IN_PART, entry
 
 
-def _of_audit(row: Mapping[str, Any]) -> Iterator[_Found]:
+def _found_in_audit_row(row: Mapping[str, Any]) -> Iterator[_Found]:
     action = str(row.get("action"))
     named = _VERBS.get(action.partition("_")[0])
     if named is None or "_TIME" not in action:

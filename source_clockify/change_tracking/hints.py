@@ -335,7 +335,7 @@ class WorkspaceHints:
         start = second_of(record.get(self._tracker.spec.profile.start or ""))
         user_id = str(record.get("userId") or "")
         is_foreign = record.get("workspaceId") not in (None, self._workspace_id)
-        if is_foreign or self._is_compared(user_id, start) or not self._is_of_stream(user_id):
+        if is_foreign or self._is_compared(user_id, start) or not self._belongs_to_stream(user_id):
             self._drop(key)
             return
         if hinted is None and (self._is_before_start_date(start) or _is_only_deleted(candidate)):
@@ -386,7 +386,7 @@ class WorkspaceHints:
         unknown = read.plan.classify_unknown(start)
         return read.plan.expects(Row(0, start), until) and unknown is not UnknownRecord.FORGOTTEN
 
-    def _is_of_stream(self, user_id: str) -> bool:
+    def _belongs_to_stream(self, user_id: str) -> bool:
         """Return whether the stream holds entries of a user: they are or once were listed."""
         ids = self._ids(user_id)
         return (
@@ -436,7 +436,7 @@ class WorkspaceHints:
         """Return whether a consumer may have an entry that the state does not hold."""
         if candidate is None or key in self._known or key in self._foreign:
             return False
-        if candidate.user_id and not self._is_of_stream(candidate.user_id):
+        if candidate.user_id and not self._belongs_to_stream(candidate.user_id):
             return False
         return bool(candidate.named & (Named.UPDATED | Named.DELETED))
 

@@ -141,7 +141,7 @@ def _survey(given: argparse.Namespace, out: TextIO, progress: TextIO) -> int:
         print(f"The report is in {output}.", file=progress)
     print(report.table(results), file=out)
     print(report.summary(results, client.sent), file=out, flush=True)
-    _say_how_to_go_on(results, output, is_free, progress)
+    _print_how_to_continue(results, output, is_free, progress)
     return 0
 
 
@@ -211,7 +211,7 @@ def _facts(account: Account, client: Client) -> dict[str, Any]:
     }
 
 
-def _say_how_to_go_on(
+def _print_how_to_continue(
     results: Sequence[report.Result], output: Path | None, is_free: bool, progress: TextIO
 ) -> None:
     left = [each.id for each in results if each.verdict == Verdict.NOT_ASKED.value]

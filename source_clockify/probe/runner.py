@@ -27,7 +27,7 @@ def find_account(client: Client, workspace_id: str, now: datetime) -> Account:
     named = workspace_id or next(iter(client.config.get("workspace_ids") or ()), "")
     path = f"/workspaces/{named}" if named else "/workspaces"
     try:
-        answer = _patiently(client, path)
+        answer = _send_with_retry(client, path)
     except (NoAnswer, NotAsked) as reason:
         return Account(client, {"id": named}, now, unseen=str(reason))
     _refuse_bad_key(answer, named)
@@ -45,7 +45,7 @@ def _number_of_features(row: Mapping[str, Any]) -> int:
     return len(features) if isinstance(features, list) else 0
 
 
-def _patiently(client: Client, path: str) -> Answer:
+def _send_with_retry(client: Client, path: str) -> Answer:
     """Send a request that all others depend on; retry it once."""
     try:
         return client.get(path)
