@@ -142,7 +142,7 @@ class PartitionRead:
         generated: whether all its slices are known.
         complete: whether nothing has failed so far.
         is_resumed: whether an earlier attempt of this sync has read it.
-        is_unconfirmed: whether its missing records may have been new to that attempt.
+        is_unconfirmed: whether its records may have been missing for the first time then.
         emitted: whether a record of it was emitted.
         edited: the number of its records whose content differs from that of the last sync.
         seen: the rows of the records that were read; None before the first slice has ended.
