@@ -1,4 +1,4 @@
-"""The table of endpoints, and which of them a path means."""
+"""The table of endpoints, and the lookup of a path in it."""
 
 import re
 from collections.abc import Iterator
@@ -236,7 +236,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 
 
 def find(method: str, host: str, path: str) -> tuple[Endpoint, dict[str, str]]:
-    """The endpoint of a path and the path's ids; 404 or 405 as an exception."""
+    """The endpoint of a path and the ids in it; raises 404 or 405."""
     allowed: list[str] = []
     for endpoint in ENDPOINTS:
         match = endpoint.pattern.fullmatch(path) if endpoint.host == host else None

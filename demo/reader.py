@@ -1,22 +1,22 @@
-"""A reader of messages: what each of them says, and what exists."""
+"""A reader of messages: the meaning of each, and the records that exist."""
 
 from collections.abc import Collection
 from typing import Any
 
 
 class Reader:
-    """All messages so far, as a reader of them tells what each of them says."""
+    """Interprets all messages so far, like a consumer of the topic."""
 
     def __init__(self) -> None:
         self._versions: dict[tuple[str, str], set[str]] = {}
         self._deleted: dict[tuple[str, str], str] = {}
 
     def lines(self, records: Collection[dict[str, Any]]) -> list[str]:
-        """Append records; answers a line for each: stream, what happened, key, version."""
+        """Append records; return a line for each: stream, event, key, version."""
         return sorted(self._line(record["stream"], record["data"]) for record in records)
 
     def existing(self, stream: str) -> set[str]:
-        """The ids whose newest version is no deletion. All syncs here have the same baseline."""
+        """Return the ids whose newest version is not a deletion; all syncs have one baseline."""
         return {
             key
             for (name, key), versions in self._versions.items()

@@ -1,4 +1,4 @@
-"""What happens in the demo's workspace, when, and by which requests each stream is read."""
+"""The events in the demo's workspace, their times, and the requests that read each stream."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -7,7 +7,7 @@ from typing import Any
 from clockify_sandbox.client import Sandbox
 from integration_tests.stream_facts import definitions, request_of
 
-# What the command `source-clockify` runs, with the clock set to the first argument.
+# Runs the command `source-clockify` with the clock set to the first argument.
 CLOCKED_COMMAND = """
 import sys
 from freezegun import configure, freeze_time
@@ -38,7 +38,7 @@ SIZE: dict[str, Any] = {"users": 12, "entries": 60, "projects": 10, "tasks": 4}
 CHANGING_STREAMS = ("projects", "tasks", "time_entries", "time_entries_in_progress")
 
 
-# The request that each stream sends, by the end of its path. Tasks come from the hydrated list of
+# The request sent for each stream, by the end of its path. Tasks come from the hydrated list of
 # projects where that proves to hold them.
 PATHS = {
     **{name: request_of(name).path.replace("*", "[0-9a-f]{24}") for name in definitions()},
@@ -48,13 +48,13 @@ PATHS = {
 
 
 def work(sandbox: Sandbox) -> Iterator[str]:
-    """Change six things in the workspace, and say what each was."""
+    """Make six changes in the workspace, and describe each."""
     workspace = sandbox.workspaces[0]["id"]
     entries = sorted(
         (row for row in sandbox.rows("time_entries") if row["timeInterval"]["end"]),
         key=lambda row: (row["timeInterval"]["start"], row["id"]),
     )
-    # The one that is moved leaves the 30 days in which a sync looks for changes.
+    # The moved entry leaves the 30 days in which a sync finds changes.
     edited, deleted = (row["id"] for row in _began_before(entries, timedelta(days=2))[-2:])
     moved = _began_before(entries, timedelta(days=10))[-1]
     start = datetime.strptime(moved["timeInterval"]["start"], "%Y-%m-%dT%H:%M:%SZ")

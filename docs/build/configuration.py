@@ -9,13 +9,13 @@ import yaml
 
 from docs.build.blocks import Mismatch, markdown_table
 from docs.build.notes import FOLDER
-from source_clockify.manifest_file import load_manifest
+from integration_tests.stream_facts import manifest
 
 Field = Mapping[str, Any]
 
 
 def spec() -> Field:
-    found: Field = load_manifest()["spec"]["connection_specification"]
+    found: Field = manifest()["spec"]["connection_specification"]
     return found
 
 
