@@ -3,11 +3,9 @@ ARG BASE_IMAGE=docker.io/airbyte/python-connector-base:4.1.0@sha256:1d1aa21d34e8
 
 FROM ${BASE_IMAGE} AS builder
 WORKDIR /build
-# The dependencies come first, in a layer that changes with the lock file only.
-COPY poetry.lock ./
-COPY bin/locked_requirements.py bin/
-RUN python bin/locked_requirements.py main > requirements.txt \
-    && python -m pip install --no-cache-dir --no-deps --require-hashes --requirement requirements.txt
+# The dependencies come first, in a layer that changes with their pins only.
+COPY requirements/runtime.txt requirements/
+RUN python -m pip install --no-cache-dir --no-deps --require-hashes --requirement requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY bin/build_backend.py bin/
 COPY source_clockify source_clockify
