@@ -19,5 +19,10 @@ USER airbyte
 # Absolute, because Airbyte starts the connector in a working directory of its own.
 ENV AIRBYTE_ENTRYPOINT="python /airbyte/integration_code/main.py"
 ENTRYPOINT ["python", "/airbyte/integration_code/main.py"]
-LABEL io.airbyte.name=source-clockify/source-clockify \
-      io.airbyte.version=0.1.0
+LABEL io.airbyte.name=ghcr.io/owner_not_set/source-clockify \
+      io.airbyte.version=0.1.0 \
+      org.opencontainers.image.version=0.1.0 \
+      org.opencontainers.image.title="Clockify (change tracking)" \
+      org.opencontainers.image.source=https://github.com/owner_not_set/source-clockify \
+      org.opencontainers.image.documentation=https://github.com/owner_not_set/source-clockify/blob/main/docs/integrations/sources/clockify.md \
+      org.opencontainers.image.licenses=MIT

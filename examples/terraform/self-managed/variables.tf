@@ -27,7 +27,7 @@ variable "airbyte_workspace_id" {
 variable "image_repository" {
   description = "The image without its tag, as Airbyte can pull it."
   type        = string
-  default     = "source-clockify/source-clockify"
+  default     = "ghcr.io/owner_not_set/source-clockify"
 }
 
 variable "image_tag" {
