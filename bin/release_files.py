@@ -4,7 +4,7 @@
     bin/release                writes the names, after [tool.source-clockify] has changed
     bin/release --check        fails if a file differs from pyproject.toml or CHANGELOG.md
     bin/release --check-tag T  fails too unless T is "v" and the version, and the names are set
-    bin/release --print WHAT   image, version, or the notes of the version
+    bin/release --print WHAT   image, registry, version, or the notes of the version
 
 A new version is refused if it is not above the last one, if something is not committed, or if the
 section "Unreleased" is empty. Either all files are written or none.
@@ -18,12 +18,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone
 from pathlib import Path
 
-from docs.changelog import UNRELEASED, Section, rows, sections
+import tomli
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from docs.changelog import UNRELEASED, Section, rows, sections
 
 ROOT = Path(__file__).resolve().parents[1]
 # The owner until there is one; no account can have this name.
@@ -100,7 +97,7 @@ class Release:
 
 
 def load(root: Path) -> Release:
-    project = tomllib.loads((root / "pyproject.toml").read_text())
+    project = tomli.loads((root / "pyproject.toml").read_text())
     names = project["tool"]["source-clockify"]
     return Release(
         version=project["project"]["version"],
@@ -201,7 +198,7 @@ def run(root: Path, arguments: list[str]) -> None:
     parser.add_argument("--date", type=date.fromisoformat, help="of the version; today by default")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--check-tag", metavar="TAG")
-    parser.add_argument("--print", dest="printed", choices=["image", "version", "notes"])
+    parser.add_argument("--print", dest="printed", choices=["image", "registry", "version", "notes"])
     asked = parser.parse_args(arguments)
 
     release = load(root)

@@ -2,26 +2,21 @@
 
 import re
 import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from source_clockify.installed import DISTRIBUTION
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 ROOT = Path(__file__).resolve().parents[1]
 METADATA: dict[str, Any] = yaml.safe_load((ROOT / "metadata.yaml").read_text())["data"]
-PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PYPROJECT: dict[str, Any] = tomli.loads((ROOT / "pyproject.toml").read_text())
 PROJECT: dict[str, Any] = PYPROJECT["project"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 USERS_PAGE = ROOT / "docs" / "integrations" / "sources" / "clockify.md"
