@@ -198,7 +198,9 @@ def run(root: Path, arguments: list[str]) -> None:
     parser.add_argument("--date", type=date.fromisoformat, help="of the version; today by default")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--check-tag", metavar="TAG")
-    parser.add_argument("--print", dest="printed", choices=["image", "registry", "version", "notes"])
+    parser.add_argument(
+        "--print", dest="printed", choices=["image", "registry", "version", "notes"]
+    )
     asked = parser.parse_args(arguments)
 
     release = load(root)

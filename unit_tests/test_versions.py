@@ -79,8 +79,8 @@ def test_the_old_names_stand_nowhere() -> None:
     files = [ROOT / name for name in listed.stdout.split("\0") if name]
     if not files:
         pytest.skip("not a checkout of git")
-    old = "source-clockify", "docs.airbyte.com/integrations/sources/clockify"
-    names = re.compile(rf"{old[0]}/{old[0]}(?![\w-])|{re.escape(old[1])}|pip install {old[0]}")
+    name, page = "source-clockify", "docs.airbyte.com/integrations" + "/sources/clockify"
+    names = re.compile(rf"\b{name}/{name}\b(?!-)|{re.escape(page)}|pip install {name}")
     found = [file for file in files if file.is_file() and names.search(read_text(file))]
     assert found == []
 
