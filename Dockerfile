@@ -20,8 +20,8 @@ USER airbyte
 ENV AIRBYTE_ENTRYPOINT="python /airbyte/integration_code/main.py"
 ENTRYPOINT ["python", "/airbyte/integration_code/main.py"]
 LABEL io.airbyte.name=ghcr.io/owner_not_set/source-clockify \
-      io.airbyte.version=0.1.0 \
-      org.opencontainers.image.version=0.1.0 \
+      io.airbyte.version=0.2.0 \
+      org.opencontainers.image.version=0.2.0 \
       org.opencontainers.image.title="Clockify (change tracking)" \
       org.opencontainers.image.source=https://github.com/owner_not_set/source-clockify \
       org.opencontainers.image.documentation=https://github.com/owner_not_set/source-clockify/blob/main/docs/integrations/sources/clockify.md \

@@ -14,7 +14,7 @@
 #
 #   SOURCE              in the environment: an installed command in place of the source's image,
 #                       such as SOURCE=source-clockify
-#   SOURCE_IMAGE        ghcr.io/owner_not_set/source-clockify:0.1.0 unless it is set
+#   SOURCE_IMAGE        ghcr.io/owner_not_set/source-clockify:0.2.0 unless it is set
 #   DESTINATION_IMAGE   airbyte/destination-pubsub unless it is set
 #
 # SIGTERM, SIGINT and SIGHUP end the source; what it read is stored, and the state kept.
@@ -120,7 +120,7 @@ if [ -n "${SOURCE:-}" ]; then
     source_data=$data
 else
     source_command=(docker run --rm --volume "$data:/data:ro"
-        "${SOURCE_IMAGE:-ghcr.io/owner_not_set/source-clockify:0.1.0}")
+        "${SOURCE_IMAGE:-ghcr.io/owner_not_set/source-clockify:0.2.0}")
     source_data=/data
 fi
 for command in "${source_command[0]}" "${destination_command[0]}"; do

@@ -33,7 +33,7 @@ variable "image_repository" {
 variable "image_tag" {
   description = "A fixed version. Airbyte keeps images by tag, so a new build needs a new tag."
   type        = string
-  default     = "0.1.0"
+  default     = "0.2.0"
 }
 
 variable "clockify_api_key" {
