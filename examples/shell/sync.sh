@@ -77,7 +77,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 done
 if [ $# -gt 0 ]; then
     shift
-    [ $# -gt 0 ] && [ ${#words[@]} -gt 0 ] || usage
+    if [ $# -eq 0 ] || [ ${#words[@]} -eq 0 ]; then usage; fi
     folder=${words[0]} streams=("${words[@]:1}") destination_command=("$@")
 else
     [ ${#words[@]} -gt 1 ] || usage
@@ -102,7 +102,7 @@ flock --nonblock 9 || fail "Another sync that uses $folder is still running."
 run=$folder/run data=$folder/run/data
 trap 'rm -rf -- "$run"' EXIT
 rm -rf -- "$run"
-mkdir -m 700 -- "$run" && mkdir -m 755 -- "$data" || cannot_write "$folder"
+if ! { mkdir -m 700 -- "$run" && mkdir -m 755 -- "$data"; }; then cannot_write "$folder"; fi
 cp -- "$config" "$data/config.json" || cannot_write "$data/config.json"
 state=$folder/state.json catalog=$folder/catalog.json
 [ -e "$state" ] || echo '[]' > "$data/state.json" || cannot_write "$data/state.json"
