@@ -70,7 +70,7 @@ for argument; do
     set -- "$@" "$argument"
 done
 case $image in
-    source-clockify/source-clockify:*) exec source-clockify "$@" ;;
+    */source-clockify:*) exec source-clockify "$@" ;;
     airbyte/destination-pubsub) exec {sys.executable} -m integration_tests.pubsub.writer "$@" ;;
     acknowledges-all) exec sed -n '/^{{"type": "STATE"/p' ;;
 esac

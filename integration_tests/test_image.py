@@ -2,7 +2,7 @@
 
 It runs if the environment variable IMAGE names the image:
 
-IMAGE=source-clockify/source-clockify:dev bin/test integration_tests/test_image.py
+IMAGE=source-clockify:dev bin/test integration_tests/test_image.py
 """
 
 import json

@@ -13,8 +13,6 @@ import time
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -57,6 +55,7 @@ from source_clockify.change_tracking.state import (
 )
 from source_clockify.change_tracking.stream import TrackedStream
 from source_clockify.change_tracking.tracker import HintResults
+from source_clockify.installed import installed_version
 from source_clockify.message_size import is_oversized
 from source_clockify.progress import DELETED, RESENT
 from source_clockify.record_batches import KeyOf, Message, RecordBatch
@@ -360,7 +359,7 @@ class StreamLog:
             "oversized": self.oversized,
             "hinted": self.hints and self.hints.sent + self.hints.deleted,
             "waiting": self.hints and self.hints.waiting,
-            "connector_version": _connector_version(),
+            "connector_version": installed_version(),
         }
         return {name: value for name, value in found.items() if value is not None}
 
@@ -656,10 +655,3 @@ def _state_message(blob: Mapping[str, Any]) -> AirbyteMessage:
 
 def _now() -> int:
     return int(time.time() * 1000)
-
-
-def _connector_version() -> str | None:
-    try:
-        return installed_version("source-clockify")
-    except PackageNotFoundError:
-        return None

@@ -337,7 +337,7 @@ def test_the_spec_is_a_json_schema() -> None:
 
 def test_the_spec_is_there_without_a_configuration() -> None:
     spec = SourceClockify().spec(logging.getLogger("airbyte"))
-    assert str(spec.documentationUrl).endswith("clockify")
+    assert str(spec.documentationUrl).endswith("/docs/integrations/sources/clockify.md")
 
 
 # The hosts -------------------------------------------------------------------------------------

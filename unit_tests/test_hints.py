@@ -34,6 +34,9 @@ from unit_tests.clockify import (
 )
 from unit_tests.protocol import logs_of, stream_of
 
+# As a whole, though each test is short.
+pytestmark = pytest.mark.slow
+
 KINDS = ("created", "updated", "deleted")
 OLD = "2026-03-02T09:00:00Z"
 RECENT = "2026-11-20T09:00:00Z"

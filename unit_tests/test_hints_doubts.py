@@ -43,6 +43,9 @@ from unit_tests.test_hints import (
     synced,
 )
 
+# As a whole, though each test is short.
+pytestmark = pytest.mark.slow
+
 REFUSED = {"status_code": 403, "json": error_body(501, "Access Denied")}
 OTHER_USER = "640000000000000000000043"
 

@@ -22,6 +22,9 @@ from source_clockify.change_tracking.state import PartitionState, StreamState, d
 from source_clockify.timestamps import DAY
 from unit_tests.protocol import present
 
+# As a whole, though each test is short.
+pytestmark = pytest.mark.slow
+
 VERSION = NOW * 1000
 FIELDS = ("workspace_id", "user_id")
 # What Airbyte accepts.

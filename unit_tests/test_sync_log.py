@@ -19,6 +19,7 @@ from source_clockify.change_tracking.live import Live, live_keys
 from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.rows import Row, pack
 from source_clockify.change_tracking.state import checksum
+from source_clockify.installed import installed_version
 from source_clockify.sync_log import (
     PendingReceipt,
     StreamLog,
@@ -95,7 +96,7 @@ def test_a_receipt_tells_what_a_first_sync_sent(clockify: Clockify, connect: Con
             "deleted": 0,
             "live": 2,
             "oversized": 0,
-            "connector_version": "0.1.0",
+            "connector_version": installed_version(),
         }
     ]
 
