@@ -88,7 +88,7 @@ def qa_python() -> Path:
     done = home / "installed"
     if not done.exists():
         venv.create(home, with_pip=True, clear=True)
-        line = [python, "-m", "pip", "install", "--quiet", "--requirement", REQUIREMENTS]
+        line = [str(python), "-m", "pip", "install", "--quiet", "-r", str(REQUIREMENTS)]
         installed = subprocess.run(line, capture_output=True, text=True, check=False)
         if installed.returncode != 0:
             reason = (installed.stderr.strip().splitlines() or ["pip failed"])[-1]

@@ -230,7 +230,7 @@ def test_the_command_reads_a_subscription(story: Story, tmp_path: Path) -> None:
             for each in story.messages
         )
         topic.write(printed, STREAMS, topic.destination())
-        line = [sys.executable, SUBSCRIBER, "--cloud", "--once", "--wait", "0.2"]
+        line = [sys.executable, str(SUBSCRIBER), "--cloud", "--once", "--wait", "0.2"]
         line += ["--project", "clockify", "--subscription", "cloud"]
         line += ["--catalog", "catalog.json", "--database", "cloud.db"]
         ended = subprocess.run(
@@ -246,7 +246,8 @@ def test_the_command_reads_a_subscription(story: Story, tmp_path: Path) -> None:
 
 
 def test_a_report_needs_receipts_which_the_manifest_alone_does_not_have() -> None:
-    line = [sys.executable, SUBSCRIBER, "--cloud", "--report", "--catalog", "c", "--database", "d"]
+    line = [sys.executable, str(SUBSCRIBER), "--cloud", "--report"]
+    line += ["--catalog", "c", "--database", "d"]
     ended = subprocess.run(line, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "sync_log" in ended.stderr

@@ -23,7 +23,8 @@ from source_clockify.manifest_file import load_manifest
 CHANGE_TRACKING = (ROOT / "docs" / "change-tracking.md").read_text()
 DOCUMENTS = (
     *("README.md", "AGENTS.md", "CONTRIBUTING.md", "clockify_sandbox/README.md"),
-    *("docs/change-tracking.md", "docs/airbyte-cloud.md", "docs/upstream/jinja-globals.md"),
+    *("docs/change-tracking.md", "docs/airbyte-cloud.md", "docs/self-managed.md"),
+    "docs/upstream/jinja-globals.md",
     "examples/README.md",
 )
 REPORTS = ("detailed_report", "summary_report", "weekly_report", "attendance_report")
