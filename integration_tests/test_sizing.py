@@ -251,8 +251,8 @@ def test_the_limit_leaves_a_tenth() -> None:
 def test_the_example_of_several_connections_is_right() -> None:
     workspaces, users, entries, lookback, total, megabytes, shorter = numbers(
         r"(\d) workspaces with (\d+) users each, (\d+) entries a user and day, Lookback Days "
-        r"(\d+): E is ([\d,]+), so the state takes about ([\d.]+) MB, and three connections are right; by "
-        r"workspace two would do with Lookback Days (\d+)\.",
+        r"(\d+): E is ([\d,]+), so the state takes about ([\d.]+) MB, and three connections are "
+        r"right; by workspace two would do with Lookback Days (\d+)\.",
         TEXT,
     )
     assert total == workspaces * users * entries * lookback
