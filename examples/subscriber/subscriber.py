@@ -584,6 +584,25 @@ def sentence(
 def take(
     client: SubscriberClient,
     subscription: str,
+    database: sqlite3.Connection,
+    streams: Mapping[str, Stream],
+    refused: set[str],
+    wait: float,
+) -> bool:
+    """Pull once from a topic of the full connector, and merge."""
+
+    def parse(message: PubsubMessage) -> Row:
+        return row_of(message.data, message.attributes, message.publish_time, streams)
+
+    def keep(rows: Sequence[Row]) -> None:
+        merge(database, rows)
+
+    return pull(client, subscription, parse, keep, refused, wait)
+
+
+def pull(
+    client: SubscriberClient,
+    subscription: str,
     parse: Callable[[PubsubMessage], Any],
     keep: Callable[[Sequence[Any]], Any],
     refused: set[str],
@@ -651,16 +670,10 @@ def follow_tracked(arguments: argparse.Namespace, subscription: str) -> set[str]
     streams = streams_of(json.loads(arguments.catalog.read_text()))
     database = open_database(arguments.database, streams)
 
-    def parse(message: PubsubMessage) -> Row:
-        return row_of(message.data, message.attributes, message.publish_time, streams)
-
-    def keep(rows: Sequence[Row]) -> None:
-        merge(database, rows)
-
     with closing(database), SubscriberClient() as client:
         more, next_time = True, datetime.now(timezone.utc)
         while more or not arguments.once:
-            more = take(client, subscription, parse, keep, refused, arguments.wait)
+            more = take(client, subscription, database, streams, refused, arguments.wait)
             now = datetime.now(timezone.utc)
             if not more or now >= next_time:
                 forget(database, now - timedelta(days=arguments.retention_days))
@@ -684,7 +697,7 @@ def follow_cloud(arguments: argparse.Namespace, subscription: str) -> set[str]:
     with closing(database), SubscriberClient() as client:
         more = True
         while more or not arguments.once:
-            more = take(client, subscription, parse, keep, refused, arguments.wait)
+            more = pull(client, subscription, parse, keep, refused, arguments.wait)
     dropped = total["repeated"] + total["older"]
     print(f"{total['new']} new, {total['changed']} changed, {dropped} dropped.")
     return refused
