@@ -43,7 +43,12 @@ def test_the_image_and_the_package_have_the_same_version() -> None:
     assert re.findall(r"io\.airbyte\.version=(\S+)", DOCKERFILE) == [POETRY["version"]]
 
 
-NAMING_THE_IMAGE = [ROOT / "README.md", USERS_PAGE, ROOT / "examples" / "shell" / "sync.sh"]
+NAMING_THE_IMAGE = [
+    ROOT / "README.md",
+    USERS_PAGE,
+    ROOT / "docs" / "self-managed.md",
+    ROOT / "examples" / "shell" / "sync.sh",
+]
 
 
 @pytest.mark.parametrize("document", NAMING_THE_IMAGE, ids=lambda path: path.name)
