@@ -1,9 +1,9 @@
-"""Print what poetry.lock pins as requirements with hashes, in the form that pip installs.
+"""Print the packages pinned in poetry.lock as requirements with hashes, in pip's format.
 
 Usage: python bin/locked_requirements.py [GROUP ...]    (no group: all of them)
 
-So pip alone installs from the lock file, with the mirrors and certificates it is configured for;
-Poetry is needed only to change the lock.
+With it, pip alone can install from the lock file, using its own configured mirrors and
+certificates; Poetry is needed only to change the lock.
 """
 
 import sys
@@ -19,7 +19,7 @@ LOCK_FILE = Path(__file__).resolve().parent.parent / "poetry.lock"
 
 
 def requirements(lock: dict[str, Any], wanted_groups: set[str]) -> list[str]:
-    """One line per package that a wanted group needs: name, version, markers, hashes."""
+    """Return one line per package in a wanted group: name, version, markers, hashes."""
     if lock["metadata"]["lock-version"] != "2.1":
         raise SystemExit("poetry.lock: only version 2.1 of the format (Poetry 2) can be read")
     lines = []

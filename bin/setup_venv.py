@@ -1,9 +1,9 @@
 """Make .venv from poetry.lock, or bring it up to date; bin/setup-venv picks the Python to run this.
 
-Two stamps in .venv say what it was made from, each written only after its step has ended well, so
-a failed or interrupted set-up is done again by the next run: a changed lock file makes .venv anew,
-a changed pyproject.toml only installs the package again. A lock lets one run at a time do this.
-Each step says what it does and how far it is; nothing is printed where nothing is to be done.
+Two stamps in .venv record its origin. Each is written only after its step has succeeded, so the
+next run repeats a failed or interrupted set-up: a changed lock file makes .venv anew, a changed
+pyproject.toml only reinstalls the package. A lock allows one run at a time. Each step prints what
+it does and its progress; nothing is printed if there is nothing to do.
 """
 
 import fcntl
@@ -20,17 +20,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
-# Outside .venv, which is emptied when it is made anew.
+# Outside of .venv, which is emptied when it is made anew.
 LOCK_FILE = ROOT / ".venv.lock"
 REQUIREMENTS_SCRIPT = ROOT / "bin" / "locked_requirements.py"
 
 
 class Stamp:
-    """A file in .venv that holds a checksum of what a step of the set-up was done from."""
+    """A file in .venv with a checksum of the inputs of a set-up step."""
 
     def __init__(self, name: str, *sources: Path) -> None:
         self.file = VENV / name
-        # The folder counts too, since scripts in .venv hold its path.
+        # The folder is included, since scripts in .venv contain its path.
         digest = hashlib.sha256(os.fsencode(ROOT))
         for source in sources:
             digest.update(source.read_bytes())
@@ -47,7 +47,7 @@ class Stamp:
 
 
 def venv_works(with_this_python: bool) -> bool:
-    """Whether .venv's Python runs (its base may have been removed) and is the one asked for."""
+    """Return whether .venv's Python runs (its base may be missing) and is the requested one."""
     try:
         version = subprocess.run(
             [VENV_PYTHON, "-I", "-c", "import sys; print(*sys.version_info[:2])"],
@@ -61,7 +61,7 @@ def venv_works(with_this_python: bool) -> bool:
 
 
 def pip_environment() -> dict[str, str]:
-    """pip keeps its own settings, but for those that would install outside .venv."""
+    """Return the environment of pip, without settings that would install outside of .venv."""
     environment = {**os.environ, "PIP_USER": "0"}
     for name in ("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET"):
         environment.pop(name, None)
@@ -69,15 +69,15 @@ def pip_environment() -> dict[str, str]:
 
 
 class Pip:
-    """What pip has printed, and how far it is with its packages."""
+    """The output of pip, and its progress with the packages."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def describe(self, pinned: int) -> str:
-        """Return how far pip is; it names what it fetches, but not what it unpacks."""
+        """Return the progress of pip; packages are named while fetched, not while unpacked."""
         lines = list(self.lines)
-        # Packages that this Python or system does not need.
+        # Packages that this Python or system does not require.
         total = pinned - sum(line.startswith("Ignoring ") for line in lines)
         if any(line.startswith("Installing collected") for line in lines):
             installed = sum(1 for _ in VENV.glob("lib/python*/site-packages/*.dist-info"))
@@ -87,16 +87,16 @@ class Pip:
 
 @contextmanager
 def step(text: str, describe: Callable[[], str] = str) -> Iterator[None]:
-    """Say what is done, every few seconds how far it is, and how long it took.
+    """Print a step, its progress every few seconds, and its duration.
 
-    `describe` returns how far it is in words, "" by default.
+    `describe` returns the progress in words, "" by default.
     """
     is_done = threading.Event()
     began = time.monotonic()
     on_terminal = sys.stdout.isatty()
 
     def line_of(found: str) -> str:
-        # It replaces the line before, which may be longer.
+        # It overwrites the previous line, which may be longer.
         return f"\r  {text}: {found}".ljust(90)
 
     def tick() -> None:
@@ -157,7 +157,7 @@ def set_up(with_this_python: bool) -> None:
             with step(f"1 of 4: .venv with Python {version} ({sys.executable})"):
                 run(sys.executable, "-I", "-m", "venv", "--clear", VENV, pip=Pip())
             with step("2 of 4: pip"):
-                # The first Pythons 3.10 bring one that lacks editable installs.
+                # The first releases of Python 3.10 include a pip without editable installs.
                 pip_install("pip>=22", pip=Pip())
             requirements = VENV / "requirements.txt"
             with requirements.open("w") as file:

@@ -1,4 +1,4 @@
-"""Makes the core of a workspace: users, groups, clients, projects, tasks, tags, fields, entries."""
+"""Generates the core of a workspace: users, groups, clients, projects, tasks, tags, entries."""
 
 from collections.abc import Callable
 from random import Random
@@ -36,7 +36,7 @@ _COLORS = ("#03A9F4", "#F44336", "#8BC34A", "#9C27B0")
 
 
 def account_of(world: World, number: int, own_to: int | None = None) -> Row:
-    """The account with this number, made when it is asked for the first time."""
+    """The account with this number, created on first use."""
     mark = f"{number}" if own_to is None else f"{number}.{own_to}"
     if mark in world.account_ids:
         return world.accounts[world.account_ids[mark]]
@@ -111,7 +111,7 @@ def new_membership(user_id: str, target_id: str, kind: str, status: str = "ACTIV
 
 
 def new_profile(number: int) -> Row:
-    """What only the member profile tells about a user."""
+    """The part of a user that only the member profile has."""
     return {
         "hasPassword": number % 3 != 0,
         "hasPendingApprovalRequest": number % 5 == 1,
@@ -123,12 +123,12 @@ def new_profile(number: int) -> Row:
 
 
 def new_role(workspace_id: str, role: str) -> Row:
-    """A role that is held in the whole workspace."""
+    """A role for the whole workspace."""
     return {"role": role, "entities": [{"id": workspace_id, "name": None, "source": None}]}
 
 
 def new_project(workspace_id: str, project_id: str, name: str) -> Row:
-    """An active public project without client; `duration` and `clientName` come with serving."""
+    """An active public project without client; `duration` and `clientName` are added on serving."""
     return {
         "id": project_id,
         "name": name,
@@ -198,7 +198,7 @@ def new_tag(workspace_id: str, tag_id: str, name: str) -> Row:
 
 
 def new_group(workspace_id: str, group_id: str, name: str) -> Row:
-    """A group; its team managers are served on demand."""
+    """A group; its team managers are added on request."""
     return {
         "id": group_id,
         "name": name,
@@ -227,7 +227,7 @@ def new_custom_field(workspace_id: str, field_id: str, name: str, kind: str = "T
 
 
 def new_workspace_row(workspace_id: str, name: str, currency_ids: list[str]) -> Row:
-    """What a workspace's row says beside plan, features and memberships."""
+    """A workspace's row without plan, features and memberships."""
     return {
         "id": workspace_id,
         "name": name,
@@ -287,7 +287,7 @@ def new_workspace_row(workspace_id: str, name: str, currency_ids: list[str]) -> 
 
 
 class Maker:
-    """Fills one workspace; holds what its parts share."""
+    """Fills one workspace, with the data shared by its parts."""
 
     def __init__(self, world: World, plan: str, index: int, sizes: dict[str, int]) -> None:
         options = world.options
@@ -531,7 +531,7 @@ class Maker:
     def _times(
         self, number: int, count: int, specials: list["Times"], with_running: bool
     ) -> list["Times"]:
-        """A user's entries in time: the special ones first, as many as fit, then ordinary ones."""
+        """A user's entries over time: as many special ones as fit, then ordinary ones."""
         turn = number * 5 % len(specials)
         room = count if count >= 2 * len(specials) else max(1, count // 2)
         times = (specials[turn:] + specials[:turn])[: min(room, count)]
@@ -552,7 +552,7 @@ class Maker:
             (None, None, False, rate(4000), None),
         ]
         tasks: dict[str, list[str]] = {}
-        # Nobody has tracked time on the first task: deleting it changes no entry.
+        # There is no time on the first task, so deleting it changes no entry.
         for task in list(self.workspace.rows("tasks").values())[1:]:
             tasks.setdefault(task["projectId"], []).append(task["id"])
         for row in self.workspace.rows("projects").values():
@@ -563,7 +563,7 @@ class Maker:
         return kinds
 
     def _kinds_of_values(self) -> list[tuple[tuple[str, Any], ...]]:
-        """Custom field values: sets of values with none at all in between."""
+        """Sets of custom field values, alternating with none at all."""
         fields = [
             row
             for row in self.workspace.rows("custom-fields").values()
@@ -584,7 +584,7 @@ Times = tuple[int, int | None, str]
 
 
 def special_times(now: int, zone: ZoneInfo, days: int) -> list[Times]:
-    """Times at which readers go wrong: midnights, clock changes, window edges, ties, the future."""
+    """Times that readers get wrong: midnights, clock changes, window edges, ties, the future."""
     midnight = now // DAY * DAY
 
     def local(day: int) -> int:
@@ -615,7 +615,7 @@ def special_times(now: int, zone: ZoneInfo, days: int) -> list[Times]:
 
 
 def _value_of(kind: str, turn: int) -> Any:
-    """A custom field value of a type; some are null."""
+    """A custom field value of this type; some are null."""
     if turn % 4 == 3:
         return None
     values: dict[str, Callable[[], Any]] = {

@@ -1,4 +1,4 @@
-"""What the makers of a workspace's data share: ids, times, and whom and what rows refer to."""
+"""Helpers for generating a workspace's data: ids, times and referenced entities."""
 
 from dataclasses import dataclass
 from random import Random
@@ -14,7 +14,7 @@ HOUR, DAY = 3600, 86_400
 
 @dataclass
 class Kit:
-    """A workspace that has its users, projects and entries already, and the present."""
+    """A workspace with its users, projects and entries, and the current time."""
 
     workspace: Workspace
     now: int
@@ -33,7 +33,7 @@ class Kit:
             self._tasks.setdefault(task["projectId"], []).append(task)
 
     def id(self, days_ago: float, position: int = 2) -> str:
-        """An id of an entity that was made so long ago; see `IdMaker.make` for the position."""
+        """An id of an entity of this age; see `IdMaker.make` for the position."""
         return self.ids.make(self.now - int(days_ago * DAY), position)
 
     def add(self, collection: str, row: Row) -> Row:
@@ -41,7 +41,7 @@ class Kit:
         return row
 
     def day(self, days_ago: int) -> str:
-        """A plain date; negative numbers lie ahead."""
+        """A plain date; negative numbers are in the future."""
         return utc_text(self.midnight - days_ago * DAY)[:10]
 
     def at(self, days_ago: float, fraction: str = "") -> str:
@@ -49,7 +49,7 @@ class Kit:
         return utc_text(self.now - int(days_ago * DAY))[:-1] + fraction + "Z"
 
     def local_midnight(self, days_ago: int) -> int:
-        """The second in which a day begins in the account's time zone."""
+        """The second in which a day begins, in the account's time zone."""
         return int(reread_in(self.zone, self.midnight - days_ago * DAY))
 
     def member(self, number: int) -> str:

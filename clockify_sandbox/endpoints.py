@@ -1,4 +1,4 @@
-"""The table of endpoints, and which of them a path means."""
+"""The table of endpoints, and the lookup of a path in it."""
 
 import re
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ _W = "/workspaces/{workspaceId}"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An operation. `feature`: what the plan must have; `scope`: what an add-on must have (None:
-    closed to add-ons); `admin`: only for owners and admins; `last_page`: sends that header."""
+    """An operation. `feature`: required of the plan; `scope`: required of an add-on (None: closed
+    to add-ons); `admin`: only for owners and admins; `last_page`: sends that header."""
 
     method: str
     path: str
@@ -421,7 +421,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 
 
 def find(method: str, host: str, path: str) -> tuple[Endpoint, dict[str, str]]:
-    """The endpoint of a path and the path's ids; 404 or 405 as an exception."""
+    """The endpoint of a path and the ids in it; raises 404 or 405."""
     allowed: list[str] = []
     for endpoint in ENDPOINTS:
         match = endpoint.pattern.fullmatch(path) if endpoint.host == host else None

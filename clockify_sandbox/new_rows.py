@@ -1,4 +1,4 @@
-"""What a new entity begins with, by collection."""
+"""The initial values of a new entity, by collection."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ _NAMED = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """An entity to make.
+    """An entity to create.
 
     Attributes:
-        workspace: to make it in.
-        collection: to make it in.
+        workspace: where it is created.
+        collection: where it is created.
         id: of the entity.
-        count: of the entities that the collection holds.
-        given: fields that the edit names.
+        count: of the entities in the collection.
+        given: fields set by the edit.
         now: epoch seconds.
     """
 
@@ -63,9 +63,9 @@ class Wanted:
 
 
 def new_row(wanted: Wanted) -> Row | None:
-    """A stored row with plausible values; None where nothing can be made.
+    """A stored row with plausible values; None if none can be created.
 
-    What belongs to a parent and does not name one belongs to the first.
+    An entity that requires a parent but names none belongs to the first one.
     """
     if wanted.collection in _NAMED:
         return _NAMED[wanted.collection](wanted.workspace.id, wanted.id, wanted.name)

@@ -1,4 +1,4 @@
-"""The truth: what a complete read of a stream has to bring, in every workspace."""
+"""The truth: the records of a complete read of a stream, in every workspace."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -35,7 +35,7 @@ def records(state: State, stream: str, query: Query) -> list[dict[str, Any]]:
 
 
 def counts(state: State) -> dict[str, int]:
-    """How many records the truth holds of each stream that grows with the options."""
+    """The true number of records of each stream that grows with the options."""
     held = state.world.workspaces.values()
     return {
         "users": sum(len(each.members) for each in held),

@@ -1,4 +1,4 @@
-"""What happens in the demo's workspace, when, and by which requests each stream is read."""
+"""The events in the demo's workspace, their times, and the requests that read each stream."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -6,7 +6,7 @@ from typing import Any
 
 from clockify_sandbox.client import Sandbox
 
-# What the command `source-clockify` runs, with the clock set to the first argument.
+# Runs the command `source-clockify` with the clock set to the first argument.
 CLOCKED_COMMAND = """
 import sys
 from freezegun import configure, freeze_time
@@ -33,7 +33,7 @@ START_DATE = f"{NOW - timedelta(days=120):%Y-%m-%dT00:00:00Z}"
 CHANGING_STREAMS = ("projects", "tasks", "time_entries", "time_entries_in_progress")
 
 
-# The request that each stream sends, by the end of its path.
+# The request sent for each stream, by the end of its path.
 PATHS = {
     "workspaces": r"/workspaces",
     "users": r"/users/info",
@@ -79,13 +79,13 @@ PATHS = {
 
 
 def work(sandbox: Sandbox) -> Iterator[str]:
-    """Change six things in the workspace, and say what each was."""
+    """Make six changes in the workspace, and describe each."""
     workspace = sandbox.workspaces[0]["id"]
     entries = sorted(
         (row for row in sandbox.rows("time_entries") if row["timeInterval"]["end"]),
         key=lambda row: (row["timeInterval"]["start"], row["id"]),
     )
-    # The one that is moved leaves the 30 days in which a sync looks for changes.
+    # The moved entry leaves the 30 days in which a sync finds changes.
     edited, deleted = (row["id"] for row in _began_before(entries, timedelta(days=2))[-2:])
     moved = _began_before(entries, timedelta(days=10))[-1]
     start = datetime.strptime(moved["timeInterval"]["start"], "%Y-%m-%dT%H:%M:%SZ")
