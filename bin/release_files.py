@@ -55,6 +55,7 @@ PLACES = (
     (PAGE, rf"the image's name `({IMAGE})`", "{image}"),
     (PAGE, rf"its tag `({VERSION})`", "{version}"),
     (PAGE, r"^\| Version \| Date .*\n\|[-|]+\|\n((?:\|.*\n)*)", "{rows}"),
+    ("docs/self-managed.md", rf"({IMAGE}:{VERSION})", "{image}:{version}"),
     ("examples/shell/sync.sh", rf"({IMAGE}:{VERSION})", "{image}:{version}"),
     (TERRAFORM, r'"image_repository" \{[^}]*default +=[ ]"(.*)"', "{image}"),
     (TERRAFORM, r'"image_tag" \{[^}]*default +=[ ]"(.*)"', "{version}"),
