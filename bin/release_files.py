@@ -44,6 +44,7 @@ PLACES = (
     ("metadata.yaml", r"^  dockerImageTag: (.*)$", "{version}"),
     ("metadata.yaml", r"^  documentationUrl: (.*)$", "{documentation}"),
     ("source_clockify/manifest.yaml", r"^  documentation_url: (.*)$", "{documentation}"),
+    ("source_clockify/manifest.yaml", r'href="(https:[^"#]*clockify\.md)#', "{documentation}"),
     ("Dockerfile", r"io\.airbyte\.name=(\S*)", "{image}"),
     ("Dockerfile", r"io\.airbyte\.version=(\S*)", "{version}"),
     ("Dockerfile", r"org\.opencontainers\.image\.version=(\S*)", "{version}"),

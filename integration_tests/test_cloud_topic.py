@@ -120,7 +120,7 @@ ORDERS: dict[str, Callable[[list[Message]], list[Message]]] = {
 
 
 @pytest.mark.parametrize("arrange", ORDERS.values(), ids=ORDERS)
-def test_the_newest_record_of_each_key_is_there_in_whatever_order_they_came(
+def test_the_newest_record_of_each_key_is_kept_in_any_order(
     story: Story,
     database: sqlite3.Connection,
     arrange: Callable[[list[Message]], list[Message]],

@@ -221,7 +221,7 @@ def fits(settings: Mapping[str, Any], account: Account) -> bool:
 # The page
 
 
-def test_the_streams_to_begin_with_are_the_suggested_ones_and_the_receipts() -> None:
+def test_the_streams_to_begin_with_are_suggested_ones() -> None:
     rows = table(section(DOCUMENT, "Streams to begin with"))
     assert [name.strip("`") for name, _, _ in rows] == [*SUGGESTED_STREAMS, "sync_log"]
     modes = {stream["name"]: stream["supported_sync_modes"] for stream in discovered(CONNECTOR)}
