@@ -1,0 +1,94 @@
+{# Columns that several models need. #}
+
+{# The amount of a rate such as {"amount": 4250, "currency": "EUR"}, in minor units. #}
+{% macro minor_amount(rate) -%}
+    {{ clockify.parse_number(clockify.json_text(rate, ['amount'])) }}
+{%- endmacro %}
+
+
+{# Seconds of an ISO 8601 duration such as PT222H24M; null for anything else. #}
+{% macro iso_seconds(text) -%}
+    case
+        when {{ clockify.matched(text, '^(-?P[-0-9DTHMS.]+)$') }} is not null
+            then cast(
+                {%- for unit, seconds in [('D', 86400), ('H', 3600), ('M', 60), ('S', 1)] %}
+                {% if not loop.first %}+ {% endif -%}
+                {{ seconds }} * coalesce(
+                    cast({{ clockify.matched(text, '(-?[0-9]+)' ~ unit) }} as {{ clockify.type_count() }}), 0
+                )
+                {%- endfor %} as {{ clockify.type_count() }}
+            )
+    end
+{%- endmacro %}
+
+
+{# The columns of a time entry, of its record or of a version of it. #}
+{% macro entry_columns() -%}
+    id as entry_id,
+    workspace_id,
+    user_id,
+    project_id,
+    task_id,
+    description,
+    {{ adapter.quote('type') }} as entry_type,
+    billable as is_billable,
+    is_locked,
+    kiosk_id,
+    {{ clockify.json_text('time_interval', ['start']) }} as started_text,
+    {{ clockify.parse_moment(clockify.json_text('time_interval', ['start'])) }} as started_at,
+    {{ clockify.parse_moment(clockify.json_text('time_interval', ['end'])) }} as ended_at,
+    {{ clockify.entry_seconds('time_interval') }} as seconds,
+    {{ clockify.json_text('time_interval', ['end']) }} is null
+        and {{ clockify.json_text('time_interval', ['start']) }} is not null as is_running,
+    {{ clockify.minor_amount('hourly_rate') }} as hourly_rate_minor,
+    {{ clockify.minor_amount('cost_rate') }} as cost_rate_minor,
+    coalesce(
+        {{ clockify.json_text('hourly_rate', ['currency']) }},
+        {{ clockify.json_text('cost_rate', ['currency']) }}
+    ) as currency,
+    tag_ids,
+    custom_field_values,
+    {{ clockify.json_map('custom_field_values', 'customFieldId', 'value') }} as custom_fields
+{%- endmacro %}
+
+
+{# From start to end; where they are no dates of four digits, what Clockify says. #}
+{% macro entry_seconds(interval) -%}
+    {%- set start = clockify.parse_moment(clockify.json_text(interval, ['start'])) -%}
+    {%- set end = clockify.parse_moment(clockify.json_text(interval, ['end'])) -%}
+    coalesce(
+        {{ clockify.seconds_between(start, end) }},
+        {{ clockify.iso_seconds(clockify.json_text(interval, ['duration'])) }}
+    )
+{%- endmacro %}
+
+
+{# The first day of the week of a day. #}
+{% macro week_of(day) -%}
+    {{ clockify.add_days(
+        day,
+        '-mod(' ~ clockify.weekday(day) ~ ' - ' ~ var('clockify_week_starts_on', 1) ~ ' + 7, 7)'
+    ) }}
+{%- endmacro %}
+
+
+{# Today, or the day that clockify_today names. #}
+{% macro today() -%}
+    {%- if var('clockify_today', '') -%}
+        cast('{{ var("clockify_today") }}' as date)
+    {%- else -%}
+        current_date
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# Minor units as units of the currency. #}
+{% macro major(minor) -%}
+    cast({{ minor }} / {{ var('clockify_minor_units', 100) }} as {{ clockify.type_number() }})
+{%- endmacro %}
+
+
+{# Seconds as hours. #}
+{% macro hours(seconds) -%}
+    cast({{ seconds }} / 3600.0 as {{ clockify.type_number() }})
+{%- endmacro %}

@@ -1,0 +1,11 @@
+{{ clockify.records('invoice_payments') }}
+
+
+select
+    id as payment_id,
+    workspace_id,
+    invoice_id,
+    {{ adapter.quote('date') }} as paid_at,
+    amount as amount_minor,
+    updated_at as version_at
+from living

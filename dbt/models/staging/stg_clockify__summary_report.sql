@@ -1,0 +1,10 @@
+{{ clockify.records('summary_report') }}
+
+
+select
+    workspace_id,
+    {{ adapter.quote('date') }} as report_day,
+    cast(duration as {{ clockify.type_count() }}) as report_seconds,
+    amount as billable_amount_minor,
+    updated_at as version_at
+from living

@@ -1,0 +1,10 @@
+{{ clockify.records('tags') }}
+
+
+select
+    id as tag_id,
+    workspace_id,
+    name as tag_name,
+    archived as is_archived,
+    updated_at as version_at
+from living

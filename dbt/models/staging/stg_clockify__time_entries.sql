@@ -1,0 +1,7 @@
+{{ clockify.records('time_entries') }}
+
+
+select
+    {{ clockify.entry_columns() }},
+    updated_at as version_at
+from living

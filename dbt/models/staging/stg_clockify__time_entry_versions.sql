@@ -1,0 +1,22 @@
+{#- Every version of every entry that is still in the table, tombstones included, once each. -#}
+with versions as (
+    {{ clockify.versions('time_entries') }}
+),
+
+numbered as (
+    select
+        versions.*,
+        row_number() over (
+            partition by namespace, id, coalesce(updated_at, loaded_at) order by loaded_at desc nulls last
+        ) as place
+    from versions
+    where id is not null
+)
+
+select
+    {{ clockify.entry_columns() }},
+    coalesce(updated_at, loaded_at) as version_at,
+    deleted_at,
+    baseline_at
+from numbered
+where place = 1

@@ -1,0 +1,10 @@
+{{ clockify.records('user_groups') }}
+
+
+select
+    id as group_id,
+    workspace_id,
+    name as group_name,
+    user_ids,
+    updated_at as version_at
+from living
