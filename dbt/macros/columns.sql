@@ -92,3 +92,28 @@
 {% macro hours(seconds) -%}
     cast({{ seconds }} / 3600.0 as {{ clockify.type_number() }})
 {%- endmacro %}
+
+
+{# One text that identifies a row. #}
+{% macro key() -%}
+    concat(
+        {%- for part in varargs -%}
+        {% if not loop.first %}, '/', {% endif %}coalesce(cast({{ part }} as {{ clockify.type_text() }}), '')
+        {%- endfor -%}
+    )
+{%- endmacro %}
+
+
+{% macro no_json() -%}
+    cast(null as {{ clockify.type_json() }})
+{%- endmacro %}
+
+
+{# The time zone of an entry's day; `users` has time_zone_or_fallback. #}
+{% macro zone_of(users) -%}
+    {%- if var('clockify_time_zone', 'user') == 'user' -%}
+        coalesce({{ users }}.time_zone_or_fallback, '{{ var("clockify_fallback_time_zone", "UTC") }}')
+    {%- else -%}
+        '{{ var("clockify_time_zone") }}'
+    {%- endif -%}
+{%- endmacro %}

@@ -149,3 +149,20 @@
 {% macro duckdb__type_json() %}json{% endmacro %}
 
 {% macro bigquery__type_json() %}json{% endmacro %}
+
+
+{# The member of a JSON object as text, be it a scalar or not; null for a JSON null. #}
+{% macro json_value_text(value, name) %}
+    {{- return(adapter.dispatch('json_value_text', 'clockify')(value, name)) }}
+{% endmacro %}
+
+{% macro default__json_value_text(value, name) -%}
+    {{ clockify.json_text(value, [name]) }}
+{%- endmacro %}
+
+{% macro bigquery__json_value_text(value, name) -%}
+    coalesce(
+        {{ clockify.json_text(value, [name]) }},
+        nullif(to_json_string({{ clockify.json_part(value, [name]) }}), 'null')
+    )
+{%- endmacro %}
