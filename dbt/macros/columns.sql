@@ -117,3 +117,16 @@
         '{{ var("clockify_time_zone") }}'
     {%- endif -%}
 {%- endmacro %}
+
+
+{# Whether an entry counts as work, and not as a break or an absence. #}
+{% macro is_work(entry_type) -%}
+    coalesce({{ entry_type }}, 'REGULAR') not in ('BREAK', 'HOLIDAY', 'TIME_OFF', 'TIMEOFF')
+{%- endmacro %}
+
+
+{% macro ratio(part, whole) -%}
+    cast(
+        cast({{ part }} as {{ clockify.type_number() }}) / {{ whole }} as {{ clockify.type_number() }}
+    )
+{%- endmacro %}

@@ -64,3 +64,12 @@
 {% macro bigquery__matched(text, pattern) -%}
     regexp_extract({{ text }}, r'{{ pattern }}')
 {%- endmacro %}
+
+
+{% macro union_distinct() %}
+    {{- return(adapter.dispatch('union_distinct', 'clockify')()) }}
+{% endmacro %}
+
+{% macro default__union_distinct() %}union{% endmacro %}
+
+{% macro bigquery__union_distinct() %}union distinct{% endmacro %}
