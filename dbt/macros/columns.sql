@@ -130,3 +130,22 @@
         cast({{ part }} as {{ clockify.type_number() }}) / {{ whole }} as {{ clockify.type_number() }}
     )
 {%- endmacro %}
+
+
+{# Whether a stream is synced, as a scalar: without its table, nothing is no answer. #}
+{% macro is_synced(stream) -%}
+    (select max(case when is_synced then 1 else 0 end) from {{ ref('int_clockify__streams') }}
+    where stream = '{{ stream }}') = 1
+{%- endmacro %}
+
+
+{# Whether former versions of a record are still in the raw table. #}
+{% macro keeps_versions() -%}
+    {{- 'true' if clockify.reads_messages() or var('clockify_tables_keep_versions', false) else 'false' -}}
+{%- endmacro %}
+
+
+{# Whether two values differ, where null is a value too. #}
+{% macro differs(one, other) -%}
+    (coalesce({{ one }} <> {{ other }}, false) or ({{ one }} is null) <> ({{ other }} is null))
+{%- endmacro %}

@@ -249,3 +249,78 @@
             )
     )
 {%- endmacro %}
+
+
+{# The key of a stream as one text. #}
+{% macro key_of(definition) -%}
+    {%- set names = [] -%}
+    {%- for name in definition['key'] -%}
+        {%- do names.append(adapter.quote(clockify.snake(name))) -%}
+    {%- endfor -%}
+    {{ clockify.key(*names) }}
+{%- endmacro %}
+
+
+{#
+    How many records of a stream exist that begin within the window of its receipts. What begins at no
+    date of four digits begins later than any window.
+#}
+{% macro living_count(stream) -%}
+    {%- set definition = clockify.streams()[stream] -%}
+    {%- set window = definition.get('window') -%}
+    {%- set columns = {} -%}
+    {%- set key = [] -%}
+    {%- for name in definition['key'] -%}
+        {%- do columns.update({name: 'text'}) -%}
+        {%- do key.append(clockify.snake(name)) -%}
+    {%- endfor -%}
+    {%- if window -%}
+        {%- do columns.update({window: 'moment' if window in ['start', 'periodStart'] else 'day'}) -%}
+    {%- endif -%}
+    select
+        '{{ stream }}' as stream,
+        living.namespace,
+        count(*) as living
+    from (
+        with versions as (
+            {{ clockify.versions(stream, columns) }}
+        ),
+
+        receipts as (
+            select
+                namespace,
+                max(baseline_at) as receipt_baseline_at
+            from {{ ref('stg_clockify__sync_log') }}
+            where stream = '{{ stream }}' and status = 'complete'
+            group by namespace
+        ),
+
+        {{ clockify.newest_living(
+            'versions', key, receipts='receipts', optional_key=definition.get('optional_key', [])
+        ) }}
+
+        select *
+        from living
+    ) as living
+    {%- if window %}
+    {%- set start = 'living.' ~ adapter.quote(clockify.snake(window)) %}
+    left join (
+        select
+            namespace,
+            version_at,
+            window_start,
+            row_number() over (partition by namespace order by version_at desc) as place
+        from {{ ref('stg_clockify__sync_log') }}
+        where stream = '{{ stream }}' and status = 'complete'
+    ) as windows on living.namespace = windows.namespace and windows.place = 1
+    where
+        windows.window_start is null
+        or {{ start }} is null
+        or {% if columns[window] == 'day' -%}
+        {{ clockify.utc_moment(start) }}
+        {%- else -%}
+        {{ start }}
+        {%- endif %} >= windows.window_start
+    {%- endif %}
+    group by living.namespace
+{%- endmacro %}

@@ -53,6 +53,7 @@ select
     week_starts_on,
     {{ clockify.add_days('week_starts_on', 7) }} <= {{ clockify.today() }} as is_over,
     case
+        when not ({{ clockify.is_synced('approval_requests') }}) then null
         when entries = 0 and available_seconds > 0 then 'nothing tracked'
         when entries = 0 then 'nothing expected'
         when open_entries = entries then 'not submitted'

@@ -24,6 +24,8 @@ select
     user_name,
     week_starts_on,
     days = 7 as is_whole_week,
+    {{ clockify.is_synced('holidays') }} as are_holidays_known,
+    {{ clockify.is_synced('time_off_requests') }} as is_time_off_known,
     cast(capacity_seconds as {{ clockify.type_count() }}) as capacity_seconds,
     cast(holiday_seconds as {{ clockify.type_count() }}) as holiday_seconds,
     cast(time_off_seconds as {{ clockify.type_count() }}) as time_off_seconds,

@@ -14,5 +14,6 @@ select
         as state_changed_at,
     {{ clockify.iso_seconds('tracked_time') }} as tracked_seconds,
     entries,
-    updated_at as version_at
+    updated_at as version_at,
+    namespace
 from living

@@ -7,5 +7,6 @@ select
     invoice_id,
     {{ adapter.quote('date') }} as paid_at,
     amount as amount_minor,
-    updated_at as version_at
+    updated_at as version_at,
+    namespace
 from living

@@ -3,5 +3,6 @@
 
 select
     {{ clockify.entry_columns() }},
-    updated_at as version_at
+    updated_at as version_at,
+    namespace
 from living

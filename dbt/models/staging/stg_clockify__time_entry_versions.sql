@@ -17,6 +17,7 @@ select
     {{ clockify.entry_columns() }},
     coalesce(updated_at, loaded_at) as version_at,
     deleted_at,
-    baseline_at
+    baseline_at,
+    namespace
 from numbered
 where place = 1

@@ -10,5 +10,6 @@ select
     balance,
     total,
     used,
-    updated_at as version_at
+    updated_at as version_at,
+    namespace
 from living
