@@ -190,7 +190,8 @@
     - Of the others the newest version counts, and none if that is a tombstone.
     - Rows without the three columns (track_changes off) count by when they were loaded.
 
-    versions: the name of a CTE with namespace, the key, updated_at, deleted_at, baseline_at, loaded_at
+    versions: the name of a CTE with namespace, the key, cdc_updated_at, cdc_deleted_at, cdc_baseline_at,
+        loaded_at
     key: the names of its columns; optional_key: those that may be null
     group: what has baselines of its own within a namespace
     receipts: the name of a CTE with namespace and receipt_baseline_at
@@ -203,7 +204,7 @@
     baselines as (
         select
             versions.*,
-            max(versions.baseline_at) over (
+            max(versions.cdc_baseline_at) over (
                 partition by versions.namespace
                 {%- for name in group %}, versions.{{ adapter.quote(name) }}{% endfor %}
             ) as row_baseline_at,
@@ -230,8 +231,8 @@
             row_number() over (
                 partition by versions.namespace, {{ names | join(', ') }}
                 order by
-                    coalesce(versions.baseline_at, versions.loaded_at) desc nulls last,
-                    coalesce(versions.updated_at, versions.loaded_at) desc nulls last,
+                    coalesce(versions.cdc_baseline_at, versions.loaded_at) desc nulls last,
+                    coalesce(versions.cdc_updated_at, versions.loaded_at) desc nulls last,
                     versions.loaded_at desc nulls last
             ) as place
         from baselines as versions
@@ -242,10 +243,10 @@
         from ranked
         where
             place = 1
-            and deleted_at is null
+            and cdc_deleted_at is null
             and (
                 newest_baseline_at is null
-                or coalesce(baseline_at, loaded_at, newest_baseline_at) >= newest_baseline_at
+                or coalesce(cdc_baseline_at, loaded_at, newest_baseline_at) >= newest_baseline_at
             )
     )
 {%- endmacro %}

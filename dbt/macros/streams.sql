@@ -187,5 +187,5 @@
 {# timeInterval -> time_interval, _id -> id #}
 {% macro snake(name) %}
     {% set words = modules.re.sub('([a-z0-9])([A-Z])', '\\1_\\2', name) %}
-    {{- return(words.lower().lstrip('_') if not name.startswith('_ab_cdc') else name[8:]) }}
+    {{- return(words.lower().lstrip('_') if not name.startswith('_ab_cdc') else name[4:]) }}
 {% endmacro %}

@@ -5,14 +5,14 @@
 select
     '{{ stream }}' as stream,
     namespace,
-    updated_at as version_at,
-    baseline_at,
+    cdc_updated_at as version_at,
+    cdc_baseline_at as baseline_at,
     count(distinct {{ clockify.key_of(definition) }}) as arrived
 from (
     {{ clockify.versions(stream, columns) }}
 ) as versions
 where
-    updated_at is not null
+    cdc_updated_at is not null
     {%- for name in definition['key'] if name not in definition.get('optional_key', []) %}
     and {{ adapter.quote(clockify.snake(name)) }} is not null
     {%- endfor %}

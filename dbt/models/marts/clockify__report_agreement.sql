@@ -37,20 +37,25 @@ days as (
     select workspace_id, day from summary
 ),
 
+newest as (
+    select max(version_at) as version_at from {{ ref('stg_clockify__time_entries') }}
+    union all
+    select max(version_at) as version_at from {{ ref('stg_clockify__detailed_report') }}
+    union all
+    select max(version_at) as version_at from {{ ref('stg_clockify__summary_report') }}
+    union all
+    select max(version_at) as version_at from {{ ref('stg_clockify__sync_log') }}
+    where stream in ('time_entries', 'detailed_report', 'summary_report')
+),
+
 -- Within these days every sync looks for edits in all three; the first may have begun at noon.
 windows as (
     select
         {{ clockify.add_days(
-            clockify.local_day('min(version_at)', "'UTC'"), '1 - ' ~ var('clockify_lookback_days', 30)
+            clockify.local_day('max(version_at)', "'UTC'"), '1 - ' ~ var('clockify_lookback_days', 30)
         ) }} as first_day,
         {{ clockify.add_days(clockify.local_day('min(version_at)', "'UTC'"), 30) }} as last_day
-    from (
-        select max(version_at) as version_at from {{ ref('stg_clockify__time_entries') }}
-        union all
-        select max(version_at) as version_at from {{ ref('stg_clockify__detailed_report') }}
-        union all
-        select max(version_at) as version_at from {{ ref('stg_clockify__summary_report') }}
-    ) as newest
+    from newest
 ),
 
 joined as (

@@ -14,6 +14,6 @@ select
         as state_changed_at,
     {{ clockify.iso_seconds('tracked_time') }} as tracked_seconds,
     entries,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

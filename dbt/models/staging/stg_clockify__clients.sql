@@ -8,6 +8,6 @@ select
     email as client_email,
     currency_code as currency,
     archived as is_archived,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

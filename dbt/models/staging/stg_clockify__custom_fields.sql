@@ -8,6 +8,6 @@ select
     entity_type,
     {{ adapter.quote('type') }} as custom_field_type,
     status as custom_field_status,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

@@ -33,6 +33,6 @@ select
     coalesce(earned_amount, amount) as billable_amount_minor,
     cost_amount as cost_amount_minor,
     custom_fields,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

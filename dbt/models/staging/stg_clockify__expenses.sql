@@ -13,6 +13,6 @@ select
     quantity,
     total as amount_minor,
     billable as is_billable,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

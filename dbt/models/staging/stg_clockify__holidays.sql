@@ -11,6 +11,6 @@ select
     everyone_including_new as is_for_everyone,
     user_ids,
     user_group_ids,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

@@ -7,6 +7,6 @@ select
     invoice_id,
     {{ adapter.quote('date') }} as paid_at,
     amount as amount_minor,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

@@ -14,6 +14,6 @@ select
     amount as amount_minor,
     paid as paid_minor,
     balance as balance_minor,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

@@ -7,6 +7,6 @@ select
     week_start,
     {{ clockify.iso_seconds('work_capacity') }} as capacity_seconds,
     working_days,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

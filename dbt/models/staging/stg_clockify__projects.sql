@@ -27,6 +27,6 @@ select
     {{ clockify.json_text('budget_estimate', ['includeExpenses']) }} = 'true'
         as budget_includes_expenses,
     estimate_reset,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

@@ -6,6 +6,6 @@ select
     {{ adapter.quote('date') }} as report_day,
     cast(duration as {{ clockify.type_count() }}) as report_seconds,
     amount as billable_amount_minor,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

@@ -4,8 +4,8 @@
 select
     namespace,
     stream,
-    updated_at as version_at,
-    baseline_at,
+    cdc_updated_at as version_at,
+    cdc_baseline_at as baseline_at,
     previous_updated_at as previous_version_at,
     started_at,
     ended_at,

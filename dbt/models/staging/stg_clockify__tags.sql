@@ -6,6 +6,6 @@ select
     workspace_id,
     name as tag_name,
     archived as is_archived,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

@@ -13,6 +13,6 @@ select
     {{ clockify.minor_amount('hourly_rate') }} as hourly_rate_minor,
     {{ clockify.minor_amount('cost_rate') }} as cost_rate_minor,
     assignee_ids,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

@@ -3,6 +3,6 @@
 
 select
     {{ clockify.entry_columns() }},
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

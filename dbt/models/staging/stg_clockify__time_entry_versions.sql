@@ -7,7 +7,7 @@ numbered as (
     select
         versions.*,
         row_number() over (
-            partition by namespace, id, coalesce(updated_at, loaded_at) order by loaded_at desc nulls last
+            partition by namespace, id, coalesce(cdc_updated_at, loaded_at) order by loaded_at desc nulls last
         ) as place
     from versions
     where id is not null
@@ -15,9 +15,9 @@ numbered as (
 
 select
     {{ clockify.entry_columns() }},
-    coalesce(updated_at, loaded_at) as version_at,
-    deleted_at,
-    baseline_at,
+    coalesce(cdc_updated_at, loaded_at) as version_at,
+    cdc_deleted_at as deleted_at,
+    cdc_baseline_at as baseline_at,
     namespace
 from numbered
 where place = 1

@@ -10,6 +10,6 @@ select
     balance,
     total,
     used,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

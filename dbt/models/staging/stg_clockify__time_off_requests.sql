@@ -12,6 +12,6 @@ select
     {{ clockify.parse_moment(clockify.json_text('time_off_period', ['period', 'end'])) }} as ended_at,
     {{ clockify.json_text('time_off_period', ['halfDay']) }} = 'true' as is_half_day,
     user_time_zone as time_zone,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

@@ -6,6 +6,6 @@ select
     workspace_id,
     name as group_name,
     user_ids,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

@@ -10,6 +10,6 @@ select
     {{ clockify.json_text('settings', ['timeZone']) }} as time_zone,
     {{ clockify.json_text('settings', ['weekStart']) }} as week_start,
     memberships,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living

@@ -8,6 +8,6 @@ select
     {{ clockify.minor_amount('hourly_rate') }} as hourly_rate_minor,
     {{ clockify.json_text('hourly_rate', ['currency']) }} as currency,
     {{ clockify.minor_amount('cost_rate') }} as cost_rate_minor,
-    updated_at as version_at,
+    cdc_updated_at as version_at,
     namespace
 from living
