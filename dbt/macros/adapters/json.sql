@@ -99,14 +99,19 @@
 {%- endmacro %}
 
 {% macro bigquery__json_map(value, name, content) -%}
-    (
-        select
-            json_object(
-                array_agg(json_value(element, '$.{{ name }}')),
-                array_agg(json_query(element, '$.{{ content }}'))
-            )
-        from unnest(json_query_array({{ value }})) as element
-        where json_value(element, '$.{{ name }}') is not null
+    json_object(
+        array(
+            select json_value(element, '$.{{ name }}')
+            from unnest(json_query_array({{ value }})) as element with offset as place
+            where json_value(element, '$.{{ name }}') is not null
+            order by place
+        ),
+        array(
+            select coalesce(json_query(element, '$.{{ content }}'), json 'null')
+            from unnest(json_query_array({{ value }})) as element with offset as place
+            where json_value(element, '$.{{ name }}') is not null
+            order by place
+        )
     )
 {%- endmacro %}
 

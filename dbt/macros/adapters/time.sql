@@ -243,3 +243,17 @@
 {% macro bigquery__moment_of_ms(ms) -%}
     timestamp_millis(cast({{ ms }} as int64))
 {%- endmacro %}
+
+
+{# A moment as milliseconds since 1970. #}
+{% macro ms_of_moment(moment) %}
+    {{- return(adapter.dispatch('ms_of_moment', 'clockify')(moment)) }}
+{% endmacro %}
+
+{% macro default__ms_of_moment(moment) -%}
+    cast(extract(epoch from {{ moment }}) * 1000 as bigint)
+{%- endmacro %}
+
+{% macro bigquery__ms_of_moment(moment) -%}
+    unix_millis({{ moment }})
+{%- endmacro %}

@@ -74,7 +74,7 @@ timed as (
 )
 
 select
-    {{ clockify.key('namespace', 'entry_id', 'version_at') }} as entry_version_key,
+    {{ clockify.key('namespace', 'entry_id', clockify.ms_of_moment('version_at')) }} as entry_version_key,
     entry_id,
     workspace_id,
     user_id,

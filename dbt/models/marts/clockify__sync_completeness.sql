@@ -77,7 +77,7 @@ judged as (
 )
 
 select
-    {{ clockify.key('namespace', 'stream', 'version_at') }} as receipt_key,
+    {{ clockify.key('namespace', 'stream', clockify.ms_of_moment('version_at')) }} as receipt_key,
     namespace,
     stream,
     version_at,
