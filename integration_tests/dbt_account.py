@@ -68,9 +68,7 @@ def read_account(
             moment = NOW + number * LONG_ENOUGH
             refreshed = step(sandbox)
             state = [
-                each
-                for each in state
-                if each["stream"]["stream_descriptor"]["name"] != refreshed
+                each for each in state if each["stream"]["stream_descriptor"]["name"] != refreshed
             ]
             sandbox.set_now(f"{moment:%Y-%m-%dT%H:%M:%SZ}")
             clock.set(moment + timedelta(milliseconds=number))

@@ -79,7 +79,9 @@ class Postgres:
         self.cursor.execute(f'create table {SCHEMA}."{table}" ({typed})')
         values = [
             [
-                json.dumps(row.get(name)) if kind == self.json_type and name in row else row.get(name)
+                json.dumps(row.get(name))
+                if kind == self.json_type and name in row
+                else row.get(name)
                 for name, kind in columns.items()
             ]
             for row in rows
@@ -126,9 +128,7 @@ def write_messages(warehouse: Warehouse, records: list[JSON]) -> None:
     warehouse.write("messages", columns, rows)
 
 
-def write_table(
-    warehouse: Warehouse, stream: JSON, records: list[JSON], *, merged: bool
-) -> None:
+def write_table(warehouse: Warehouse, stream: JSON, records: list[JSON], *, merged: bool) -> None:
     kinds = {name: kind_of(warehouse, schema) for name, schema in stream["properties"].items()}
     if merged:
         newest = {tuple(each["data"].get(name) for name in stream["key"]): each for each in records}
