@@ -1,4 +1,4 @@
-"""Runs dbt in its own environment: on DuckDB files, on a PostgreSQL of its own, and for BigQuery."""
+"""Runs dbt in its own environment: on DuckDB files, a PostgreSQL of its own, and for BigQuery."""
 
 import json
 import os
@@ -79,7 +79,7 @@ class Dbt:
         return f"duckdb:{self.folder / 'warehouse.duckdb'}"
 
     def run(self, command: str, *arguments: str) -> Done:
-        line = [
+        line: list[str | Path] = [
             *(DBT_PYTHON.with_name("dbt"), "--no-use-colors", command, *arguments),
             *("--project-dir", self.folder / self.project, "--profiles-dir", self.folder),
             *("--target", self.target, "--vars", json.dumps(self.variables)),

@@ -1,8 +1,8 @@
 """The dbt package, on what syncs of an account really sent.
 
-It runs on DuckDB and on PostgreSQL, from tables and from a topic. There is no BigQuery server to run
-it on: its SQL is compiled for BigQuery, parsed, and run in translation. PyAirbyte needs an environment
-of its own, so its test runs where PYAIRBYTE_PYTHON names a Python that has it.
+It runs on DuckDB and on PostgreSQL, from tables and from a topic. There is no BigQuery server to
+run it on: its SQL is compiled for BigQuery, parsed, and run in translation. PyAirbyte needs an
+environment of its own, so its test runs where PYAIRBYTE_PYTHON names a Python that has it.
 """
 
 import json
@@ -47,7 +47,7 @@ from integration_tests.dbt_runner import (
 TODAY = f"{NOW:%Y-%m-%d}"
 VARIABLES = {"clockify_schema": "raw", "clockify_today": TODAY}
 MESSAGES = {**VARIABLES, "clockify_input": "messages"}
-SIZE = {"users": 6, "entries": 25, "projects": 8, "tasks": 3}
+SIZE: JSON = {"users": 6, "entries": 25, "projects": 8, "tasks": 3}
 UNIT_TESTS = (ROOT / "dbt/integration_tests/models/unit_tests.yml").read_text().count("- name:")
 
 
@@ -158,10 +158,10 @@ def test_each_entry_has_its_seconds_its_project_and_its_users_day(
     actual = {row[0]: [*row[1:-1], None if row[-1] is None else round(row[-1], 4)] for row in found}
     assert actual == expected
     assert set(listed) < set(report)
-    seconds = {row[3] for row in expected.values()}
-    assert -3600 in seconds
-    assert 2 * 86400 + 5415 in seconds
-    assert None in seconds
+    durations = {row[3] for row in expected.values()}
+    assert -3600 in durations
+    assert 2 * 86400 + 5415 in durations
+    assert None in durations
 
 
 def test_hours_by_project_are_those_of_the_account(topic: Dbt, account: Account) -> None:
@@ -173,7 +173,7 @@ def test_hours_by_project_are_those_of_the_account(topic: Dbt, account: Account)
         daily=query.format("clockify__daily_hours"), weekly=query.format("clockify__weekly_hours")
     )
     for rows in answers.values():
-        assert {project: seconds for project, seconds in rows} == expected
+        assert dict(rows) == expected
     assert None in expected
 
 
@@ -211,7 +211,7 @@ def test_changes_say_what_was_edited_deleted_and_entered_late(topic: Dbt) -> Non
         edited_twice="select count(*) from analytics.clockify__entry_changes"
         " where is_billable_changed and not is_time_changed",
     ).values()
-    counted = {kind: count for kind, count in kinds}
+    counted = dict(kinds)
     assert counted["deleted"] == 4
     assert counted["edited"] >= 4
     assert counted["refresh"] > 100
@@ -308,7 +308,7 @@ def compiled_for_bigquery(folder: Path, variables: JSON) -> dict[str, str]:
     return models
 
 
-def parsed(sql: str) -> exp.Expression:
+def parsed(sql: str) -> exp.Expr:
     (tree,) = sqlglot.parse(sql, read="bigquery")
     assert tree is not None
     assert not list(tree.find_all(exp.Command))
@@ -334,18 +334,18 @@ def translated(sql: str) -> str:
     return answer.replace("FROM time_zones", "FROM pg_timezone_names()")
 
 
-def stand_in(node: exp.Expression) -> exp.Expression:
-    naive = exp.DataType.Type.TIMESTAMPNTZ
+def stand_in(node: exp.Expr) -> exp.Expr:
+    """Replace a node; what is replaced is not visited further."""
     if isinstance(node, exp.Timestamp) and node.args.get("zone"):
-        local = exp.cast(node.this.transform(stand_in), naive)
+        local = exp.cast(node.this.transform(stand_in), exp.DataType.Type.TIMESTAMPNTZ)
         return exp.paren(exp.AtTimeZone(this=local, zone=node.args["zone"].copy()))
     if isinstance(node, exp.DateAdd):
-        # DuckDB's answer is a timestamp; the flag ends the recursion.
-        if node.meta.get("done"):
-            return node
-        node.meta["done"] = True
-        return exp.cast(node.copy(), exp.DataType.Type.DATE)
-    if isinstance(node, exp.Extract) and node.this.name.upper() in ("DAYOFWEEK", "DAY_OF_WEEK"):
+        added = node.copy()
+        for name in ("this", "expression"):
+            added.set(name, added.args[name].transform(stand_in))
+        return exp.cast(added, exp.DataType.Type.DATE)
+    if isinstance(node, exp.Extract) and node.this.name.upper() == "DAYOFWEEK":
+        # Sunday is 0 in DuckDB, 1 in BigQuery.
         return exp.paren(exp.Add(this=node.copy(), expression=exp.Literal.number(1)))
     if isinstance(node, exp.DataType) and node.this == exp.DataType.Type.DECIMAL:
         return exp.DataType.build("decimal(38, 9)")
@@ -506,7 +506,7 @@ def test_the_tables_of_pyairbyte_give_the_hours_of_the_account(tmp_path: Path) -
     expected: dict[str | None, int] = defaultdict(int)
     for row in in_history(account.report):
         expected[row["projectId"]] += seconds_of(row) or 0
-    assert {project: seconds for project, seconds in hours} == expected
+    assert dict(hours) == expected
 
 
 def read_with_pyairbyte(folder: Path, moment: str) -> None:

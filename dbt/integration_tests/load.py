@@ -6,7 +6,7 @@
 all syncs in their order. The layouts:
 
 - messages: one table `messages` with `data` and `attributes`, as a Pub/Sub subscription fills it;
-- appended: a table for each stream with a row for each record (in PostgreSQL with Clockify's names);
+- appended: a table for each stream with a row for each record (PostgreSQL: Clockify's names);
 - merged: the same with the newest row of each key only, a tombstone among them.
 
 It runs in the environment of dbt, which has the drivers of both warehouses.
@@ -29,7 +29,7 @@ TYPES = {"boolean": "boolean", "integer": "bigint", "number": "numeric(38, 9)"}
 
 
 class DuckDB:
-    """A DuckDB file; names are in lower case and moments without time zone, as PyAirbyte has them."""
+    """A DuckDB file, as PyAirbyte writes it: names in lower case, moments without time zone."""
 
     json_type, moment_type = "json", "timestamp"
 

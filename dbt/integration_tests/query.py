@@ -2,8 +2,8 @@
 
     python query.py duckdb:FILE | postgres:DSN < queries.json > answers.json
 
-Queries are an object of names and SQL; an answer is {"columns": [...], "rows": [[...]]}. Moments are
-text in UTC, numbers with a fraction are rounded to six places.
+Queries are an object of names and SQL; an answer is {"columns": [...], "rows": [[...]]}. Moments
+are text in UTC, numbers with a fraction are rounded to six places.
 """
 
 import json
