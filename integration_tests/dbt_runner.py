@@ -79,11 +79,10 @@ class Dbt:
         return f"duckdb:{self.folder / 'warehouse.duckdb'}"
 
     def run(self, command: str, *arguments: str) -> Done:
-        line: list[str | Path] = [
-            *(DBT_PYTHON.with_name("dbt"), "--no-use-colors", command, *arguments),
-            *("--project-dir", self.folder / self.project, "--profiles-dir", self.folder),
-            *("--target", self.target, "--vars", json.dumps(self.variables)),
-        ]
+        line: list[str | Path] = [DBT_PYTHON.with_name("dbt"), "--no-use-colors", command]
+        line += [*arguments, "--project-dir", self.folder / self.project]
+        line += ["--profiles-dir", self.folder, "--target", self.target]
+        line += ["--vars", json.dumps(self.variables)]
         environment = {
             **os.environ,
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "0",
@@ -105,11 +104,15 @@ class Dbt:
         command = [DBT_PYTHON, PACKAGE / "integration_tests" / "load.py", records, layout]
         _checked([*command, self.warehouse])
 
+    def answers(self, queries: Mapping[str, str]) -> dict[str, JSON]:
+        """Answer queries: columns and rows by name."""
+        command = [DBT_PYTHON, PACKAGE / "integration_tests" / "query.py", self.warehouse]
+        answers: dict[str, JSON] = json.loads(_checked(command, json.dumps(dict(queries))))
+        return answers
+
     def ask(self, **queries: str) -> dict[str, list[list[Any]]]:
         """Answer queries: the rows by name."""
-        command = [DBT_PYTHON, PACKAGE / "integration_tests" / "query.py", self.warehouse]
-        answers = json.loads(_checked(command, json.dumps(queries)))
-        return {name: answer["rows"] for name, answer in answers.items()}
+        return {name: answer["rows"] for name, answer in self.answers(queries).items()}
 
     def marts(self) -> dict[str, list[list[Any]]]:
         """All rows of all marts, comparable."""

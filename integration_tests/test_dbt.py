@@ -5,6 +5,7 @@ run it on: its SQL is compiled for BigQuery, parsed, and run in translation. PyA
 environment of its own, so its test runs where PYAIRBYTE_PYTHON names a Python that has it.
 """
 
+import ast
 import json
 import os
 import re
@@ -24,7 +25,7 @@ from sqlglot import exp
 
 from clockify_sandbox.client import JSON, start
 from demo.scenario import CLOCKED_COMMAND, LONG_ENOUGH, NOW, START_DATE
-from integration_tests.airbyte import ROOT, config_of
+from integration_tests.airbyte import ROOT, config_of, discovered
 from integration_tests.dbt_account import (
     Account,
     come_late,
@@ -125,6 +126,28 @@ def seconds_of(row: JSON) -> int | None:
         return None
     begins, ends = (datetime.fromisoformat(interval[name][:-1]) for name in ("start", "end"))
     return int((ends - begins).total_seconds())
+
+
+# Against the catalog
+
+
+def test_keys_and_columns_are_those_of_the_catalog() -> None:
+    macro = (ROOT / "dbt" / "macros" / "streams.sql").read_text()
+    literal = macro[macro.index("return({") + len("return(") : macro.index("}) }}") + 1]
+    streams = ast.literal_eval(literal)
+    catalog = {each["name"]: each for each in discovered()}
+    assert streams.keys() == catalog.keys()
+    for name, stream in streams.items():
+        properties = catalog[name]["json_schema"]["properties"]
+        assert [[column] for column in stream["key"]] == catalog[name]["source_defined_primary_key"]
+        for kind in ("text", "number", "boolean", "moment", "day", "json", "key"):
+            assert set(stream.get(kind, ())) <= set(properties), (name, kind)
+
+
+def test_every_stream_is_a_source() -> None:
+    sources = (ROOT / "dbt" / "models" / "staging" / "sources.yml").read_text()
+    names = re.findall(r"^      - name: (\w+)$", sources, re.MULTILINE)
+    assert sorted(names) == sorted([each["name"] for each in discovered()] + ["messages"])
 
 
 # Against the account

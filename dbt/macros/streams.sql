@@ -4,7 +4,6 @@
     json). Names are Clockify's; in the models `timeInterval` is `time_interval`.
 #}
 {% macro streams() %}
-    {% set amounts = ['amount', 'rate', 'earnedAmount', 'earnedRate', 'costAmount', 'costRate'] %}
     {{- return({
         'workspaces': {
             'key': ['id'],
@@ -142,7 +141,7 @@
                 'approvalRequestId', 'currency',
             ],
             'boolean': ['billable', 'isLocked'],
-            'number': amounts,
+            'number': ['amount', 'rate', 'earnedAmount', 'earnedRate', 'costAmount', 'costRate'],
             'json': ['timeInterval', 'tags', 'customFields', 'invoicingInfo'],
         },
         'summary_report': {
