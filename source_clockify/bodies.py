@@ -10,6 +10,7 @@ page of 5000 rows at once takes twice as long, since each object needs memory th
 import json
 import re
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NoReturn
 
 import msgspec
@@ -30,6 +31,7 @@ _ROWS = "_clockify_rows"
 _PROBLEM = "_clockify_problem"
 _CHUNK_BYTES = 1024 * 1024
 _OPENING_BRACE = ord("{")
+_first_byte = itemgetter(0)
 _MOST_DIGITS = 4300
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
@@ -136,10 +138,10 @@ def _sliced(content: bytes) -> Sequence[msgspec.Raw] | None:
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
         return None
     views = [memoryview(row) for row in rows]
-    if any(view[0] != _OPENING_BRACE for view in views):
+    if not {*map(_first_byte, views)} <= {_OPENING_BRACE}:
         return None
     # Beyond so many digits Python refuses an integer.
-    is_large = any(len(view) > _MOST_DIGITS for view in views)
+    is_large = max(map(len, views), default=0) > _MOST_DIGITS
     is_endless = is_large and b"0" * _MOST_DIGITS in content.translate(_NUMBERS)
     return None if is_endless else rows
 

@@ -67,7 +67,7 @@ class Page:
 
     response: requests.Response
     rows: int
-    last_record: Record | None
+    last_record: Mapping[str, Any] | None
     token: Any | None
     window: StreamSlice | None = None
 
@@ -310,7 +310,7 @@ class TimeEntriesPagination(LastPageHeaderPagination):
             return None
         refuse_repeated_page(page)
         current: TimeToken = page.token or TimeToken(end=None, page=1)
-        end = end_of_next_window(page.last_record.data)
+        end = end_of_next_window(page.last_record)
         newest = second_of(start_of(first_row(page.response)))
         before = second_of(current["end"])
         # West of UTC a window ends later than asked, so the next must end earlier than this one.

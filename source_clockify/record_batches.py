@@ -19,6 +19,7 @@ does the free plan, on which a batch might wait for an hour. Limits:
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,7 @@ from typing import Any
 import orjson
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.models import AirbyteMessage
-from airbyte_cdk.sources.types import Record
+from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.sources.utils.record_helper import stream_data_to_airbyte_message
 
 from source_clockify.message_size import ENVELOPE_BYTES, LARGEST_MESSAGE_BYTES, is_oversized
@@ -38,17 +39,22 @@ from source_clockify.timestamps import second_of
 BATCH_BYTES = 128 * 1024
 _BATCH_MILLISECONDS = 1_000
 
+_TAIL = b',"emitted_at":%d}}\n'
+
 # Bytes of batches that may wait for the printing thread.
 _ROOM_BYTES = 4 * 1024 * 1024
 
 # Moments that compare as text, if they have the same length.
 _PLAIN_MOMENT = re.compile(
-    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8]|(?P<late>29|3[01]))"
     r"(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z)?"
 )
 
-KindOf = Callable[[Mapping[str, Any]], str]
-KeyOf = Callable[[Mapping[str, Any]], Hashable | None]
+Data = Mapping[str, Any]
+# Makes records of the data of those of one slice.
+Pack = Callable[[Iterable[Data], StreamSlice | None], Iterable[Record]]
+KindOf = Callable[[Data], str]
+KeyOf = Callable[[Data], Hashable | None]
 
 
 class Room:
@@ -83,12 +89,13 @@ class RecordBatch(Record):
         oversized: how many are too large for Pub/Sub.
     """
 
-    def __init__(self, batch: "_OpenBatch", room: Room) -> None:
-        newest = batch.newest
-        super().__init__(newest.data, newest.stream_name, newest.associated_slice)
-        self.lines = b"".join(batch.parts)
-        self.count = batch.count
-        self.kinds: Mapping[str, int] = batch.kinds
+    def __init__(
+        self, stream: str, batch: "_OpenBatch", stream_slice: StreamSlice | None, room: Room
+    ) -> None:
+        super().__init__(batch.newest, stream, stream_slice)
+        self.lines = batch.lines()
+        self.count = len(batch.texts)
+        self.kinds: Mapping[str, int] = Counter(batch.kinds)
         self.counted_keys: Sequence[Hashable] = batch.counted_keys
         self.oversized = batch.oversized
         self._room = room
@@ -137,103 +144,104 @@ class Packer:
     cursor_field: str | None
     room: Room
 
-    def pack(self, records: Iterable[Record]) -> Iterator[Record]:
+    def pack(self, records: Iterable[Data], stream_slice: StreamSlice | None) -> Iterator[Record]:
         """Yield the records of one slice as batches; before an exception those that came.
 
         It MUST end before a state that knows the records is sent.
+
+        Args:
+            records: their data.
         """
         batch: _OpenBatch | None = None
         moment: str | None = ""
         try:
-            for record in records:
+            for data in records:
                 now = time.time_ns() // 1_000_000
                 if self.cursor_field is not None:
-                    moment = self._moment_of(record)
+                    moment = self._moment_of(data)
                     if batch is not None and not batch.is_comparable(moment):
-                        yield self._close(batch)
+                        yield self._close(batch, stream_slice)
                         batch = None
                 if batch is None:
-                    batch = _OpenBatch(self.stream, record, moment, now)
+                    batch = _OpenBatch(self.stream, data, moment, now)
                 elif moment and moment > batch.moment:
-                    batch.newest, batch.moment = record, moment
-                self._add(batch, record.data, now)
+                    batch.newest, batch.moment = data, moment
+                self._add(batch, data)
                 if batch.size >= BATCH_BYTES or now - batch.began >= _BATCH_MILLISECONDS:
-                    yield self._close(batch)
+                    yield self._close(batch, stream_slice)
                     batch = None
         except Exception:
             if batch is not None:
-                yield self._close(batch)
+                yield self._close(batch, stream_slice)
             raise
         if batch is not None:
-            yield self._close(batch)
+            yield self._close(batch, stream_slice)
 
-    def _add(self, batch: "_OpenBatch", data: Mapping[str, Any], now: int) -> None:
+    def _add(self, batch: "_OpenBatch", data: Data) -> None:
         try:
             # As the CDK's serialiser, which leaves out nulls at the top.
-            text = orjson.dumps({name: value for name, value in data.items() if value is not None})
+            text = batch.head + orjson.dumps({k: v for k, v in data.items() if v is not None})
         except TypeError:
             # It knows no integers beyond 64 bits; the CDK has a second way.
             message = stream_data_to_airbyte_message(self.stream, data)
-            batch.add_line(encode(AirbyteEntrypoint.airbyte_message_to_string(message)))
+            text = encode(AirbyteEntrypoint.airbyte_message_to_string(message))
+            batch.whole.add(len(batch.texts))
+        batch.texts.append(text)
+        batch.size += len(text) + batch.end_size
+        if len(text) > LARGEST_MESSAGE_BYTES - ENVELOPE_BYTES:
             batch.oversized += is_oversized(self.stream, data, self.primary_key)
-        else:
-            batch.add(text, now)
-            if len(text) > LARGEST_MESSAGE_BYTES - ENVELOPE_BYTES:
-                batch.oversized += is_oversized(self.stream, data, self.primary_key)
         kind = self.kind_of(data)
-        batch.kinds[kind] = batch.kinds.get(kind, 0) + 1
+        batch.kinds.append(kind)
         if self.key_of is not None and kind in (SENT, EVERY):
             key = self.key_of(data)
             if key is not None:
                 batch.counted_keys.append(key)
 
-    def _moment_of(self, record: Record) -> str | None:
+    def _moment_of(self, data: Data) -> str | None:
         """Return what the cursor observes if that compares as text, None if it does not."""
-        value = record.data.get(self.cursor_field or "")
-        if type(value) is not str or not _PLAIN_MOMENT.fullmatch(value):
-            return None
+        value = data.get(self.cursor_field or "")
+        found = _PLAIN_MOMENT.fullmatch(value) if type(value) is str else None
         # There is no 30 February.
-        return value if second_of(value) is not None else None
+        if found is None or (found["late"] and second_of(value) is None):
+            return None
+        return str(value)
 
-    def _close(self, batch: "_OpenBatch") -> RecordBatch:
+    def _close(self, batch: "_OpenBatch", stream_slice: StreamSlice | None) -> RecordBatch:
         """Return an open batch as one that may leave, once there is room for it."""
-        found = RecordBatch(batch, self.room)
+        found = RecordBatch(self.stream, batch, stream_slice, self.room)
         self.room.take(len(found.lines))
         return found
 
 
 class _OpenBatch:
-    """A batch that takes further records; `size` is in bytes."""
+    """A batch that takes further records; `size` is in bytes, `began` in milliseconds.
 
-    def __init__(self, stream: str, first: Record, moment: str | None, now: int) -> None:
+    Its texts are messages, those whose place is not in `whole` without their end.
+    """
+
+    def __init__(self, stream: str, first: Data, moment: str | None, now: int) -> None:
+        self.head = b'{"type":"RECORD","record":{"stream":%b,"data":' % orjson.dumps(stream)
+        self.end_size = len(_TAIL % now)
+        self.whole: set[int] = set()
         self.began = now
         self.newest = first
         self.moment = moment or ""
         self.size = 0
-        self.count = 0
-        self.parts: list[bytes] = []
-        self.kinds: dict[str, int] = {}
+        self.texts: list[bytes] = []
+        self.kinds: list[str] = []
         self.counted_keys: list[Hashable] = []
         self.oversized = 0
         self._is_plain = moment is not None
-        self._head = b'{"type":"RECORD","record":{"stream":%b,"data":' % orjson.dumps(stream)
-        self._tail_at, self._tail, self._envelope = 0, b"", 0
 
     def is_comparable(self, moment: str | None) -> bool:
         """Return whether the moment of a record compares as text with that of the batch."""
         return self._is_plain and moment is not None and len(moment) == len(self.moment)
 
-    def add(self, data: bytes, now: int) -> None:
-        """Add a record, given as JSON."""
-        if now != self._tail_at:
-            self._tail_at, self._tail = now, b',"emitted_at":%d}}\n' % now
-            self._envelope = len(self._head) + len(self._tail)
-        self.parts += (self._head, data, self._tail)
-        self.size += len(data) + self._envelope
-        self.count += 1
-
-    def add_line(self, line: bytes) -> None:
-        """Add a message, given whole."""
-        self.parts += (line, b"\n")
-        self.size += len(line)
-        self.count += 1
+    def lines(self) -> bytes:
+        """Return its records as messages that are emitted now."""
+        tail = _TAIL % (time.time_ns() // 1_000_000)
+        if not self.whole:
+            return tail.join((*self.texts, b""))
+        return b"".join(
+            text + (b"\n" if place in self.whole else tail) for place, text in enumerate(self.texts)
+        )

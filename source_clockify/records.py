@@ -6,7 +6,6 @@ A template takes longer for one record than everything else that happens to it.
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass
-from functools import lru_cache
 from typing import Any
 
 import requests
@@ -20,9 +19,6 @@ from source_clockify.bodies import decode, decode_rows, decoded_body, row_slices
 from source_clockify.timestamps import EARLIEST, EARLIEST_TEXT, format_second, second_of
 
 _YEAR_10000 = second_of("+10000-01-01T00:00:00Z") or 0
-
-# Many records are read within a second.
-_text_of = lru_cache(maxsize=4)(format_second)
 
 
 @dataclass
@@ -76,7 +72,8 @@ class StartAndCursor(RecordTransformation):
 
     parameters: InitVar[Mapping[str, Any]]
 
-    def __post_init__(self, parameters: Mapping[str, Any]) -> None: ...
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        self._began = format_second(int(time.time()))
 
     def transform(
         self,
@@ -88,7 +85,12 @@ class StartAndCursor(RecordTransformation):
         start = start_of(record)
         if start:
             record["start"] = start
-            record["cursor"] = cursor_of(start, _text_of(int(time.time())))
+            # What began before the sync did needs no newer clock.
+            record["cursor"] = (
+                start
+                if is_cursor(start, self._began)
+                else cursor_of(start, format_second(int(time.time())))
+            )
 
 
 @dataclass
@@ -110,12 +112,17 @@ class NoEmptyInvoicingInfo(RecordTransformation):
             del record["invoicingInfo"]
 
 
+def is_cursor(start: str, now: str) -> bool:
+    """Return whether a start is a cursor as it is."""
+    return EARLIEST_TEXT <= start <= now and len(start) == len(now) and start[-1] == "Z"
+
+
 def cursor_of(start: str, now: str) -> str:
     """Return the start in UTC, to the second, not before `EARLIEST_TEXT` and not after now.
 
     What is no timestamp counts as now, so that no window leaves it out.
     """
-    if EARLIEST_TEXT <= start <= now and len(start) == len(now) and start[-1] == "Z":
+    if is_cursor(start, now):
         return start
     if len(start) != len(EARLIEST_TEXT) or start[-1] != "Z":
         second = second_of(start)

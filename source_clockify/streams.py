@@ -6,23 +6,25 @@ history begins.
 """
 
 import logging
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from airbyte_cdk.models import AirbyteStream, FailureType
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.availability_strategy import StreamAvailability
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
-from airbyte_cdk.sources.types import Record
+from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import Adaptations
 from source_clockify.audit_log import SYSTEM, SystemEvents
+from source_clockify.cdk_patches import read_data
 from source_clockify.description import describe_stream
 from source_clockify.progress import SyncProgress
 from source_clockify.record_batches import Packer
@@ -123,6 +125,30 @@ class WrappedPartition(Partition):
         return hash(self._inner)
 
 
+class DataPartition(WrappedPartition, ABC):
+    """A partition that is read as the data of its records."""
+
+    @abstractmethod
+    def read_data(self) -> Iterator[dict[str, Any]]:
+        """Yield the data of each record, which the caller may change."""
+
+    def read(self) -> Iterable[Record]:
+        return as_records(self.stream_name(), self.read_data(), self.stream_slice)
+
+    @property
+    def stream_slice(self) -> StreamSlice | None:
+        """The slice of its records."""
+        return cast(StreamSlice | None, self.to_slice())
+
+
+def as_records(
+    stream: str, records: Iterable[Mapping[str, Any]], stream_slice: StreamSlice | None
+) -> Iterator[Record]:
+    """Yield records, each by itself."""
+    for data in records:
+        yield Record(data, stream, stream_slice)
+
+
 class PackedStream(WrappedStream):
     """A stream that yields its records in batches."""
 
@@ -132,18 +158,20 @@ class PackedStream(WrappedStream):
 
     def generate_partitions(self) -> Iterable["PackedPartition"]:
         for partition in self._inner.generate_partitions():
-            yield PackedPartition(partition, self._packer)
+            # Those of the manifest's streams, with or without columns.
+            yield PackedPartition(cast(DataPartition, partition), self._packer)
 
 
 class PackedPartition(WrappedPartition):
     """A partition that yields its records in batches."""
 
-    def __init__(self, inner: Partition, packer: Packer) -> None:
+    def __init__(self, inner: DataPartition, packer: Packer) -> None:
         super().__init__(inner)
+        self._data = inner
         self._packer = packer
 
     def read(self) -> Iterable[Record]:
-        return self._packer.pack(self._inner.read())
+        return self._packer.pack(self._data.read_data(), self._data.stream_slice)
 
 
 @dataclass(frozen=True)
@@ -250,7 +278,7 @@ class ClockifyStream(WrappedStream):
         self._context.report.add_gap(self.name, gap)
 
 
-class ClockifyPartition(WrappedPartition):
+class ClockifyPartition(DataPartition):
     """A partition of the manifest, read with the stream's traits.
 
     Attributes:
@@ -270,24 +298,24 @@ class ClockifyPartition(WrappedPartition):
         self._context = context
         self.refused = False
 
-    def read(self) -> Iterable[Record]:
+    def read_data(self) -> Iterator[dict[str, Any]]:
         try:
             yield from self._read()
         finally:
             self.skip()
 
     def skip(self) -> None:
-        """Count the partition as done; `read` calls it itself."""
+        """Count the partition as done; `read_data` calls it itself."""
         self._context.progress.end_partition(self.stream_name())
 
-    def _read(self) -> Iterable[Record]:
+    def _read(self) -> Iterator[dict[str, Any]]:
         if self._is_window_of_refused_workspace():
             self.refused = True
             return
         if self._history is not None and self._precedes(self._history):
             return
         with _masking_secrets(), self._recording() as notes:
-            records: Iterable[Record] = self._inner.read()
+            records = read_data(self._inner)
             if self._quirks.overlapping_pages:
                 records = without_repeats(records)
             if self._quirks.restarted_pages:
@@ -391,7 +419,7 @@ def _masking_secrets() -> Iterator[None]:
 _REMEMBERED = 3 * DAY
 
 
-def without_repeats(records: Iterable[Record]) -> Iterator[Record]:
+def without_repeats(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield each record once, by id, from records that come newest first.
 
     Remembers only the ids of entries near the current one, so memory does not grow with a user's
@@ -400,11 +428,10 @@ def without_repeats(records: Iterable[Record]) -> Iterator[Record]:
     starts: dict[str, str] = {}
     prune_at = 20_000
     for record in records:
-        data = record.data
-        identifier = data["id"]
+        identifier = record["id"]
         if identifier in starts:
             continue
-        start = data.get("start") or ""
+        start = record.get("start") or ""
         if len(starts) >= prune_at:
             starts = _near(starts, start)
             prune_at = max(20_000, 2 * len(starts))
@@ -429,7 +456,7 @@ def _near(starts: Mapping[str, str], current: str) -> dict[str, str]:
     return {key: start for key, start in starts.items() if is_near(start)}
 
 
-def each_once(records: Iterable[Record], id_column: str) -> Iterator[Record]:
+def each_once(records: Iterable[dict[str, Any]], id_column: str) -> Iterator[dict[str, Any]]:
     """Yield the first record with each id, and all without one."""
     seen: set[str] = set()
     for record in records:
@@ -440,17 +467,12 @@ def each_once(records: Iterable[Record], id_column: str) -> Iterator[Record]:
             seen.add(identifier)
 
 
-def with_ordinals(records: Iterable[Record]) -> Iterator[Record]:
+def with_ordinals(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Append -2, -3 ... to the id of the second, third ... record that has it."""
     seen: Counter[str] = Counter()
     for record in records:
         identifier = record["id"]
         seen[identifier] += 1
-        if seen[identifier] == 1:
-            yield record
-            continue
-        yield Record(
-            data={**record.data, "id": f"{identifier}-{seen[identifier]}"},
-            stream_name=record.stream_name,
-            associated_slice=record.associated_slice,
-        )
+        if seen[identifier] > 1:
+            record["id"] = f"{identifier}-{seen[identifier]}"
+        yield record

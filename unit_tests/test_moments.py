@@ -6,7 +6,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from airbyte_cdk.sources.types import Record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -286,9 +285,8 @@ def test_approval_requests_are_compared_as_moments(clockify: Clockify, connect: 
 
 
 def test_no_more_entries_are_remembered_than_can_come_twice_whatever_their_year() -> None:
-    def named(number: int, start: str) -> Record:
-        data = {"id": f"{number}", "start": start}
-        return Record(data=data, stream_name="time_entries", associated_slice=None)
+    def named(number: int, start: str) -> dict[str, Any]:
+        return {"id": f"{number}", "start": start}
 
     odd = [named(number, start) for number, start in enumerate(STARTS)]
     many = [named(100 + number, format_second(-number * 86_400)) for number in range(60_000)]

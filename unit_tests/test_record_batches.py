@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage
-from airbyte_cdk.sources.types import Record, StreamSlice
+from airbyte_cdk.sources.types import StreamSlice
 from freezegun.api import FrozenDateTimeFactory
 
 from source_clockify import SourceClockify, message_size
@@ -84,13 +84,13 @@ def line_of(message: AirbyteMessage) -> bytes:
     return AirbyteEntrypoint.airbyte_message_to_string(message).encode()
 
 
-def record(number: int, **fields: Any) -> Record:
-    return Record({"id": f"{number}", **fields}, "tags", SLICE)
+def record(number: int, **fields: Any) -> dict[str, Any]:
+    return {"id": f"{number}", **fields}
 
 
-def packed(records: Sequence[Record], cursor_field: str | None = None) -> list[RecordBatch]:
+def packed(records: Sequence[dict[str, Any]], cursor_field: str | None = None) -> list[RecordBatch]:
     packer = Packing({"tags": ["id"]}, {}).packer_for("tags", lambda data: EVERY, cursor_field)
-    return [each for each in packer.pack(records) if isinstance(each, RecordBatch)]
+    return [each for each in packer.pack(records, SLICE) if isinstance(each, RecordBatch)]
 
 
 def ids_in(batch: RecordBatch) -> list[str]:
@@ -293,13 +293,13 @@ def test_a_batch_has_little_more_than_its_size() -> None:
 def test_a_batch_leaves_with_the_first_record_after_a_second(
     clock: FrozenDateTimeFactory,
 ) -> None:
-    def slow() -> Iterator[Record]:
+    def slow() -> Iterator[dict[str, Any]]:
         for number in range(6):
             yield record(number)
             clock.tick(0.6)
 
     packer = Packing({"tags": ["id"]}, {}).packer_for("tags", lambda data: EVERY)
-    found = [each for each in packer.pack(slow()) if isinstance(each, RecordBatch)]
+    found = [each for each in packer.pack(slow(), SLICE) if isinstance(each, RecordBatch)]
 
     assert [ids_in(batch) for batch in found] == [["0", "1", "2"], ["3", "4", "5"]]
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.models import AirbyteStateMessage
-from airbyte_cdk.sources.types import Record
 
 from source_clockify.streams import without_repeats
 from unit_tests.clockify import (
@@ -437,12 +436,11 @@ def test_the_same_entry_id_of_two_users_is_not_taken_for_a_repeat(clockify: Cloc
 
 
 def test_repeats_are_dropped_also_in_a_history_that_is_too_long_to_remember() -> None:
-    def pages() -> Iterator[Record]:
+    def pages() -> Iterator[dict[str, Any]]:
         for page in range(0, 60_000, 5000):
             # The last 20 entries of the page before come again.
             for n in range(max(0, page - 20), page + 5000):
-                data = {"id": f"{n:024x}", "start": hours_ago(n / 4)}
-                yield Record(data, stream_name="time_entries")
+                yield {"id": f"{n:024x}", "start": hours_ago(n / 4)}
 
     found = [record["id"] for record in without_repeats(pages())]
 

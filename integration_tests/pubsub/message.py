@@ -5,10 +5,16 @@
 
 import json
 import re
+import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
-import orjson
+from integration_tests.pubsub.java import Number, double_text, write
+
+# Jackson's limits.
+_MOST_DIGITS, _MOST_LEVELS = 1000, 1000
+# Python's would end before.
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 3 * _MOST_LEVELS))
 
 
 @dataclass(frozen=True)
@@ -31,15 +37,23 @@ def parse(line: str) -> Any:
 
     Numbers stay as the destination writes them: integers exactly, others as a double in Java.
     """
+    levels = 0
+    for bracket in re.sub(r'"(?:[^"\\]|\\.)*"|[^][{}]', "", line):
+        levels += 1 if bracket in "[{" else -1
+        if levels > _MOST_LEVELS:
+            raise ValueError("nested too deep")
     return json.loads(
-        line, parse_int=orjson.Fragment, parse_float=_java_double, parse_constant=_refused
+        line,
+        parse_int=_integer,
+        parse_float=_double,
+        parse_constant=_refused,
     )
 
 
 def message_of(record: dict[str, Any], ordering_enabled: bool, emission: str) -> Message:
     """The message of a parsed record; `emission` is its UUID."""
     stream, namespace = record["stream"], record.get("namespace")
-    data = orjson.dumps(
+    data = write(
         {
             "_airbyte_ab_id": emission,
             "_airbyte_data": record["data"],
@@ -53,20 +67,19 @@ def message_of(record: dict[str, Any], ordering_enabled: bool, emission: str) ->
     return Message(_upper_case_escapes(data), attributes, ordering_key)
 
 
-def _java_double(text: str) -> orjson.Fragment:
-    """A number with a fraction or an exponent as Java's `Double.toString` writes it."""
+def _integer(text: str) -> int:
+    if len(text.lstrip("-")) > _MOST_DIGITS:
+        _refused(text)
+    return int(text)
+
+
+def _double(text: str) -> float | Number:
     value = float(text)
-    if value == 0 or 1e-3 <= abs(value) < 1e7:
-        return orjson.Fragment(repr(value))
-    candidates = (f"{value:.{places}e}" for places in range(1, 17))
-    shortest = next((each for each in candidates if float(each) == value), None)
-    if shortest is None:
-        return _refused(text)
-    mantissa, exponent = shortest.split("e")
-    return orjson.Fragment(f"{mantissa}E{int(exponent)}")
+    written = double_text(value)
+    return value if written == repr(value) else Number(written)
 
 
-def _refused(number: str) -> orjson.Fragment:
+def _refused(number: str) -> NoReturn:
     raise ValueError(f"{number} is no number in JSON")
 
 

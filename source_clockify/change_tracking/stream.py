@@ -7,6 +7,7 @@ returns. In full refresh `StampedStream` adds the columns and nothing else.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any, cast
 
@@ -30,12 +31,15 @@ from source_clockify.change_tracking.tracker import (
     Sync,
     TrackedRead,
 )
+from source_clockify.record_batches import Pack
 from source_clockify.request_notes import Gap
 from source_clockify.streams import (
     ClockifyPartition,
     ClockifyStream,
+    DataPartition,
     WrappedPartition,
     WrappedStream,
+    as_records,
 )
 
 logger = logging.getLogger("airbyte")
@@ -72,30 +76,31 @@ class StampedStream(WrappedStream):
 
     def generate_partitions(self) -> Iterable[CdkPartition]:
         for partition in self._inner.generate_partitions():
-            yield StampedPartition(partition, self._columns)
+            yield StampedPartition(cast(ClockifyPartition, partition), self._columns)
 
     def as_airbyte_stream(self) -> AirbyteStream:
         return with_columns(super().as_airbyte_stream())
 
 
-class StampedPartition(WrappedPartition):
+class StampedPartition(DataPartition):
     """A partition whose records get the columns of change tracking."""
 
-    def __init__(self, inner: CdkPartition, columns: Mapping[str, str]) -> None:
+    def __init__(self, inner: ClockifyPartition, columns: Mapping[str, str]) -> None:
         super().__init__(inner)
+        self._data = inner
         self._columns = columns
 
-    def read(self) -> Iterable[Record]:
-        for record in self._inner.read():
-            cast(dict[str, Any], record.data).update(self._columns)
-            yield record
+    def read_data(self) -> Iterator[dict[str, Any]]:
+        for data in self._data.read_data():
+            data.update(self._columns)
+            yield data
 
 
 class TrackedStream(WrappedStream):
     """A stream in an incremental sync: the records that changed since the saved state.
 
     Attributes:
-        pack: makes batches of records, see record_batches.py; as it is, it leaves them alone.
+        pack: makes records, or batches of them, see record_batches.py.
 
     Args:
         inner: reads all records.
@@ -124,7 +129,7 @@ class TrackedStream(WrappedStream):
         self._tracker = StreamTracker(read, sync, self._writer)
         self._cursor = TrackedCursor(self.name, self._writer)
         inner.checkpoints.add(self._writer.checkpoint_now)
-        self.pack: Callable[[Iterable[Record]], Iterable[Record]] = _unpacked
+        self.pack: Pack = partial(as_records, self.name)
 
     def generate_partitions(self) -> Iterable[CdkPartition]:
         self._begin()
@@ -198,13 +203,8 @@ class TrackedStream(WrappedStream):
                 self._progress.enter_phase(self.name, LOOKING_UP)
                 for ids, data in chain(resolve_missing(tracker), follow_hints(tracker, hints)):
                     partition = partition_of(writer.fields, ids)
-                    record = Record(
-                        data=data,
-                        stream_name=self.name,
-                        associated_slice=StreamSlice(partition=partition, cursor_slice={}),
-                    )
                     # The state may hold it from here on.
-                    yield from self.pack([record])
+                    yield from self.pack([data], StreamSlice(partition=partition, cursor_slice={}))
             for gap in tracker.hints.gaps:
                 self._stream.report_gap(gap)
             writer.put_gaps(self._stream.gaps())
@@ -240,7 +240,7 @@ class TrackedPartition(WrappedPartition):
         diff = self._stream.tracker.compare(self._read)
         failure: Exception | None = None
         try:
-            yield from self._stream.pack(self._records(diff))
+            yield from self._stream.pack(self._changes(diff), self._slice.stream_slice)
         except Exception as error:
             failure = error
         is_last = self._stream.end_slice(
@@ -257,18 +257,18 @@ class TrackedPartition(WrappedPartition):
         if failure is not None:
             raise failure
 
-    def _records(self, diff: SliceDiff) -> Iterator[Record]:
-        """Yield the records that are to be sent."""
+    def _changes(self, diff: SliceDiff) -> Iterator[dict[str, Any]]:
+        """Yield the data of the records that are to be sent."""
         tracker = self._stream.tracker
         columns: dict[int, dict[str, str]] = {}
-        for record in self._slice.read():
-            version = diff.version_of(record.data)
+        for data in self._slice.read_data():
+            version = diff.version_of(data)
             if version is None:
                 continue
             if version not in columns:
                 columns[version] = tracker.stamp(version).columns()
-            cast(dict[str, Any], record.data).update(columns[version])
-            yield record
+            data.update(columns[version])
+            yield data
 
 
 class ClosingPartition(CdkPartition):
@@ -311,10 +311,6 @@ class TrackedCursor(Cursor):
 
     def should_be_synced(self, record: Record) -> bool:
         return True
-
-
-def _unpacked(records: Iterable[Record]) -> Iterable[Record]:
-    return records
 
 
 def _slice_of(inner: CdkPartition) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
