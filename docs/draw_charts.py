@@ -43,6 +43,7 @@ plt.rcParams.update(
         "grid.color": FAINT,
         "xtick.color": INK,
         "ytick.color": INK,
+        "xtick.labelsize": 9.5,
         "legend.frameon": False,
     }
 )

@@ -476,6 +476,13 @@ def test_a_schema_without_tables_is_an_error_in_words(tables: Dbt) -> None:
 
 
 @pytest.mark.slow
+def test_the_page_of_questions_is_what_its_command_writes() -> None:
+    command = [sys.executable, "-m", "docs.questions", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
 def test_a_topic_in_postgresql_gives_the_same_marts(
     postgres_port: int,
     records: Path,

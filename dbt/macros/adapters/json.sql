@@ -18,21 +18,25 @@
 {%- endmacro %}
 
 
-{# The JSON at a path. #}
+{# The JSON at a path; null for a JSON null. #}
 {% macro json_part(value, path) %}
     {{- return(adapter.dispatch('json_part', 'clockify')(value, path)) }}
 {% endmacro %}
 
 {% macro default__json_part(value, path) -%}
-    ({{ value }} #> '{% raw %}{{% endraw %}{{ path | join(',') }}{% raw %}}{% endraw %}')
+    nullif(
+        {{ value }} #> '{% raw %}{{% endraw %}{{ path | join(',') }}{% raw %}}{% endraw %}',
+        cast('null' as jsonb)
+    )
 {%- endmacro %}
 
 {% macro duckdb__json_part(value, path) -%}
-    json_extract({{ value }}, '{{ clockify.json_path(path) }}')
+    nullif(json_extract({{ value }}, '{{ clockify.json_path(path) }}'), cast('null' as json))
 {%- endmacro %}
 
 {% macro bigquery__json_part(value, path) -%}
-    json_query({{ value }}, '{{ clockify.json_path(path) }}')
+    {%- set part = 'json_query(' ~ value ~ ", '" ~ clockify.json_path(path) ~ "')" -%}
+    case when lower(json_type({{ part }})) <> 'null' then {{ part }} end
 {%- endmacro %}
 
 {% macro json_path(path) -%}

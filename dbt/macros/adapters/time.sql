@@ -149,7 +149,7 @@
 {%- endmacro %}
 
 {% macro bigquery__seconds_between(start, end) -%}
-    timestamp_diff({{ end }}, {{ start }}, second)
+    cast(round(timestamp_diff({{ end }}, {{ start }}, millisecond) / 1000) as int64)
 {%- endmacro %}
 
 
