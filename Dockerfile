@@ -3,11 +3,9 @@ ARG BASE_IMAGE=docker.io/airbyte/python-connector-base:4.1.0@sha256:1d1aa21d34e8
 
 FROM ${BASE_IMAGE} AS builder
 WORKDIR /build
-# The dependencies come first, in a layer that changes with the lock file only.
-COPY poetry.lock ./
-COPY bin/locked_requirements.py bin/
-RUN python bin/locked_requirements.py main > requirements.txt \
-    && python -m pip install --no-cache-dir --no-deps --require-hashes --requirement requirements.txt
+# The dependencies come first, in a layer that changes with their pins only.
+COPY requirements/runtime.txt requirements/
+RUN python -m pip install --no-cache-dir --no-deps --require-hashes --requirement requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY bin/build_backend.py bin/
 COPY source_clockify source_clockify
@@ -21,5 +19,10 @@ USER airbyte
 # Absolute, because Airbyte starts the connector in a working directory of its own.
 ENV AIRBYTE_ENTRYPOINT="python /airbyte/integration_code/main.py"
 ENTRYPOINT ["python", "/airbyte/integration_code/main.py"]
-LABEL io.airbyte.name=source-clockify/source-clockify \
-      io.airbyte.version=0.1.0
+LABEL io.airbyte.name=ghcr.io/owner_not_set/source-clockify \
+      io.airbyte.version=0.2.0 \
+      org.opencontainers.image.version=0.2.0 \
+      org.opencontainers.image.title="Clockify (change tracking)" \
+      org.opencontainers.image.source=https://github.com/owner_not_set/source-clockify \
+      org.opencontainers.image.documentation=https://github.com/owner_not_set/source-clockify/blob/main/docs/integrations/sources/clockify.md \
+      org.opencontainers.image.licenses=MIT

@@ -1,11 +1,10 @@
-"""Measures the connector beside other ways of reading the same records.
+"""Compares the connector with other ways of reading the same records.
 
-python -m benchmarks            the whole run, about an hour
-python -m benchmarks --quick    a short one of everything, which checks the numbers of records
-python -m benchmarks --write    the whole one, into benchmarks/README.md
+python -m benchmarks            the full run, about an hour
+python -m benchmarks --quick    a short version of everything, which checks the numbers of records
+python -m benchmarks --write    the full run, into benchmarks/README.md
 
-Prints tables to the standard output and its progress to the standard error. README.md says what the
-figures mean.
+Prints tables to standard output and progress to standard error. README.md explains the figures.
 """
 
 import argparse
@@ -26,7 +25,7 @@ CHART = Path(__file__).with_name("cost.svg")
 
 
 def main() -> None:
-    """Run the experiments, print their tables and the targets, and write them where wanted."""
+    """Run the experiments; print their tables and targets, and write them on request."""
     arguments = _arguments()
     plan = QUICK if arguments.quick else WHOLE
     found: list[Target] = []
@@ -44,7 +43,7 @@ def main() -> None:
 
 
 def _report(name: str, text: str, arguments: argparse.Namespace) -> None:
-    """Print a section and, where wanted, write it at once: a later one may fail."""
+    """Print a section; write it immediately on request, since a later one may fail."""
     text = f"{_when_and_where(arguments.quick)}\n\n{text}"
     print(f"### {name}\n\n{text}\n", flush=True)
     if arguments.write:
@@ -61,7 +60,7 @@ def _when_and_where(quick: bool) -> str:
 
 
 def _processor() -> str:
-    """Return the name of the processor, as far as the system tells it."""
+    """Return the name of the processor, if the system provides it."""
     cpus = Path("/proc/cpuinfo")
     lines = cpus.read_text().splitlines() if cpus.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""Counts the requests of whole syncs of accounts in the sandbox: all streams, the paid plan."""
+"""Counts the requests of complete syncs of sandbox accounts: all streams, on the paid plan."""
 
 import json
 import sys
@@ -23,9 +23,9 @@ class Account:
     """A workspace with all features.
 
     Attributes:
-        users: how many.
-        projects: how many.
-        entries: of each user.
+        users: the number of users.
+        projects: the number of projects.
+        entries: the number of entries of each user.
     """
 
     users: int
@@ -35,7 +35,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Sync:
-    """What a sync of all streams took: its requests, the messages with records, its time."""
+    """The cost of a sync of all streams: requests, messages with records, and time."""
 
     requests: int
     records: int
@@ -43,9 +43,9 @@ class Sync:
 
 
 def sync_twice(account: Account, days: int, folder: Path) -> tuple[Sync, Sync]:
-    """Read an account, and again from the state, with nothing changed in between.
+    """Read an account, then again with the resulting state, without changes in between.
 
-    RuntimeError if a sync fails or brings more or fewer records than there are.
+    RuntimeError if a sync fails or returns a different number of records than there are.
     """
     with start(
         plan="ENTERPRISE",

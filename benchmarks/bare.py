@@ -1,8 +1,8 @@
-"""The least that a reader can do: requests and orjson, one page after the other.
+"""The minimum of a reader: requests and orjson, one page after the other.
 
 python -m benchmarks.bare API_URL API_KEY STREAM WAY
 
-Writes the same records as the connector, without any of its care: no errors, no state, no retries.
+Writes the same records as the connector, but without error handling, state or retries.
 """
 
 import sys
@@ -15,7 +15,7 @@ import orjson
 import requests
 
 _PAGE_SIZE = 5000
-# All users, as the connector asks for them.
+# All users, in the connector's form of the request.
 ALL_USERS = {
     "status": "ALL",
     "account-statuses": "ACTIVE,PENDING_EMAIL_VERIFICATION,NOT_REGISTERED,LIMITED",
@@ -31,12 +31,12 @@ def rows_of_page(body: bytes) -> Iterable[Row]:
 
 
 def rows_one_by_one(body: bytes) -> Iterator[Row]:
-    """Split a page into rows, and decode each when it is asked for."""
+    """Split a page into rows, and decode each one on demand."""
     for row in msgspec.json.decode(body, type=list[msgspec.Raw]):
         yield orjson.loads(memoryview(row))
 
 
-# How a page becomes rows.
+# The ways to turn a page into rows.
 WAYS: dict[str, Callable[[bytes], Iterable[Row]]] = {
     "page": rows_of_page,
     "row": rows_one_by_one,
@@ -44,7 +44,7 @@ WAYS: dict[str, Callable[[bytes], Iterable[Row]]] = {
 
 
 def main(api_url: str, api_key: str, stream: str, way: str) -> None:
-    """Write a record of every row of the stream in every workspace."""
+    """Write a record for every row of the stream in every workspace."""
     session = requests.Session()
     session.trust_env = False
     session.headers["X-Api-Key"] = api_key
@@ -53,10 +53,10 @@ def main(api_url: str, api_key: str, stream: str, way: str) -> None:
     for url in _urls(session, api_url, stream):
         for row in _listing(session, url, decode):
             if stream == "time_entries":
-                # The connector lifts the start.
+                # The connector lifts the start to the top level.
                 row["start"] = row["timeInterval"]["start"]
                 row["cursor"] = min(row["start"], now)
-            # It drops null fields at top level.
+            # The connector drops null fields at the top level.
             data = {name: value for name, value in row.items() if value is not None}
             sys.stdout.buffer.write(_message(stream, data))
 

@@ -1,4 +1,4 @@
-"""Draws lines on two logarithmic axes, as SVG."""
+"""Draws line charts with two logarithmic axes, as SVG."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ class Axis:
     """A logarithmic axis.
 
     Args:
-        values: all that it has to show.
-        begin: where its least power of ten lies, in pixels.
-        end: where its greatest one lies.
+        values: all values to show.
+        begin: the position of the lowest power of ten, in pixels.
+        end: the position of the highest power of ten, in pixels.
     """
 
     def __init__(self, values: Sequence[float], begin: float, end: float) -> None:
@@ -36,7 +36,7 @@ class Axis:
 
 
 def draw(title: str, x_title: str, y_title: str, lines: Mapping[str, Points]) -> str:
-    """Return a chart of lines by their names; ValueError if there is nothing to draw."""
+    """Return a chart of named lines; ValueError if there is nothing to draw."""
     points = [point for line in lines.values() for point in line]
     if not points:
         raise ValueError("a chart needs points")
@@ -69,7 +69,7 @@ def draw(title: str, x_title: str, y_title: str, lines: Mapping[str, Points]) ->
 
 
 def spread_labels(places: Mapping[str, float], gap: float) -> dict[str, float]:
-    """Move labels down until they are `gap` apart; the order from top to bottom is kept."""
+    """Move labels down until they are `gap` apart, keeping their order."""
     found: dict[str, float] = {}
     least = -math.inf
     for name, place in sorted(places.items(), key=lambda item: item[1]):

@@ -1,4 +1,4 @@
-"""The rows that the benchmarks read, serialised once: time entries of a user, and projects."""
+"""The rows that the benchmarks read, serialised in advance: a user's time entries, and projects."""
 
 from array import array
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import orjson
 
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _DAY = 86_400
-# The rows of a user repeat in their shape after so many.
+# After this many rows of a user, their shapes repeat.
 _SHAPES = 60
 
 
@@ -21,7 +21,7 @@ class Owner:
     Attributes:
         workspace_id: of the workspace.
         user_id: of the user.
-        number: tells the ids of one user's entries from those of another's; below 65536.
+        number: distinguishes the ids of users' entries; below 65536.
     """
 
     workspace_id: str
@@ -30,7 +30,7 @@ class Owner:
 
 
 class Rows:
-    """Serialised rows, one after the other."""
+    """Serialised rows in a single block."""
 
     def __init__(self) -> None:
         self._offsets = array("Q", [0])
@@ -50,7 +50,7 @@ class Rows:
         until = min(begin + size, stop)
         if until <= begin:
             return b"[]", True
-        # Without the comma after the last row.
+        # Without the comma behind the last row.
         rows = self._rows[self._offsets[begin] : self._offsets[until] - 1]
         return b"".join((b"[", rows, b"]")), until == stop
 
@@ -58,13 +58,13 @@ class Rows:
 class Timeline:
     """A user's entries, spread evenly back from a moment.
 
-    The rows have the fields of Clockify's list of time entries.
+    The rows have the fields of Clockify's time entry list.
 
     Args:
         owner: of all entries.
-        count: how many entries.
-        newest: start of the newest entry, seconds since 1970.
-        spacing: seconds from the start of one entry to the next.
+        count: the number of entries.
+        newest: the start of the newest entry, in seconds since 1970.
+        spacing: the seconds between the starts of two entries.
     """
 
     def __init__(self, owner: Owner, *, count: int, newest: int, spacing: int) -> None:
@@ -95,16 +95,16 @@ class Timeline:
         return self._rows.page(first, stop, number, size)
 
     def _first_before(self, moment: str) -> int:
-        """Return the index of the newest entry that begins before a moment."""
+        """Return the index of the newest entry that starts before a moment."""
         seconds = datetime.strptime(moment, _FORMAT).replace(tzinfo=timezone.utc).timestamp()
         index = (self._newest - int(seconds)) // self._spacing + 1
         return min(max(index, 0), self._count)
 
 
 def projects_like(samples: Sequence[Mapping[str, Any]], count: int, newest: int) -> Rows:
-    """Return projects with the fields of the samples, each with an id and a name of its own.
+    """Return projects with the fields of the samples, but their own ids and names.
 
-    The oldest comes first, as the connector asks for them; `newest` is in seconds since 1970.
+    The oldest comes first, as requested by the connector; `newest` is in seconds since 1970.
     """
     templates = [(orjson.dumps(sample), sample["id"].encode()) for sample in samples]
     rows = Rows()
@@ -115,7 +115,7 @@ def projects_like(samples: Sequence[Mapping[str, Any]], count: int, newest: int)
 
 
 def _template(owner: Owner, shape: int) -> bytes:
-    """Return a row of one of the shapes, with places for what differs within a shape."""
+    """Return a row of one of the shapes, with placeholders for the values that vary."""
     fields = [
         ("Ticket", "TXT", "%(number)s"),
         ("Phase", "DROPDOWN_SINGLE", "Build"),
@@ -156,7 +156,7 @@ def _identifier(kind: int, number: int) -> str:
 
 
 class _Clock:
-    """Writes moments; formats a day only when it changes."""
+    """Formats moments; formats a day only when it changes."""
 
     def __init__(self) -> None:
         self._day, self._text = -1, b""

@@ -1,4 +1,4 @@
-"""Runs the readers: who reads what, how often, in which order."""
+"""Runs the readers: which ones, how often, and in which order."""
 
 import json
 import sys
@@ -17,12 +17,12 @@ Runs = dict[str, list[Run]]
 
 @dataclass
 class Syncs:
-    """The runs of each reader by its name, in the order of the repetitions.
+    """The runs of each reader, by its name, in the order of the repetitions.
 
     Attributes:
-        size: what the server held.
+        size: of the server's data.
         first: without a state.
-        later: from the state of a first sync, with nothing changed in between.
+        later: from the state of a first sync, without changes in between.
     """
 
     size: Size
@@ -35,10 +35,10 @@ class Wanted:
     """An experiment.
 
     Attributes:
-        size: what the server holds.
-        repetitions: how often each reader reads, by its name.
+        size: of the server's data.
+        repetitions: the number of reads of each reader, by its name.
         options: fields of the configuration.
-        later: the readers that also read from their state.
+        later: the readers that also read with their state.
     """
 
     size: Size
@@ -48,16 +48,16 @@ class Wanted:
 
 
 def run_syncs(wanted: Wanted, folder: Path) -> Syncs:
-    """Let each reader read everything, and some from their states.
+    """Let each reader read everything, and some of them again with their states.
 
-    RuntimeError if a run fails, or prints more or fewer records than there are.
+    RuntimeError if a run fails or prints a different number of records than there are.
     """
     result = Syncs(wanted.size)
     with Standin(wanted.size) as standin:
         found = readers(wanted.repetitions, standin, folder, wanted.options)
         for repetition in range(max(wanted.repetitions.values())):
             due = [each for each in found if repetition < wanted.repetitions[each.name]]
-            # Each repetition begins with the next reader, so that a drift meets all alike.
+            # Each repetition begins with another reader, so that a drift affects all of them alike.
             for reader in _rotated(due, repetition):
                 run = _checked(
                     standin, reader, wanted.size.records, measure(reader, standin, folder)
@@ -65,7 +65,7 @@ def run_syncs(wanted: Wanted, folder: Path) -> Syncs:
                 result.first.setdefault(reader.name, []).append(run)
                 if reader.name in wanted.later:
                     again = measure(reader, standin, folder, run.state)
-                    # Without change tracking all that is within the lookback is read again.
+                    # Without change tracking, everything within the lookback is reread.
                     records = 0 if reader.name == TRACKED else wanted.size.records
                     _checked(standin, reader, records, again)
                     result.later.setdefault(reader.name, []).append(again)
@@ -74,7 +74,7 @@ def run_syncs(wanted: Wanted, folder: Path) -> Syncs:
 
 
 def read_from_pipe(size: Size, pauses: Mapping[str, float], repetitions: int, folder: Path) -> Runs:
-    """Return the runs of the tracked connector by the name of the pause between two lines."""
+    """Return the runs of the tracked connector, by the name of the pause between two lines."""
     runs: Runs = {name: [] for name in pauses}
     with Standin(size) as standin:
         (reader,) = readers([TRACKED], standin, folder, {})
@@ -90,7 +90,7 @@ CDK_IMPORT = "import of the CDK"
 
 
 def start_up(repetitions: int, folder: Path) -> dict[str, list[Usage]]:
-    """Return what `spec` and `discover` take, and the import of the CDK as it is."""
+    """Return the cost of `spec`, `discover` and a plain import of the CDK."""
     config = folder / "config.json"
     credentials = {"auth_type": "api_key", "api_key": "no-request-is-sent"}
     config.write_text(json.dumps({"credentials": credentials}))
@@ -116,7 +116,7 @@ def say(text: str) -> None:
 
 
 def _checked(standin: Standin, reader: Reader, records: int, run: Run) -> Run:
-    """Return the run; RuntimeError if it printed another number of records."""
+    """Return the run; RuntimeError if it printed a different number of records."""
     if run.records != records:
         raise RuntimeError(f"{reader.name} printed {run.records:,} records, not {records:,}")
     say(

@@ -1,9 +1,9 @@
-"""Measures what a lookback costs in later syncs: requests, records read, bytes of state.
+"""Measures the cost of a lookback in later syncs: requests, records read, bytes of state.
 
 python -m benchmarks.lookback            20 users with 1,000 entries each over 400 days
 python -m benchmarks.lookback 5 200      fewer users and entries
 
-Nothing changes between the first sync and the later one, and the change feeds are followed.
+Nothing changes between the first sync and the later one. The change feeds are followed.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Parts of a document that a program writes, between markers."""
+"""Generated parts of a document, between markers."""
 
 
 def replace_marked(document: str, name: str, body: str) -> str:
-    """Return a document with another body between the markers of a name.
+    """Return a document with the text between the markers of a name replaced.
 
     RuntimeError if the document does not have them exactly once.
     """

@@ -1,4 +1,4 @@
-"""Measures a command as a process of its own: its time, its peak memory, what it printed."""
+"""Measures a command in a process of its own: its time, its peak memory and its output."""
 
 import json
 import os
@@ -16,9 +16,9 @@ from typing import IO, Any
 from benchmarks.readers import ROOT, Reader
 from benchmarks.standin import Standin
 
-# How often the peak of a process is looked up.
+# The interval at which the peak memory is checked, in seconds.
 _INTERVAL = 0.05
-# Of ru_maxrss: kilobytes on Linux, bytes on macOS.
+# The unit of ru_maxrss: kilobytes on Linux, bytes on macOS.
 _PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.M)
 _NAME = re.compile(rb'"(?:stream|name)":"(\w+)"')
@@ -26,12 +26,12 @@ _NAME = re.compile(rb'"(?:stream|name)":"(\w+)"')
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process took.
+    """The resources used by a process.
 
     Attributes:
         seconds: wall clock from start to exit.
-        cpu_seconds: processor time, its own and the kernel's for it.
-        peak: the most memory that it held at once, in bytes.
+        cpu_seconds: processor time in user and kernel mode.
+        peak: the highest memory usage, in bytes.
     """
 
     seconds: float
@@ -41,13 +41,13 @@ class Usage:
 
 @dataclass(frozen=True)
 class Run(Usage):
-    """What a process that reads took and brought.
+    """The resources used and the messages printed by a reader.
 
     Attributes:
-        requests: how many requests reached the server.
-        records: how many records it printed.
-        state_messages: how many state messages it printed.
-        state: the last state message's content, None without one.
+        requests: the number of requests received by the server.
+        records: the number of printed records.
+        state_messages: the number of printed state messages.
+        state: the content of the last state message; None if there was none.
         state_bytes: the length of that content as JSON.
     """
 
@@ -60,11 +60,11 @@ class Run(Usage):
 
 @dataclass
 class Printed:
-    """What a reader printed, by stream.
+    """The messages printed by a reader, by stream.
 
     Attributes:
-        records: how many.
-        state_messages: how many.
+        records: the number of records.
+        state_messages: the number of state messages.
         states: the content of the last state message.
     """
 
@@ -74,10 +74,10 @@ class Printed:
 
 
 def time_command(command: Sequence[str], output: Path, pause: float | None = None) -> Usage:
-    """Return what a command took that prints to a file.
+    """Return the resources used by a command that prints to a file.
 
-    With a `pause` it prints to a pipe, of which a line is taken after each pause of so many
-    seconds. RuntimeError with the end of its output if it fails.
+    With a `pause` it prints to a pipe instead, from which one line is read after every pause of
+    this many seconds. RuntimeError with the end of its output if it fails.
     """
     errors = output.with_suffix(".errors")
     with output.open("wb") as out, errors.open("wb") as err:
@@ -106,7 +106,7 @@ def time_command(command: Sequence[str], output: Path, pause: float | None = Non
 def measure(
     reader: Reader, standin: Standin, folder: Path, state: Any = None, pause: float | None = None
 ) -> Run:
-    """Let a reader read once, going on from a state message's content if one is given."""
+    """Run a reader once, with the content of a state message if one is given."""
     command = list(reader.command)
     if state is not None:
         state_file = folder / "state.json"
@@ -135,12 +135,12 @@ def size_of(state: Any) -> int:
 
 
 def read_output(output: Path) -> Printed:
-    """Count what a file of messages holds, and remove it."""
+    """Count the messages in a file, and remove it."""
     printed = Printed()
     last: dict[str, bytes] = {}
     with output.open("rb") as lines:
         for line in lines:
-            # The type is the first field of a message, and the stream's name comes soon after.
+            # A message begins with its type, soon followed by the name of the stream.
             if line.startswith(b'{"type":"RECORD"'):
                 printed.records[_name(line)] += 1
             elif line.startswith(b'{"type":"STATE"'):
@@ -173,9 +173,9 @@ def _watch_peak(pid: int, peaks: list[int], ended: threading.Event) -> None:
 
 
 def _peak(pid: int) -> int:
-    """Return the largest resident set of a process so far, 0 after its end or without /proc.
+    """Return the largest resident set of a process so far; 0 after its end or without /proc.
 
-    Unlike ru_maxrss it leaves out the memory that the process shared with this one when it began.
+    Unlike ru_maxrss it excludes memory shared with this process when the other one started.
     """
     try:
         found = _PEAK.search(Path(f"/proc/{pid}/status").read_text())

@@ -1,4 +1,4 @@
-"""What is measured: the ways of reading the time entries, or the projects, of an account."""
+"""The measured readers: the ways of reading the time entries or projects of an account."""
 
 import json
 import subprocess
@@ -24,13 +24,13 @@ SMALL_PAGES = "manifest alone, 50 rows a page"
 BARE = "bare loop"
 BARE_BY_ROW = "bare loop, row by row"
 READERS = (TRACKED, UNTRACKED, MANIFEST_ALONE, SMALL_PAGES, BARE, BARE_BY_ROW)
-# How the bare loops decode a page.
+# The ways in which the bare loops decode a page.
 _BARE_WAYS = {BARE: "page", BARE_BY_ROW: "row"}
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A command line, complete but for the state."""
+    """A command line, complete except for the state."""
 
     name: str
     command: tuple[str, ...]
@@ -39,9 +39,9 @@ class Reader:
 def readers(
     names: Iterable[str], standin: Standin, folder: Path, options: Mapping[str, Any]
 ) -> list[Reader]:
-    """Return the readers of these names for a server; their files go to the folder.
+    """Return the readers of these names for a server; their files are written to the folder.
 
-    What `discover` printed is kept there, so that each is asked once.
+    The output of `discover` is kept there, so that each reader runs it once.
 
     `options` are fields of the configuration. RuntimeError if a `discover` fails.
     """
@@ -75,7 +75,7 @@ def _airbyte_reader(
     }
     config_file = folder / f"{prefix}-config.json"
     config_file.write_text(json.dumps(config))
-    # The size of pages changes nothing in what is discovered.
+    # The page size does not affect `discover`.
     discovering = MANIFEST_ALONE if name == SMALL_PAGES else name
     streams_file = folder / f"{discovering}-streams.json"
     if not streams_file.exists():
@@ -97,7 +97,7 @@ def _discover(name: str, config_file: Path, folder: Path) -> list[dict[str, Any]
 
 
 def discovered_streams(printed: str) -> list[dict[str, Any]]:
-    """The streams in what `discover` printed."""
+    """Return the streams in the output of `discover`."""
     messages = [json.loads(line) for line in printed.split("\n") if line.startswith("{")]
     (found,) = [each["catalog"]["streams"] for each in messages if each["type"] == "CATALOG"]
     streams: list[dict[str, Any]] = found
@@ -105,7 +105,7 @@ def discovered_streams(printed: str) -> list[dict[str, Any]]:
 
 
 def _manifest_with_small_pages(folder: Path) -> Path:
-    """Write the manifest with 50 time entries a page, which is Clockify's default."""
+    """Write the manifest with Clockify's default of 50 time entries per page."""
     path = folder / "manifest-with-small-pages.yaml"
     if not path.exists():
         manifest = yaml.load(MANIFEST.read_text(), Loader=yaml.CSafeLoader)

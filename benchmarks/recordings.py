@@ -1,9 +1,9 @@
-"""Records what commands show on a terminal of 100 columns, as text: docs/recordings/*.txt.
+"""Records the output of commands on a terminal of 100 columns, as text: docs/recordings/*.txt.
 
     python -m benchmarks.recordings [NAME ...]
 
-Each file has a few moments and the end. Fractions of the clock's seconds, and the name of the
-demo's folder, are always the same; how long things took is as it was on the machine that recorded.
+Each file has a few moments and the end. Fractions of clock seconds and the name of the demo's
+folder are normalised; durations are those of the recording machine.
 """
 
 import argparse
@@ -28,7 +28,7 @@ READ_STREAMS = (
     *("time_entries", "time_entries_in_progress", "summary_report", "attendance_report"),
     *("audit_log", "sync_log"),
 )
-# A picture is whole when nothing follows it for so long.
+# A picture is complete when there is no output for this long.
 _WHOLE_AFTER_SECONDS = 0.05
 
 
@@ -37,9 +37,9 @@ class Recording:
     """One file.
 
     Attributes:
-        command: as the file shows it.
+        command: as shown in the file.
         run: runs it.
-        moments: patterns; of each, the first picture that shows it is in the file.
+        moments: patterns; the file has the first picture that matches each of them.
     """
 
     command: str
@@ -48,7 +48,7 @@ class Recording:
 
 
 def read_many_entries() -> Session:
-    """Read 200,000 time entries; Clockify's request limit is met once."""
+    """Read 200,000 time entries, reaching Clockify's request limit once."""
     size: dict[str, Any] = {"users": USERS, "entries": ENTRIES, "projects": 20, "tasks": 5}
     with TemporaryDirectory() as folder, start(**size, plan="PRO") as sandbox:
         paths = {name: Path(folder, f"{name}.json") for name in ("config", "catalog")}
@@ -99,7 +99,7 @@ RECORDINGS = {
 
 
 def record(recording: Recording) -> str:
-    """Run a command; returns what the file says."""
+    """Run a command; return the content of its file."""
     session = recording.run()
     if session.code:
         sys.exit(f"{recording.command} failed:\n{session.text[-2000:]}")
@@ -111,7 +111,7 @@ def record(recording: Recording) -> str:
 
 
 def moments(session: Session, patterns: Sequence[str]) -> Iterator[tuple[float, list[str]]]:
-    """The first pictures that show each of the patterns, in their order."""
+    """Yield the first picture that matches each of the patterns, in their order."""
     wanted = list(patterns)
     screen = Screen()
     followed_by = [after for after, _ in session.printed[1:]] + [float("inf")]
@@ -128,7 +128,7 @@ def moments(session: Session, patterns: Sequence[str]) -> Iterator[tuple[float, 
 
 
 def normalised(text: str) -> str:
-    """A text without what differs between runs for no reason."""
+    """Return a text without irrelevant differences between runs."""
     text = re.sub(r"(\d\d:\d\d:\d\d\.)\d{3}Z", r"\g<1>000Z", text)
     text = re.sub(r"\S*/source-clockify-(demo|sync)-\w+", r"/tmp/source-clockify-\1", text)
     return text.replace(str(ROOT), ".")

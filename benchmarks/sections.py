@@ -1,4 +1,4 @@
-"""The experiments of a run, and what each of them adds to the report."""
+"""The experiments of a run, and their contributions to the report."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from benchmarks.standin import Size
 from benchmarks.targets import Target, at_least, at_most
 
 _PYTHON_READERS = (TRACKED, UNTRACKED, BARE, BARE_BY_ROW)
-# All entries of a year are within it.
+# Covers all entries of a year.
 _WIDE = {"lookback_days": 400}
 
 
@@ -38,15 +38,15 @@ class Plan:
     """The sizes of a run.
 
     Attributes:
-        sizes: numbers of time entries, ascending; all readers read each.
-        medium: the one of these that is read `repetitions` times, and by `window` and `slow` too.
-        tracked: time entries that are all in the state.
+        sizes: numbers of time entries, ascending; all readers read each of them.
+        medium: the one that is read `repetitions` times, also by `window` and `slow`.
+        tracked: the number of time entries that are all in the state.
         users: numbers of users with `entries_of_user` each.
-        entries_of_user: few.
-        projects: how many.
+        entries_of_user: a small number.
+        projects: the number of projects.
         accounts: in the sandbox.
         repetitions: of runs that are compared.
-        memory_repetitions: of runs of which the memory matters.
+        memory_repetitions: of runs whose memory is compared.
     """
 
     sizes: Sequence[int]
@@ -90,7 +90,7 @@ QUICK = Plan(
 
 @dataclass(frozen=True)
 class Section:
-    """What an experiment adds to the report: Markdown, targets, a chart if there is one."""
+    """The contribution of an experiment to the report: Markdown, targets and perhaps a chart."""
 
     text: str
     targets: Sequence[Target] = ()
@@ -98,7 +98,7 @@ class Section:
 
 
 def sizes(plan: Plan, folder: Path) -> Section:
-    """Ten users' entries of 1000 days, of which change tracking remembers the last month."""
+    """Ten users' entries over 1000 days, of which change tracking retains the last month."""
     largest = plan.sizes[-1]
     found = {
         size: run_syncs(Wanted(_entries(size, days=1000), _repetitions(plan, size)), folder)
@@ -126,7 +126,7 @@ def sizes(plan: Plan, folder: Path) -> Section:
 
 
 def window(plan: Plan, folder: Path) -> Section:
-    """Entries that are all within the lookback, first and later syncs."""
+    """Entries all within the lookback, in first and later syncs."""
     repetitions = dict.fromkeys(_PYTHON_READERS, plan.repetitions)
     size = _entries(plan.medium, days=365)
     syncs = run_syncs(Wanted(size, repetitions, _WIDE, later=(TRACKED, UNTRACKED)), folder)
@@ -179,7 +179,7 @@ def projects(plan: Plan, folder: Path) -> Section:
 
 
 def slow(plan: Plan, folder: Path) -> Section:
-    """A pipe of which a record is taken each millisecond, or as soon as it is there."""
+    """A pipe whose reader takes a record each millisecond, or as soon as possible."""
     fast_one, slow_one = "as fast as it comes", "one line a millisecond"
     size = _entries(plan.medium, days=1000)
     pauses = {fast_one: 0, slow_one: 0.001}
@@ -201,7 +201,7 @@ def start_ups(plan: Plan, folder: Path) -> Section:
 
 
 def requests(plan: Plan, folder: Path) -> Section:
-    """The requests of whole syncs."""
+    """The requests of complete syncs."""
     found = {
         name: (account, *sync_twice(account, days=400, folder=folder))
         for name, account in plan.accounts.items()
@@ -226,9 +226,9 @@ def _entries(count: int, days: int) -> Size:
 
 
 def _repetitions(plan: Plan, size: int) -> dict[str, int]:
-    """Readers that are compared at a size read it several times, those that take minutes once."""
+    """Return the number of reads per reader: several for compared ones, one for slow ones."""
     compared = _PYTHON_READERS if size in (plan.medium, plan.sizes[-1]) else ()
-    # Of more entries than that, small pages take many minutes.
+    # With more entries, small pages take many minutes.
     names = [name for name in READERS if name != SMALL_PAGES or size <= plan.medium]
     return {name: plan.repetitions if name in compared else 1 for name in names}
 

@@ -1,7 +1,7 @@
 """A Clockify server that is not the bottleneck.
 
-It serves prebuilt pages of time entries and projects by itself and hands every other request to the
-sandbox, which knows the rest of the API but builds each page anew.
+It serves prebuilt pages of time entries and projects, and passes all other requests to the sandbox,
+which covers the rest of the API but builds each page on request.
 
 python -m benchmarks.server --users 10 --entries 10000 --days 365
 python -m benchmarks.server --projects 100000
@@ -33,7 +33,7 @@ _HANDED_BACK = ("content-type", "last-page")
 class Server(ThreadingHTTPServer):
     """Serves one workspace: the entries by user id, and the projects, unless there are none.
 
-    The rest comes from the sandbox. It counts the requests.
+    All other requests are passed to the sandbox. The server counts the requests.
     """
 
     daemon_threads = True
@@ -61,14 +61,14 @@ class Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Otherwise the last packet of a body waits for an acknowledgement.
+    # Otherwise the last packet of a body would wait for an acknowledgement.
     disable_nagle_algorithm = True
-    # Head and body leave together.
+    # Send head and body together.
     wbufsize = -1
     server: Server
 
     def do_GET(self) -> None:
-        """Answer a prebuilt page or the counters; hand on all else."""
+        """Answer a prebuilt page or the counters; pass on everything else."""
         url = urlsplit(self.path)
         if url.path == COUNTERS:
             self._answer(200, {}, json.dumps({"requests": self.server.counted()}).encode())
@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, {"Last-Page": "true" if last else "false"}, body)
 
     def _prebuilt(self, path: str, query: dict[str, str]) -> tuple[bytes, bool] | None:
-        """Return a page and whether it is the last, None for all that the sandbox answers."""
+        """Return a page and whether it is the last; None for requests answered by the sandbox."""
         number, size = int(query.get("page", 1)), int(query.get("page-size", 50))
         found = _TIME_ENTRIES.fullmatch(path)
         if found is not None and found[2] in self.server.timelines:
@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def do_POST(self) -> None:
-        """Hand on."""
+        """Pass on the request."""
         self._hand_on()
 
     def _hand_on(self) -> None:
@@ -123,11 +123,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing of a request."""
+        """Log nothing."""
 
 
 def main() -> None:
-    """Serve until the standard input closes; print where, in one line of JSON."""
+    """Serve until standard input closes; print the address as one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
     parser.add_argument("--users", type=int, default=10)
     parser.add_argument("--entries", type=int, default=10_000, help="of each user")
@@ -154,9 +154,9 @@ def main() -> None:
 
 
 def _users(sandbox: Sandbox, count: int) -> list[str]:
-    """Return the ids of the users that a reader sees, after adding what lacks of the number.
+    """Return the ids of the users visible to a reader, after adding those that are missing.
 
-    Some of the sandbox's users are deleted, and no list shows them.
+    Some of the sandbox's users are deleted and therefore in no list.
     """
     workspace_id = sandbox.workspaces[0]["id"]
     parameters = {**ALL_USERS, "page-size": "5000"}
@@ -166,7 +166,7 @@ def _users(sandbox: Sandbox, count: int) -> list[str]:
 
 
 def _projects(sandbox: Sandbox, count: int) -> Rows:
-    """Return as many projects as are wanted, in the shape of the sandbox's."""
+    """Return the requested number of projects, in the shape of the sandbox's."""
     workspace_id = sandbox.workspaces[0]["id"]
     listed = sandbox.get(f"/workspaces/{workspace_id}/projects").json()
     return projects_like(listed, count, int(time.time()))

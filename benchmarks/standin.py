@@ -1,4 +1,4 @@
-"""Starts the server of the benchmarks in a process of its own."""
+"""Starts the benchmark server in a process of its own."""
 
 import http.client
 import json
@@ -16,13 +16,13 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Size:
-    """What a server holds.
+    """The amount of data on a server.
 
     Attributes:
-        users: how many.
-        entries_per_user: time entries of each of them.
-        days: over which they spread, back from now.
-        projects: as many projects are read instead of the time entries.
+        users: the number of users.
+        entries_per_user: the number of time entries of each.
+        days: the period over which they are spread, back from now.
+        projects: if set, this many projects are read instead of the time entries.
     """
 
     users: int = 10
@@ -37,7 +37,7 @@ class Size:
 
     @property
     def records(self) -> int:
-        """How many records the stream has."""
+        """The number of records in the stream."""
         return self.projects or self.users * self.entries_per_user
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Size:
 
 
 class Standin:
-    """A running server, which ends with the context."""
+    """A running server, ended with the context."""
 
     def __init__(self, size: Size) -> None:
         command = [sys.executable, "-m", "benchmarks.server"]
@@ -68,7 +68,7 @@ class Standin:
         self._address = str(urlsplit(greeting["url"]).netloc)
 
     def requests(self) -> int:
-        """Return how many requests came since the last call."""
+        """Return the number of requests since the last call."""
         connection = http.client.HTTPConnection(self._address, timeout=60)
         try:
             connection.request("GET", COUNTERS)

@@ -1,10 +1,10 @@
-"""Measures the states of change tracking: bytes and processor time for each record.
+"""Measures the states of change tracking: bytes and processor time per record.
 
 python -m benchmarks.states            100,000 records of each kind
 python -m benchmarks.states 700000     more of them
 
-The time is also shown as a share of what the fingerprint of a time entry takes, which depends less
-on the machine.
+The time is also given relative to that of a time entry's fingerprint, which depends less on the
+machine.
 """
 
 import json
@@ -32,7 +32,7 @@ _Result = TypeVar("_Result")
 
 
 class Account:
-    """Makes ids as Clockify's servers do: the second, one of few machines, a counter."""
+    """Generates ids like Clockify's servers: the second, one of a few machines, a counter."""
 
     def __init__(self, seed: int = 1, machines: int = 6) -> None:
         self.chance = Random(seed)
@@ -44,7 +44,7 @@ class Account:
         return f"{second:08x}{machine:010x}{counter:06x}"
 
     def entry(self, days: int) -> tuple[str, int]:
-        """Return id and start of a time entry: every second one is a timer, others come later."""
+        """Return id and start of a time entry: every second one is a timer, others are late."""
         start = NOW - 1 - self.chance.randrange(days * DAY)
         if self.chance.random() < 0.5:
             return self.id_of(start + self.chance.randrange(3)), start
@@ -56,7 +56,7 @@ class Account:
 
 
 def time_entries(count: int, users: int = 20, days: int = 400) -> StreamState:
-    """Return a state of time entries; the newest are to be sent again."""
+    """Return a state of time entries; the newest are to be resent."""
     account = Account()
     pending = Pending(NOW * 1000, 1, NOW)
     partitions: dict[Partition, PartitionState] = {}
@@ -96,7 +96,7 @@ def listing(count: int) -> StreamState:
 
 
 def detailed_report(count: int, days: int = 400) -> StreamState:
-    """Return a state whose keys have a day beside the id."""
+    """Return a state whose keys consist of an id and a day."""
     account = Account()
     rows: Rows = {}
     for _ in range(count):
@@ -106,7 +106,7 @@ def detailed_report(count: int, days: int = 400) -> StreamState:
     return _stream(("workspace_id",), {(account.workspace,): partition})
 
 
-# By stream, with whether a day belongs to its keys.
+# By stream, with whether its keys include a day.
 STATES: dict[str, tuple[Callable[[int], StreamState], bool]] = {
     "time_entries": (time_entries, False),
     "tasks": (tasks, False),
@@ -126,7 +126,7 @@ def _stream(fields: tuple[str, ...], partitions: dict[Partition, PartitionState]
 
 
 def _timed(repetitions: int, work: Callable[[], _Result]) -> tuple[_Result, float]:
-    """Return what it returns, and the least of its processor seconds."""
+    """Return the result of some work and the lowest of its processor times, in seconds."""
     seconds: list[float] = []
     for _ in range(repetitions):
         before = time.process_time()
@@ -161,7 +161,7 @@ def _fingerprint_seconds() -> float:
 
 
 def _measure(name: str, state: StreamState, *, dated: bool) -> str:
-    """Return a line of the table."""
+    """Return a row of the table."""
     count = state.record_count
     one = _fingerprint_seconds()
     blob, encoding = _timed(3, lambda: encode(name, state))

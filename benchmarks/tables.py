@@ -1,4 +1,4 @@
-"""Tables of what was measured, as Markdown."""
+"""Tables of the measurements, as Markdown."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
@@ -11,7 +11,7 @@ MEGABYTE = 1_000_000
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
-    """Return the median and, of several values, the least and the greatest; a dash without any."""
+    """Return the median and, for several values, minimum and maximum; a dash if there are none."""
     if not values:
         return "-"
     text = f"{median(values):,.{digits}f}"
@@ -27,13 +27,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def cpu_ratios(above: Sequence[Usage], below: Sequence[Usage]) -> list[float]:
-    """Return the ratios of CPU seconds, repetition by repetition, as far as both go."""
+    """Return the ratios of CPU seconds by repetition, up to the shorter sequence."""
     pairs = zip(above, below, strict=False)
     return [one.cpu_seconds / other.cpu_seconds for one, other in pairs]
 
 
 def speeds(runs: Runs, name: str) -> list[float]:
-    """Return the speed of a reader where the bare loop's is 1."""
+    """Return the speed of a reader relative to that of the bare loop."""
     return cpu_ratios(runs.get(BARE, []), runs.get(name, []))
 
 
@@ -54,7 +54,7 @@ def first_syncs(syncs: Syncs) -> str:
 
 
 def later_syncs(syncs: Syncs) -> str:
-    """Return the table of syncs in which nothing had changed."""
+    """Return the table of syncs without changes."""
     head = ["sync without changes", "CPU seconds", "seconds", "records"]
     rows = [
         [
@@ -106,12 +106,12 @@ def pipes(runs: Runs) -> str:
 
 
 def peaks(runs: Iterable[Usage]) -> list[float]:
-    """Return the peak memory of each, in MB."""
+    """Return the peak memory of each run, in MB."""
     return [run.peak / MEGABYTE for run in runs]
 
 
 def one(values: Iterable[int]) -> str:
-    """Return a number that should be the same in each repetition, or its range."""
+    """Return a number that should be equal in all repetitions, or its range."""
     found = sorted(set(values))
     return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
 

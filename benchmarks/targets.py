@@ -1,4 +1,4 @@
-"""What was wanted of the connector, and what came out."""
+"""The connector's performance targets and results."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from benchmarks.tables import spread, table
 
 @dataclass(frozen=True)
 class Target:
-    """A figure that was wanted.
+    """A target figure.
 
     Attributes:
-        wanted: in words.
-        measured: of each repetition.
-        is_enough: judges the median; None where only the figure is wanted.
-        digits: of the figure after the point.
+        wanted: the target, in words.
+        measured: the results of the repetitions.
+        is_enough: judges the median; None if only the figure is of interest.
+        digits: the number of decimals.
     """
 
     wanted: str
@@ -25,7 +25,7 @@ class Target:
 
     @property
     def met(self) -> bool | None:
-        """Whether it was met; None if it cannot be told."""
+        """Whether it was met; None if it cannot be judged."""
         if self.is_enough is None or not self.measured:
             return None
         return self.is_enough(median(self.measured))
@@ -46,9 +46,9 @@ def at_most(
 
 
 def verdicts(found: Iterable[Target], *, judged: bool) -> str:
-    """Return the table of targets and, as the last line, how many were met.
+    """Return the table of targets and, as the last line, the number of targets met.
 
-    A short run is not `judged`: the targets are those of the whole one.
+    A short run is not `judged`, since the targets apply to the full run.
     """
     found = list(found)
     words = {True: "pass", False: "FAIL", None: "-"}

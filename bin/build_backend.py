@@ -1,6 +1,6 @@
-"""Builds the package: poetry-core, and before it the JSON of the manifest, which starts use.
+"""Builds the package with poetry-core, after generating the manifest's JSON for fast start-up.
 
-pyproject.toml names it. A build script of poetry-core would make a wheel for one platform only.
+pyproject.toml names it. With a build script, poetry-core would make a wheel for one platform only.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Command line: starts the server, prints where it is as a line of JSON, runs until told to end.
+"""Command line: starts the server, prints its addresses as a line of JSON, runs until stopped.
 
 python -m clockify_sandbox --port 0
 """

@@ -1,4 +1,4 @@
-"""The admin API: looks into the server and changes it, without authentication."""
+"""The admin API: inspects and changes the server, without authentication."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, fields
@@ -23,7 +23,7 @@ METHODS = ["GET", "POST", "PATCH", "DELETE"]
 
 
 def routes(state: State) -> list[Route]:
-    """One route for everything: the same function also serves the faults' `before`."""
+    """One route for everything: the same function also serves the `before` of faults."""
 
     async def endpoint(request: Request) -> Response:
         raw = await request.body()
@@ -83,7 +83,7 @@ def _requests(state: State, method: str) -> Any:
 
 
 def info(state: State) -> Row:
-    """The keys, tokens, workspaces, options and the present of the server."""
+    """The keys, tokens, workspaces, options and current time of the server."""
     world = state.world
     return {
         "keys": world.key_names,

@@ -1,4 +1,4 @@
-"""Shared reports, webhooks and the log of their deliveries."""
+"""Shared reports, webhooks and their delivery log."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ _SHARED_FILTERS = ("ALL", "ALL_ADMIN", "CREATED_BY_ME", "SHARED_WITH_ME")
 
 
 def _shared_reports(call: Call) -> Sequence[Row]:
-    """What the asking user may open; the server breaks on a filter that it does not know."""
+    """The reports visible to the requesting user; an unknown filter breaks the server."""
     chosen = call.last("sharedReportsFilter") or "ALL"
     refused = call.state.settings.shared_reports_all_admin == "refused"
     if chosen not in _SHARED_FILTERS or (refused and chosen == "ALL_ADMIN"):
@@ -55,7 +55,7 @@ SHARED_REPORTS = Listing(
 
 
 def _webhook_type(call: Call, name: str) -> Keep | None:
-    """Webhooks of users or of add-ons (there are none); the server breaks on SYSTEM."""
+    """Webhooks of users or of add-ons (there are none); SYSTEM breaks the server."""
     value = call.last(name)
     if value == "SYSTEM":
         raise error(500, "Internal server error", None)
@@ -75,7 +75,7 @@ single_webhook = single("webhooks", "webhookId", "Webhook", as_stored)
 
 
 def log_row(settings: Settings, row: Row) -> Row:
-    """A delivery, whose time may be written with an offset instead of Z."""
+    """A delivery, whose time may be written with an offset in place of Z."""
     if not settings.webhook_log_offset:
         return row
     return {**row, "respondedAt": row["respondedAt"].replace("Z", "+00:00")}

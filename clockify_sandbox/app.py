@@ -1,4 +1,4 @@
-"""The web application: Clockify's three hosts under path prefixes, and the admin API beside."""
+"""The web application: Clockify's three hosts under path prefixes, and the admin API."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from clockify_sandbox.state import State
 
 
 def make_app(state: State) -> Starlette:
-    """The ASGI application on top of a state."""
+    """The ASGI application of a state."""
     hosts = [Mount(prefix, _Host(state, host)) for host, prefix in PREFIXES.items()]
     return Starlette(routes=[Mount("/_admin", routes=admin.routes(state)), *hosts])
 
@@ -72,7 +72,7 @@ async def _call_of(state: State, host: str, request: Request) -> Call:
 
 
 def respond(call: Call) -> Reply:
-    """Answer as Clockify would: who asks, what there is, where, whether he may, and the rows."""
+    """Answer like Clockify: authenticate, find endpoint and workspace, check permissions, serve."""
     try:
         auth.authenticate(call)
         return _served(call)
@@ -89,10 +89,10 @@ def _served(call: Call) -> Reply:
         if "workspaceId" in call.params:
             auth.enter_workspace(call, call.params["workspaceId"])
             auth.check_limit(call)
-            auth.check_scope(call, endpoint.scope)
-            auth.check_rights(call, endpoint.feature, endpoint.admin)
+            auth.check_scope(call, endpoint.access.scope)
+            auth.check_rights(call, endpoint.access.feature, endpoint.access.admin)
         else:
-            auth.check_scope(call, endpoint.scope)
+            auth.check_scope(call, endpoint.access.scope)
         return endpoint.handler(call)
     except ApiError as failure:
         if isinstance(failure, Foreign) and call.state.settings.missing_entity == "404":
@@ -108,7 +108,7 @@ def _endpoint(call: Call) -> Endpoint | None:
 
 
 def _page_of(call: Call) -> int | None:
-    """The number of the page that a request asks for, None if its endpoint does not page."""
+    """The page number of a request; None if its endpoint has no pages."""
     if not call.state.faults.held:
         return None
     endpoint = _endpoint(call)

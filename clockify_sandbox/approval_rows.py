@@ -1,4 +1,4 @@
-"""Wire rows of approval requests, with the time entries and expenses that they hold."""
+"""Wire rows of approval requests, including their time entries and expenses."""
 
 from zoneinfo import ZoneInfo
 
@@ -10,7 +10,7 @@ from clockify_sandbox.timetext import duration_text, utc_text, wall_clock
 
 
 def approval_row(workspace: Workspace, stored: Row) -> Row:
-    """A request with its entries, its expenses where the plan has them, and their sums."""
+    """A request with its entries, its expenses if the plan has them, and their sums."""
     request = stored["approvalRequest"]
     state = request["status"]["state"]
     entries = [workspace.entries[each] for each in stored["entryIds"] if each in workspace.entries]
@@ -69,7 +69,7 @@ def _entry(workspace: Workspace, entry: Entry, request_id: str, zone_name: str) 
 
 
 def _interval(entry: Entry, zone: ZoneInfo) -> Row:
-    """A time interval with the wall clock of the owner's zone; offsets in seconds."""
+    """A time interval in wall clock of the owner's zone; offsets in seconds."""
     start, start_offset = wall_clock(entry.start, zone)
     end, end_offset = (None, None) if entry.end is None else wall_clock(entry.end, zone)
     return {

@@ -1,4 +1,4 @@
-"""Approval requests: which of them are listed, and in which order."""
+"""Approval requests: which ones are listed, and in which order."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ SELECTABLE_STATES = ("PENDING", "APPROVED", "WITHDRAWN_APPROVAL")
 
 
 def _seen(call: Call) -> Sequence[Row]:
-    """An admin sees all requests, a member his own."""
+    """An admin sees all requests, a member only their own."""
     return [
         row
         for row in call.workspace.rows("approval-requests").values()
@@ -22,7 +22,7 @@ def _seen(call: Call) -> Sequence[Row]:
 
 
 def _state(call: Call, name: str) -> Keep | None:
-    """Only three of the five states can be asked for; a setting says what comes without one."""
+    """Only three of the five states can be requested; a setting selects those listed by default."""
     if call.last(name) is None and call.state.settings.approvals_default == "all":
         return None
     wanted = call.one_of(name, SELECTABLE_STATES, "PENDING")

@@ -1,4 +1,4 @@
-"""The attendance report: one row for each user and day on which an entry of his begins."""
+"""The attendance report: one row per user and day on which one of their entries begins."""
 
 from collections.abc import Callable
 from typing import Any
@@ -77,7 +77,7 @@ def attendance_rows(
 
 
 def _row(workspace: Workspace, day: int, user_id: str, entries: list[Entry], zone: ZoneInfo) -> Row:
-    """A user's day, counted from 1970-01-01; every time in seconds."""
+    """A user's day, counted from 1970-01-01; all times in seconds."""
     member = workspace.members[user_id]
     work = [entry for entry in entries if entry.type == "REGULAR"]
     working = _WEEK_DAYS[weekday(day)] in member.profile["workingDays"]

@@ -1,4 +1,4 @@
-"""The actions that the audit log knows, and which of them an edit is."""
+"""The actions of the audit log, and the action of each edit."""
 
 ACTIONS = frozenset(
     (

@@ -1,4 +1,4 @@
-"""The audit log: what was done to time, projects and the like, to expenses, and by whom."""
+"""The audit log: actions on time, projects and the like, and on expenses, with their authors."""
 
 from http import HTTPStatus
 from typing import Any
@@ -21,7 +21,8 @@ DAY = 86_400
 def audit_log(call: Call) -> Reply:
     """POST /workspaces/{id}/audit-log: newest first; rows have no ids.
 
-    Events of the system come only where it is named among the authors, unless a setting says.
+    System events are only returned if the system is among the requested authors, unless a setting
+    says otherwise.
     """
     body, settings = call.body(), call.state.settings
     actions = _required(body, "actions", list)
@@ -63,13 +64,13 @@ def audit_log(call: Call) -> Reply:
 
 
 def left_out(settings: Settings, row: Row) -> bool:
-    """Whether the audit log lacks a row, which bears no id."""
+    """Whether the audit log omits a row, which has no id."""
     thing = f"{row['content']} {row['previousContent']}"
     return is_dropped(settings, AUDIT_LOG, row["action"], thing, row["timestamp"])
 
 
 def in_own_shape(call: Call, failure: ApiError) -> ApiError:
-    """An error as this host words it, without a message; empty bodies and 429 are as elsewhere."""
+    """An error in this host's form, without a message; empty bodies and 429 are as elsewhere."""
     if failure.body is None or failure.status == HTTPStatus.TOO_MANY_REQUESTS:
         return failure
     body = {

@@ -1,6 +1,7 @@
-"""Who asks: the API key or add-on token, the workspaces it sees, and what it may read there."""
+"""Authentication: the API key or add-on token, its workspaces and its permissions there."""
 
 from clockify_sandbox.call import PLAN_LIMIT, ApiError, Call, access_denied, error
+from clockify_sandbox.data import EVERY_SCOPE
 from clockify_sandbox.plans import features
 
 
@@ -10,7 +11,7 @@ def kind_of_auth(call: Call) -> str:
 
 
 def authenticate(call: Call) -> None:
-    """Set the asking user and an add-on's scopes; exactly one of the two headers must be there."""
+    """Set the requesting user and an add-on's scopes; exactly one of two headers is required."""
     world, kind = call.state.world, kind_of_auth(call)
     if kind in ("both", "none"):
         raise error(401, "Multiple or none auth tokens present", 1000)
@@ -27,13 +28,14 @@ def authenticate(call: Call) -> None:
 
 
 def check_scope(call: Call, scope: str | None) -> None:
-    """An add-on reads only what its scopes allow; scope None is closed to every add-on."""
-    if call.scopes is not None and (scope is None or scope not in call.scopes):
-        raise error(401, f"Addon sandbox does not have permission {scope or 'ACCOUNT_READ'}", None)
+    """An add-on can only read within its scopes; scope None is closed to every add-on."""
+    if call.scopes is None or (scope is not None and {scope, EVERY_SCOPE} & call.scopes):
+        return
+    raise error(401, f"Addon sandbox does not have permission {scope or 'ACCOUNT_READ'}", None)
 
 
 def enter_workspace(call: Call, workspace_id: str) -> None:
-    """Find the workspace of the path: 404 without a body if it does not exist for this user."""
+    """Find the workspace of the path; 404 without a body if the user cannot see it."""
     workspace = call.state.world.workspaces.get(workspace_id)
     member = workspace.members.get(call.user_id) if workspace else None
     foreign_to_addon = call.workspace_id is not None and call.workspace_id != workspace_id
@@ -43,7 +45,7 @@ def enter_workspace(call: Call, workspace_id: str) -> None:
 
 
 def check_rights(call: Call, feature: str | None, admin: bool) -> None:
-    """Refuse a feature that the plan lacks, and a member on what only admins read."""
+    """Refuse a feature that the plan lacks, and requests of members that require an admin."""
     if feature is not None and feature not in features(call.workspace.plan):
         raise _plan_refused(call, feature)
     if admin and not call.me.is_admin:
@@ -51,7 +53,7 @@ def check_rights(call: Call, feature: str | None, admin: bool) -> None:
 
 
 def _plan_refused(call: Call, feature: str) -> ApiError:
-    """The refusal of a feature that the plan lacks, as the setting says."""
+    """The refusal of a feature that the plan lacks, in the form of the setting."""
     message = f"{feature} is not available on the {call.workspace.plan} plan"
     match call.state.settings.plan_refusal:
         case "401" | "402" as status:

@@ -1,4 +1,4 @@
-"""One request to Clockify's side of the server, its reply, and errors as Clockify words them."""
+"""A request to Clockify's side of the server, its reply, and errors in Clockify's words."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ TYPE_MISMATCH, MISSING_PARAMETER, UNREADABLE_BODY = 3000, 3001, 3002
 
 
 class ApiError(Exception):
-    """An answer other than 200; `body` None is an empty one."""
+    """An answer with a status other than 200; `body` None means an empty one."""
 
     def __init__(
         self, status: int, body: Row | None, headers: Mapping[str, str] | None = None
@@ -30,7 +30,7 @@ def error(status: int, message: str, code: int | None, **headers: str) -> ApiErr
 
 
 class Foreign(ApiError):
-    """The entity is missing, deleted or another workspace's: Clockify does not tell which."""
+    """The entity is missing, deleted or in another workspace: Clockify does not reveal which."""
 
 
 def foreign(kind: str, entity_id: str) -> ApiError:
@@ -48,7 +48,7 @@ def access_denied() -> ApiError:
 
 @dataclass
 class Reply:
-    """What goes out; `rows` counts the records in it."""
+    """A response; `rows` is the number of records in it."""
 
     status: int
     body: bytes
@@ -67,7 +67,7 @@ def reply_of(failure: ApiError) -> Reply:
 
 @dataclass
 class Call:
-    """A request, and step by step what is known about who asks and for what."""
+    """A request, with the facts gathered about its sender and subject."""
 
     state: State
     method: str
@@ -100,12 +100,12 @@ class Call:
 
     @property
     def me(self) -> Member:
-        """The asking user in this workspace."""
+        """The requesting user in this workspace."""
         return self.workspace.members[self.user_id]
 
     @property
     def zone(self) -> ZoneInfo:
-        """The time zone of the account that asks."""
+        """The time zone of the requesting account."""
         return ZoneInfo(self.state.settings.time_zone)
 
     def body(self) -> dict[str, Any]:
@@ -135,7 +135,7 @@ class Call:
         return value
 
     def listed(self, name: str) -> list[str]:
-        """A list parameter: the key repeated, or with commas."""
+        """A list parameter: the key repeated, or values separated by commas."""
         return [
             part for value in self.query.get(name, ()) for part in value.split(",") if part != ""
         ]

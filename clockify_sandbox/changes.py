@@ -35,7 +35,7 @@ def workspace_of(world: World, workspace_id: str) -> Workspace:
 
 
 def create_workspace(world: World, wanted: Row) -> Row:
-    """A workspace full of data; `users`, `entries`, `projects`, `tasks` may say how much."""
+    """A workspace full of data; `users`, `entries`, `projects`, `tasks` may set its size."""
     sizes = {
         name: int(wanted.pop(name))
         for name in ("users", "entries", "projects", "tasks")
@@ -72,7 +72,7 @@ def restore_workspace(world: World, workspace_id: str) -> Row:
 
 
 def create(world: World, workspace: Workspace, collection: str, wanted: Row, now: int) -> Row:
-    """Add an entity; what is not given gets a plausible value."""
+    """Add an entity; missing fields get plausible values."""
     entity_id = wanted.pop("id", None) or world.ids.make(now)
     if any(entity_id in held for held in _everything(workspace)):
         raise ValueError(f"{entity_id} is there already")
@@ -103,7 +103,7 @@ def _everything(workspace: Workspace) -> list[dict[str, Any]]:
 
 
 def patch(workspace: Workspace, collection: str, entity_id: str, wanted: Row, now: int) -> Row:
-    """Merge fields into an entity; a change of an approval's state takes place now."""
+    """Merge fields into an entity; a change of an approval's state is dated now."""
     if collection == "time-entries":
         entry = _held(workspace.entries, collection, entity_id)
         changed = copy(entry)
@@ -126,7 +126,7 @@ def patch(workspace: Workspace, collection: str, entity_id: str, wanted: Row, no
 
 
 def delete(workspace: Workspace, collection: str, entity_id: str) -> None:
-    """Move an entity to the trash; it takes its children along, but a user leaves his entries."""
+    """Move an entity to the trash with its children; the entries of a user remain."""
     gone: Any
     if collection == "time-entries":
         gone = _held(workspace.entries, collection, entity_id)
@@ -145,7 +145,7 @@ def delete(workspace: Workspace, collection: str, entity_id: str) -> None:
 
 
 def restore(workspace: Workspace, collection: str, entity_id: str) -> Row:
-    """Bring an entity back from the trash, with its children."""
+    """Restore an entity from the trash, with its children."""
     held: Any = workspace.trash.pop((collection, entity_id), None)
     if held is None:
         raise Unknown(f"no deleted {collection} {entity_id}")
@@ -186,7 +186,7 @@ def shown(workspace: Workspace, collection: str, row: Row) -> Row:
 
 
 def shown_any(workspace: Workspace, collection: str, held: Any) -> Row:
-    """The wire row of whatever a collection holds."""
+    """The wire row of an item in any collection."""
     if collection == "time-entries":
         return render.entry_row(workspace, held)
     return (
@@ -207,7 +207,7 @@ def look(workspace: Workspace, collection: str, entity_id: str) -> Row:
 
 
 def id_of(row: Row) -> str:
-    """The id of a wire row that `create` answered."""
+    """The id of a wire row returned by `create`."""
     return str(row["id"] if "id" in row else row["approvalRequest"]["id"])
 
 
@@ -216,7 +216,7 @@ def shown_user(workspace: Workspace, member: Member) -> Row:
 
 
 def merged(old: Row, new: Row) -> Row:
-    """A copy with the fields of `new`, objects merged in depth, everything else replaced."""
+    """A copy with the fields of `new`; objects are merged deeply, everything else is replaced."""
     result = dict(old)
     for name, value in new.items():
         held = result.get(name)
@@ -239,7 +239,7 @@ def _keep_status_and_active_together(wanted: Row) -> None:
 
 
 def _note_change_of_state(row: Row, wanted: Row, now: int) -> None:
-    """Give a request that changes its state the time of the change, unless the edit names one."""
+    """Date a change of a request's state, unless the edit does."""
     status = (wanted.get("approvalRequest") or {}).get("status") or {}
     if status.get("state", "") not in ("", row["approvalRequest"]["status"]["state"]):
         status.setdefault("updatedAt", utc_text(now))
@@ -264,7 +264,7 @@ def _new_member(world: World, workspace: Workspace, user_id: str) -> Member:
 
 
 def _patch_member(workspace: Workspace, member: Member, wanted: Row) -> None:
-    """Put each field where it belongs: membership, roles, profile, field values or the account."""
+    """Assign each field to its place: membership, roles, profile, field values or account."""
     for name, value in wanted.items():
         if name in ("membershipStatus", "hourlyRate", "costRate"):
             member.membership = {**member.membership, name: value}
@@ -305,7 +305,7 @@ _ENTRY_FIELDS = {
 
 
 def _set_entry(entry: Entry, wanted: Row) -> None:
-    """Set wire fields; a start alone keeps the duration, an unknown field is served as given."""
+    """Set wire fields; a start alone keeps the duration, an unknown field is stored as given."""
     interval = wanted.get("timeInterval") or {}
     if "start" in interval:
         start = int(parse_instant(interval["start"]))

@@ -42,7 +42,7 @@ def start(*, python: str = sys.executable, port: int = 0, **options: Any) -> "Sa
 
 
 class Sandbox:
-    """A running server. Without a process (one started elsewhere) `close` leaves it running."""
+    """A running server. `close` does not stop a server that was started elsewhere."""
 
     def __init__(self, greeting: JSON, process: "subprocess.Popen[str] | None" = None) -> None:
         self.greeting, self.process = greeting, process
@@ -69,7 +69,7 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """End the server and wait for its end."""
+        """Stop the server and wait until it has ended."""
         self._session.close()
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
@@ -95,7 +95,7 @@ class Sandbox:
     def request(
         self, method: str, url: str, *, key: str | None = None, **how: Any
     ) -> requests.Response:
-        """Any request with an API key (the owner's unless given), no redirects followed."""
+        """Send any request with an API key (by default the owner's); follow no redirects."""
         headers = {"X-Api-Key": key or self.api_key, **how.pop("headers", {})}
         how.setdefault("allow_redirects", False)
         return self._session.request(method, url, headers=headers, timeout=60, **how)
@@ -103,17 +103,17 @@ class Sandbox:
     # The admin API
 
     def info(self) -> JSON:
-        """Keys, add-on tokens, workspaces, options, now."""
+        """Keys, add-on tokens, workspaces, options and current time."""
         found: JSON = self.admin("GET", "info")
         return found
 
     def reset(self) -> JSON:
-        """The first data again, no faults, no log, the first settings and clock."""
+        """Restore the initial data, settings and clock; remove faults and the log."""
         found: JSON = self.admin("POST", "reset")
         return found
 
     def requests(self) -> list[JSON]:
-        """The requests served since the last clearing, oldest first."""
+        """The requests served since the log was last cleared, oldest first."""
         found: list[JSON] = self.admin("GET", "requests")
         return found
 
@@ -121,21 +121,21 @@ class Sandbox:
         self.admin("DELETE", "requests")
 
     def records(self, stream: str, **query: Any) -> list[JSON]:
-        """What a complete read of a stream has to bring: [{"path": ids, "row": wire row}]."""
+        """The records of a complete read of a stream: [{"path": ids, "row": wire row}]."""
         found: list[JSON] = self.admin("GET", f"records/{stream}", params=query)
         return found
 
     def rows(self, stream: str, **query: Any) -> list[JSON]:
-        """The rows of `records` alone."""
+        """Only the rows of `records`."""
         return [record["row"] for record in self.records(stream, **query)]
 
     def create(self, workspace: str, collection: str, fields: JSON | None = None) -> JSON:
-        """Add an entity; answers its wire row."""
+        """Add an entity; return its wire row."""
         made: JSON = self.admin("POST", f"workspaces/{workspace}/{collection}", fields or {})
         return made
 
     def update(self, workspace: str, collection: str, entity: str, fields: JSON) -> JSON:
-        """Deep-merge fields into an entity; answers its wire row."""
+        """Deep-merge fields into an entity; return its wire row."""
         path = f"workspaces/{workspace}/{collection}/{entity}"
         changed: JSON = self.admin("PATCH", path, fields)
         return changed
@@ -145,7 +145,7 @@ class Sandbox:
         self.admin("DELETE", f"workspaces/{workspace}/{collection}/{entity}")
 
     def restore(self, workspace: str, collection: str, entity: str) -> JSON:
-        """Bring an entity back from the trash."""
+        """Restore an entity from the trash."""
         path = f"workspaces/{workspace}/{collection}/{entity}/restore"
         back: JSON = self.admin("POST", path)
         return back
@@ -175,7 +175,7 @@ class Sandbox:
         times: int | None = None,
         **match: Any,
     ) -> str:
-        """Inject a fault; `match`: method, host, path, query, page. Answers its id."""
+        """Inject a fault; `match`: method, host, path, query, page. Return its id."""
         body = {"match": match, "skip": skip, "times": times, "action": action}
         return str(self.admin("POST", "faults", body)["id"])
 
@@ -189,21 +189,21 @@ class Sandbox:
         self.admin("DELETE", "faults" if fault is None else f"faults/{fault}")
 
     def settings(self, **changes: Any) -> JSON:
-        """Read the settings, after changing those given."""
+        """Change the given settings; return all of them."""
         method = "PATCH" if changes else "GET"
         found: JSON = self.admin(method, "settings", changes or None)
         return found
 
     def set_now(self, now: str) -> str:
-        """Let the clock stand still at an instant; answers the present."""
+        """Stop the clock at an instant; return the current time."""
         return str(self.admin("POST", "clock", {"now": now})["now"])
 
     def advance(self, seconds: float) -> str:
-        """Move the clock ahead; answers the present."""
+        """Advance the clock; return the current time."""
         return str(self.admin("POST", "clock", {"advance": seconds})["now"])
 
     def admin(self, method: str, path: str, body: Any = None, **how: Any) -> Any:
-        """Any admin request; RuntimeError with the server's words if it fails."""
+        """Send an admin request; RuntimeError with the server's message if it fails."""
         response = self._session.request(
             method, f"{self.admin_url}/{path}", json=body, timeout=120, **how
         )

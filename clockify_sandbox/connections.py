@@ -1,4 +1,4 @@
-"""Lets the application close the connection that a request came in on, which ASGI cannot."""
+"""Lets the application close the connection of a request, which ASGI does not support."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ _open: dict[tuple[str, int], asyncio.Transport] = {}
 
 
 class Protocol(H11Protocol):
-    """Uvicorn's HTTP/1.1 with a register of the open connections by the client's address."""
+    """Uvicorn's HTTP/1.1 with a register of open connections by client address."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -24,7 +24,7 @@ class Protocol(H11Protocol):
 async def close(scope: Scope, at_once: bool) -> None:
     """Close a request's connection, and wait until the server has noticed.
 
-    `at_once` throws away what was not sent yet; otherwise it is sent first.
+    `at_once` discards unsent data; otherwise it is sent first.
     """
     key = tuple(scope["client"])
     transport = _open.get(key)

@@ -1,4 +1,4 @@
-"""Makes the core of a workspace: users, groups, clients, projects, tasks, tags, fields, entries."""
+"""Generates the core of a workspace: users, groups, clients, projects, tasks, tags, entries."""
 
 from collections.abc import Callable
 from random import Random
@@ -15,28 +15,12 @@ HOUR, DAY = 3600, 86_400
 WEEK_DAYS = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY"]
 SHARED_USERS = (0, 1, 2, 6)
 DELETED_USERS = 2
-SCOPES = (
-    "WORKSPACE_READ",
-    "USER_READ",
-    "GROUP_READ",
-    "CLIENT_READ",
-    "PROJECT_READ",
-    "TASK_READ",
-    "TAG_READ",
-    "CUSTOM_FIELDS_READ",
-    "TIME_ENTRY_READ",
-    "REPORTS_READ",
-    "EXPENSE_READ",
-    "INVOICE_READ",
-    "TIME_OFF_READ",
-    "SCHEDULING_READ",
-    "APPROVAL_READ",
-)
+EVERY_SCOPE = "*"
 _COLORS = ("#03A9F4", "#F44336", "#8BC34A", "#9C27B0")
 
 
 def account_of(world: World, number: int, own_to: int | None = None) -> Row:
-    """The account with this number, made when it is asked for the first time."""
+    """The account with this number, created on first use."""
     mark = f"{number}" if own_to is None else f"{number}.{own_to}"
     if mark in world.account_ids:
         return world.accounts[world.account_ids[mark]]
@@ -111,7 +95,7 @@ def new_membership(user_id: str, target_id: str, kind: str, status: str = "ACTIV
 
 
 def new_profile(number: int) -> Row:
-    """What only the member profile tells about a user."""
+    """The part of a user that only the member profile has."""
     return {
         "hasPassword": number % 3 != 0,
         "hasPendingApprovalRequest": number % 5 == 1,
@@ -123,12 +107,12 @@ def new_profile(number: int) -> Row:
 
 
 def new_role(workspace_id: str, role: str) -> Row:
-    """A role that is held in the whole workspace."""
+    """A role for the whole workspace."""
     return {"role": role, "entities": [{"id": workspace_id, "name": None, "source": None}]}
 
 
 def new_project(workspace_id: str, project_id: str, name: str) -> Row:
-    """An active public project without client; `duration` and `clientName` come with serving."""
+    """An active public project without client; `duration` and `clientName` are added on serving."""
     return {
         "id": project_id,
         "name": name,
@@ -198,7 +182,7 @@ def new_tag(workspace_id: str, tag_id: str, name: str) -> Row:
 
 
 def new_group(workspace_id: str, group_id: str, name: str) -> Row:
-    """A group; its team managers are served on demand."""
+    """A group; its team managers are added on request."""
     return {
         "id": group_id,
         "name": name,
@@ -227,7 +211,7 @@ def new_custom_field(workspace_id: str, field_id: str, name: str, kind: str = "T
 
 
 def new_workspace_row(workspace_id: str, name: str, currency_ids: list[str]) -> Row:
-    """What a workspace's row says beside plan, features and memberships."""
+    """A workspace's row without plan, features and memberships."""
     return {
         "id": workspace_id,
         "name": name,
@@ -287,7 +271,7 @@ def new_workspace_row(workspace_id: str, name: str, currency_ids: list[str]) -> 
 
 
 class Maker:
-    """Fills one workspace; holds what its parts share."""
+    """Fills one workspace, with the data shared by its parts."""
 
     def __init__(self, world: World, plan: str, index: int, sizes: dict[str, int]) -> None:
         options = world.options
@@ -297,9 +281,8 @@ class Maker:
         self.projects = sizes.get("projects", options.projects)
         self.tasks = sizes.get("tasks", options.tasks)
         self.now, self.zone = world.now, ZoneInfo(options.time_zone)
-        self.rng = Random(f"workspace {options.seed} {index}")
-        self.ids = IdMaker(self.rng)
-        self._serial = self.ids.serial()
+        self.seed = f"workspace {options.seed} {index}"
+        self._begin("workspace")
         self.deleted_users: list[str] = []
         self.origin = self.now - max(400, options.days + 280) * DAY
 
@@ -309,16 +292,24 @@ class Maker:
         name = f"{self.plan.title()} workspace" if self.index != 1 else "null"
         row = new_workspace_row(workspace_id, name, currencies)
         workspace = self.workspace = Workspace(workspace_id, self.plan, row)
-        self._clients()
-        self._tags()
-        if "CUSTOM_FIELDS" in features(self.plan):
-            self._custom_fields()
-        self._members()
-        self._projects_and_tasks()
-        self._groups()
-        self._time_entries()
-        self._addons()
+        for part in (
+            self._clients,
+            self._tags,
+            self._custom_fields,
+            self._members,
+            self._projects_and_tasks,
+            self._groups,
+            self._time_entries,
+            self._addons,
+        ):
+            self._begin(part.__name__)
+            part()
         return workspace
+
+    def _begin(self, part: str) -> None:
+        """Give a part random numbers of its own, so that no other one shifts its ids."""
+        self.rng = Random(f"{self.seed}/{part}")
+        self.ids = IdMaker(self.rng)
 
     def _id(self, position: int = 2) -> str:
         created = self.origin + self.rng.randrange(30 * DAY)
@@ -345,6 +336,8 @@ class Maker:
             self.workspace.rows("tags")[tag["id"]] = tag
 
     def _custom_fields(self) -> None:
+        if "CUSTOM_FIELDS" not in features(self.plan):
+            return
         kinds = (
             ("TXT", "TIMEENTRY", "Reference"),
             ("NUMBER", "TIMEENTRY", "1e5"),
@@ -486,7 +479,7 @@ class Maker:
         owner = next(iter(self.workspace.members), None)
         if owner is None:
             return
-        for name, scopes in (("all", SCOPES), ("little", SCOPES[:2])):
+        for name, scopes in (("all", [EVERY_SCOPE]), ("little", ["WORKSPACE_READ", "USER_READ"])):
             token = f"sandbox.addon-{name}.{self.rng.getrandbits(96):024x}"
             self.world.addons[token] = Addon(token, self.workspace.id, owner, frozenset(scopes))
 
@@ -495,6 +488,7 @@ class Maker:
         values = self._kinds_of_values()
         tags = self._kinds_of_tags()
         loaded: list[Entry] = []
+        serial = self.ids.serial()
         specials = special_times(self.now, self.zone, self.world.options.days)
         people = [(user_id, self.entries) for user_id in self.workspace.members]
         people += [(user_id, min(self.entries, 10)) for user_id in self.deleted_users]
@@ -504,8 +498,9 @@ class Maker:
             for position, (start, end, kind) in enumerate(times):
                 turn = number * 7 + position
                 project_id, task_id, billable, hourly, cost = work[turn % len(work)]
+                created = min(start, self.now)
                 entry = Entry(
-                    self._entry_id(min(start, self.now), position),
+                    self.ids.make(created, position) if position < 2 else serial(created),
                     user_id,
                     start,
                     end,
@@ -525,13 +520,10 @@ class Maker:
                 loaded.append(entry)
         self.workspace.load(loaded)
 
-    def _entry_id(self, created: int, position: int) -> str:
-        return self.ids.make(created, position) if position < 2 else self._serial(created)
-
     def _times(
         self, number: int, count: int, specials: list["Times"], with_running: bool
     ) -> list["Times"]:
-        """A user's entries in time: the special ones first, as many as fit, then ordinary ones."""
+        """A user's entries over time: as many special ones as fit, then ordinary ones."""
         turn = number * 5 % len(specials)
         room = count if count >= 2 * len(specials) else max(1, count // 2)
         times = (specials[turn:] + specials[:turn])[: min(room, count)]
@@ -552,7 +544,7 @@ class Maker:
             (None, None, False, rate(4000), None),
         ]
         tasks: dict[str, list[str]] = {}
-        # Nobody has tracked time on the first task: deleting it changes no entry.
+        # There is no time on the first task, so deleting it changes no entry.
         for task in list(self.workspace.rows("tasks").values())[1:]:
             tasks.setdefault(task["projectId"], []).append(task["id"])
         for row in self.workspace.rows("projects").values():
@@ -563,7 +555,7 @@ class Maker:
         return kinds
 
     def _kinds_of_values(self) -> list[tuple[tuple[str, Any], ...]]:
-        """Custom field values: sets of values with none at all in between."""
+        """Sets of custom field values, alternating with none at all."""
         fields = [
             row
             for row in self.workspace.rows("custom-fields").values()
@@ -584,7 +576,7 @@ Times = tuple[int, int | None, str]
 
 
 def special_times(now: int, zone: ZoneInfo, days: int) -> list[Times]:
-    """Times at which readers go wrong: midnights, clock changes, window edges, ties, the future."""
+    """Times that readers get wrong: midnights, clock changes, window edges, ties, the future."""
     midnight = now // DAY * DAY
 
     def local(day: int) -> int:
@@ -615,7 +607,7 @@ def special_times(now: int, zone: ZoneInfo, days: int) -> list[Times]:
 
 
 def _value_of(kind: str, turn: int) -> Any:
-    """A custom field value of a type; some are null."""
+    """A custom field value of this type; some are null."""
     if turn % 4 == 3:
         return None
     values: dict[str, Callable[[], Any]] = {

@@ -1,4 +1,4 @@
-"""Makes approval requests, shared reports, webhooks and the log of their deliveries."""
+"""Generates approval requests, shared reports, webhooks and their delivery log."""
 
 from clockify_sandbox.data_kit import DAY, Kit, nasty
 from clockify_sandbox.plans import has
@@ -13,7 +13,7 @@ _A_MONDAY = 4  # days after the epoch
 def new_approval(
     workspace_id: str, request_id: str, user_id: str, period: tuple[str, str], zone: str
 ) -> Row:
-    """A pending request without entries; names, entries, expenses and sums come with serving."""
+    """A pending request without entries; names, entries, expenses, sums are added when served."""
     return {
         "id": request_id,
         "approvalRequest": {
@@ -37,7 +37,7 @@ def new_approval(
 
 
 def new_shared_report(report_id: str, name: str) -> Row:
-    """A public summary report; the list leaves out what is not known."""
+    """A public summary report; the list omits unknown values."""
     return {
         "id": report_id,
         "name": name,
@@ -83,15 +83,15 @@ def new_log(log_id: str, webhook_id: str | None, status_id: str, responded: str)
 
 
 def add_administration(kit: Kit) -> None:
-    """Everything of this module; webhooks also for a workspace without users."""
-    _webhooks(kit)
+    """All data of this module; webhooks even for a workspace without users."""
+    kit.run(_webhooks)
     if kit.members:
-        _approvals(kit)
-        _shared_reports(kit)
+        kit.run(_approvals)
+        kit.run(_shared_reports)
 
 
 def _approvals(kit: Kit) -> None:
-    """Each state with and without a time of change, at most one request for an entry."""
+    """Each state with and without a time of change; at most one request per entry."""
     workspace = kit.workspace
     marks = has(workspace.plan, "APPROVAL")
     expenses = list(workspace.rows("expenses").values())
@@ -164,7 +164,7 @@ def _shared_reports(kit: Kit) -> None:
 
 
 def _filter(kit: Kit, kind: str) -> Row:
-    """What a shared report was saved with."""
+    """The filter saved with a shared report."""
     users = {"ids": kit.members[:1], "contains": "CONTAINS", "status": "ALL"}
     page: Row = {"page": 1, "pageSize": 50}
     families: dict[str, Row] = {

@@ -1,4 +1,4 @@
-"""Makes the past of a workspace: changes, deletions and the audit log before the server began."""
+"""Generates the past of a workspace: changes, deletions and audit log before the server began."""
 
 from clockify_sandbox.audit_actions import action_of
 from clockify_sandbox.data_kit import DAY, Kit, nasty
@@ -15,16 +15,15 @@ _DELETED = ("tags", "clients", "projects", "tasks", "time-entries", "time-off-re
 
 
 def add_history(kit: Kit) -> None:
-    """Everything of this module; the audit log is kept for plans without it too."""
-    _changes(kit)
-    _late_and_changed_entries(kit)
-    _deletions(kit)
+    """All data of this module; the audit log is also kept for plans without it."""
+    for maker in (_changes, _late_and_changed_entries, _deletions):
+        kit.run(maker)
     if kit.members:
-        _audit_log(kit)
+        kit.run(_audit_log)
 
 
 def _changes(kit: Kit) -> None:
-    """Changes of entities that were made more than a month before."""
+    """Changes of entities created more than a month earlier."""
     turn = 0
     for collection in _CHANGED:
         for entity_id in list(kit.workspace.rows(collection))[:3]:
@@ -35,7 +34,7 @@ def _changes(kit: Kit) -> None:
 
 
 def _late_and_changed_entries(kit: Kit) -> None:
-    """Old entries of which some were changed lately, and one was made late."""
+    """Old entries, some of which were changed recently, and one that was entered late."""
     old = [entry for entry in kit.workspace.all_entries() if kit.now - entry.start > 75 * DAY]
     for turn, entry in enumerate(old[:3]):
         at = kit.now - (4 + turn) * DAY - turn * 41
@@ -47,7 +46,7 @@ def _late_and_changed_entries(kit: Kit) -> None:
 
 
 def _change_planned_entry(kit: Kit) -> None:
-    """An entry that was planned long ago and changed lately; a custom field value names it."""
+    """An entry planned long ago and changed recently; a custom field value names it."""
     for entry in kit.workspace.all_entries():
         if entry.values and 3 * DAY < kit.now - entry.start < 12 * DAY:
             kit.workspace.created_at["time-entries", entry.id] = kit.now - 80 * DAY
@@ -56,7 +55,7 @@ def _change_planned_entry(kit: Kit) -> None:
 
 
 def _deletions(kit: Kit) -> None:
-    """Deletions of entities that nothing else tells about; the first two in the same second."""
+    """Deletions of entities known from nothing else; the first two in the same second."""
     for turn, collection in enumerate(_DELETED * 2):
         deleted = kit.now - (3 + max(turn, 1) * 25) * DAY
         entity_id = kit.ids.make(deleted - 45 * DAY, turn)
@@ -72,7 +71,7 @@ def _deletions(kit: Kit) -> None:
 
 
 def _audit_log(kit: Kit) -> None:
-    """The making of the youngest entries and of expenses and projects, changes, and equal rows."""
+    """The creation of the newest entries and of expenses and projects, changes, and equal rows."""
     workspace, rows = kit.workspace, []
     admin = kit.members[0]
     for entry in _audited_entries(kit):
@@ -111,7 +110,7 @@ def _audit_log(kit: Kit) -> None:
 
 
 def _audited_entries(kit: Kit) -> list[Entry]:
-    """The youngest entries of a few users, deleted ones too, but none that lie ahead."""
+    """The newest entries of a few users, including deleted ones, but none in the future."""
     found: list[Entry] = []
     for user_id in (*kit.members[:_AUDITED_USERS], *kit.deleted_users):
         past = between(kit.workspace.entries_of(user_id), None, kit.now - DAY)

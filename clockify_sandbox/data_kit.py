@@ -1,5 +1,7 @@
-"""What the makers of a workspace's data share: ids, times, and whom and what rows refer to."""
+"""Helpers for generating a workspace's data: ids, times and referenced entities."""
 
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from random import Random
 from zoneinfo import ZoneInfo
@@ -14,15 +16,16 @@ HOUR, DAY = 3600, 86_400
 
 @dataclass
 class Kit:
-    """A workspace that has its users, projects and entries already, and the present."""
+    """A workspace with its users, projects and entries, and the current time."""
 
     workspace: Workspace
     now: int
     zone: ZoneInfo
-    rng: Random
+    seed: str
     deleted_users: list[str]
 
     def __post_init__(self) -> None:
+        self.rng = Random(self.seed)
         self.ids = IdMaker(self.rng)
         self.midnight = self.now // DAY * DAY
         self.members = list(self.workspace.members)
@@ -32,8 +35,15 @@ class Kit:
         for task in self.workspace.rows("tasks").values():
             self._tasks.setdefault(task["projectId"], []).append(task)
 
+    def run(self, maker: Callable[["Kit"], None]) -> None:
+        """Run a maker with random numbers of its own, so that no other one shifts its ids."""
+        kit = copy(self)
+        kit.rng = Random(f"{self.seed}/{maker.__name__}")
+        kit.ids = IdMaker(kit.rng)
+        maker(kit)
+
     def id(self, days_ago: float, position: int = 2) -> str:
-        """An id of an entity that was made so long ago; see `IdMaker.make` for the position."""
+        """An id of an entity of this age; see `IdMaker.make` for the position."""
         return self.ids.make(self.now - int(days_ago * DAY), position)
 
     def add(self, collection: str, row: Row) -> Row:
@@ -41,7 +51,7 @@ class Kit:
         return row
 
     def day(self, days_ago: int) -> str:
-        """A plain date; negative numbers lie ahead."""
+        """A plain date; negative numbers are in the future."""
         return utc_text(self.midnight - days_ago * DAY)[:10]
 
     def at(self, days_ago: float, fraction: str = "") -> str:
@@ -49,7 +59,7 @@ class Kit:
         return utc_text(self.now - int(days_ago * DAY))[:-1] + fraction + "Z"
 
     def local_midnight(self, days_ago: int) -> int:
-        """The second in which a day begins in the account's time zone."""
+        """The second in which a day begins, in the account's time zone."""
         return int(reread_in(self.zone, self.midnight - days_ago * DAY))
 
     def member(self, number: int) -> str:

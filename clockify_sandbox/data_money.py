@@ -1,4 +1,4 @@
-"""Makes expenses and their categories, invoices, payments and the settings of invoices."""
+"""Generates expenses and their categories, invoices, payments and invoice settings."""
 
 from itertools import islice
 
@@ -24,7 +24,7 @@ def new_category(workspace_id: str, category_id: str, name: str) -> Row:
 
 
 def new_expense(workspace_id: str, expense_id: str, user_id: str, date: str) -> Row:
-    """An expense as it is stored: with the ids of what it refers to."""
+    """An expense in stored form, with the ids of the entities it refers to."""
     return {
         "id": expense_id,
         "workspaceId": workspace_id,
@@ -46,7 +46,7 @@ def new_expense(workspace_id: str, expense_id: str, user_id: str, date: str) -> 
 
 
 def new_invoice(invoice_id: str, number: str, user_id: str | None, issued: str, due: str) -> Row:
-    """An unsent invoice without items; what was paid is counted when it is served."""
+    """An unsent invoice without items; payments are added up when it is served."""
     return {
         "id": invoice_id,
         "number": number,
@@ -80,7 +80,7 @@ def new_invoice(invoice_id: str, number: str, user_id: str | None, issued: str, 
 
 
 def new_payment(payment_id: str, invoice_id: str, amount: int, date: str) -> Row:
-    """A payment; its invoice is known from the path only."""
+    """A payment; only the path names its invoice."""
     return {
         "id": payment_id,
         "invoiceId": invoice_id,
@@ -92,7 +92,7 @@ def new_payment(payment_id: str, invoice_id: str, amount: int, date: str) -> Row
 
 
 def new_invoice_settings(workspace_id: str) -> Row:
-    """The settings of a workspace's invoices; their id is the workspace's and is not served."""
+    """A workspace's invoice settings; their id is the workspace's and is not served."""
     return {
         "id": workspace_id,
         "defaults": {
@@ -141,11 +141,10 @@ def new_invoice_settings(workspace_id: str) -> Row:
 
 
 def add_money(kit: Kit) -> None:
-    """Everything of this module, for a workspace that has users."""
+    """All data of this module, for a workspace that has users."""
     kit.add("invoice-settings", new_invoice_settings(kit.workspace.id))
-    _categories(kit)
-    _expenses(kit)
-    _invoices(kit)
+    for maker in (_categories, _expenses, _invoices):
+        kit.run(maker)
 
 
 def _categories(kit: Kit) -> None:

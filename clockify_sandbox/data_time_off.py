@@ -1,4 +1,4 @@
-"""Makes holidays, time off policies with their requests and balances, and assignments."""
+"""Generates holidays, time off policies with requests and balances, and assignments."""
 
 from clockify_sandbox.data_kit import DAY, HOUR, Kit, nasty
 from clockify_sandbox.store import Row
@@ -10,7 +10,7 @@ _BALANCED_MEMBERS = 8
 
 
 def new_holiday(workspace_id: str, holiday_id: str, name: str, first: str, last: str) -> Row:
-    """A holiday of everybody."""
+    """A holiday for everyone."""
     return {
         "id": holiday_id,
         "workspaceId": workspace_id,
@@ -27,7 +27,7 @@ def new_holiday(workspace_id: str, holiday_id: str, name: str, first: str, last:
 
 
 def new_policy(workspace_id: str, policy_id: str, name: str) -> Row:
-    """An active policy of everybody, counted in days."""
+    """An active policy for everyone, in days."""
     return {
         "id": policy_id,
         "workspaceId": workspace_id,
@@ -57,7 +57,7 @@ def new_policy(workspace_id: str, policy_id: str, name: str) -> Row:
 def new_request(
     workspace_id: str, request_id: str, policy_id: str | None, user_id: str, created: str
 ) -> Row:
-    """A pending request for one day; names come with serving."""
+    """A pending request for one day; names are added when served."""
     return {
         "id": request_id,
         "workspaceId": workspace_id,
@@ -86,7 +86,7 @@ def new_request(
 
 
 def new_balance(workspace_id: str, balance_id: str, policy_id: str, user_id: str) -> Row:
-    """A user's balance under a policy; names come with serving."""
+    """A user's balance under a policy; names are added when served."""
     return {
         "id": balance_id,
         "workspaceId": workspace_id,
@@ -108,7 +108,7 @@ def new_assignment(
     project_id: str | None,
     period: tuple[str, str],
 ) -> Row:
-    """A published assignment; names come with serving, `published` is not served."""
+    """A published assignment; names are added when served, `published` is not served."""
     return {
         "id": assignment_id,
         "workspaceId": workspace_id,
@@ -125,11 +125,9 @@ def new_assignment(
 
 
 def add_time_off(kit: Kit) -> None:
-    """Everything of this module, for a workspace that has users."""
-    _holidays(kit)
-    _policies(kit)
-    _requests(kit)
-    _assignments(kit)
+    """All data of this module, for a workspace that has users."""
+    for maker in (_holidays, _policies, _requests, _assignments):
+        kit.run(maker)
 
 
 def _holidays(kit: Kit) -> None:
@@ -261,7 +259,7 @@ def _requests(kit: Kit, count: int = 14) -> None:
 
 
 def _assignments(kit: Kit) -> None:
-    """From far past to far ahead, one across many years; the last is a draft."""
+    """From the distant past to the distant future, one over many years; the last is a draft."""
     spans = (
         (1500, 1490), (800, 799), (401, 380), (370, -200), (60, 55), (31, 30), (10, 3), (1, -1),
         (0, 0), (-5, -12), (-90, -95), (-300, -310), (-2, -4),

@@ -1,6 +1,7 @@
-"""The table of endpoints, and which of them a path means."""
+"""The table of endpoints, and the lookup of a path in it."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,8 +21,9 @@ from clockify_sandbox import (
 from clockify_sandbox.approvals import APPROVALS
 from clockify_sandbox.call import Call, Handler, Reply, access_denied, error
 from clockify_sandbox.listing import Listing, serve
-from clockify_sandbox.paging import QUERY, Paging
-from clockify_sandbox.resources import single
+from clockify_sandbox.paging import LIST, QUERY, Paging
+from clockify_sandbox.plain_streams import PLAIN_STREAMS, PlainStream
+from clockify_sandbox.resources import as_stored, single
 
 API, REPORTS, AUDIT = "api", "reports", "auditlog"
 PREFIXES = {API: "/api/v1", REPORTS: "/report/v1", AUDIT: "/auditlog/v1"}
@@ -29,19 +31,31 @@ _W = "/workspaces/{workspaceId}"
 
 
 @dataclass(frozen=True)
+class Access:
+    """Who may use an operation.
+
+    Attributes:
+        scope: what an add-on must have; None: closed to add-ons.
+        feature: what the plan must have.
+        admin: only owners and admins.
+    """
+
+    scope: str | None = None
+    feature: str | None = None
+    admin: bool = False
+
+
+@dataclass(frozen=True)
 class Endpoint:
-    """An operation. `feature`: what the plan must have; `scope`: what an add-on must have (None:
-    closed to add-ons); `admin`: only for owners and admins; `last_page`: sends that header."""
+    """An operation; `last_page`: it sends that header."""
 
     method: str
     path: str
     does: Handler | Listing
+    access: Access
     host: str = API
     paging: Paging | None = None
     last_page: bool = False
-    scope: str | None = None
-    feature: str | None = None
-    admin: bool = False
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -58,370 +72,171 @@ def _write(call: Call) -> Reply:
     raise access_denied()
 
 
-_LIST = Paging(QUERY)
+def _list(path: str, does: Handler | Listing, access: Access, paging: Paging = LIST) -> Endpoint:
+    """A listing that tells its last page."""
+    return Endpoint("GET", _W + path, does, access, paging=paging, last_page=True)
+
+
+def _get(
+    path: str,
+    does: Handler | Listing,
+    access: Access,
+    paging: Paging | None = None,
+    host: str = API,
+) -> Endpoint:
+    return Endpoint("GET", _W + path, does, access, host, paging)
+
+
+def _post(
+    path: str, does: Handler, access: Access, paging: Paging | None = None, host: str = API
+) -> Endpoint:
+    return Endpoint("POST", _W + path, does, access, host, paging)
+
+
+def _plain(stream: PlainStream) -> Iterator[Endpoint]:
+    """The listing of a plain stream, and the read of one row where there is one."""
+    access = Access(stream.scope, stream.feature, stream.admin)
+    path = f"/{stream.path or stream.collection}"
+    if stream.paging:
+        yield _list(path, stream.listing, access, stream.paging)
+    else:
+        yield _get(path, stream.listing, access)
+    if stream.entity:
+        yield _get(
+            path + "/{id}", single(stream.collection, "id", stream.entity, as_stored), access
+        )
+
+
 _RUNNING = Paging(QUERY, default=10, maximum=1000)
-
-MONEY = (
-    Endpoint(
-        "GET",
-        _W + "/expenses",
-        money.expenses(_LIST),
-        paging=_LIST,
-        last_page=True,
-        scope="EXPENSE_READ",
-        feature="EXPENSES",
-    ),
-    Endpoint(
-        "GET",
-        _W + "/expenses/categories",
-        money.CATEGORIES,
-        paging=_LIST,
-        last_page=True,
-        scope="EXPENSE_READ",
-        feature="EXPENSES",
-    ),
-    Endpoint(
-        "GET",
-        _W + "/expenses/{expenseId}",
-        money.single_expense,
-        scope="EXPENSE_READ",
-        feature="EXPENSES",
-    ),
-    Endpoint(
-        "GET",
-        _W + "/invoices",
-        money.INVOICES,
-        paging=_LIST,
-        last_page=True,
-        scope="INVOICE_READ",
-        feature="INVOICING",
-        admin=True,
-    ),
-    Endpoint(
-        "POST",
-        _W + "/invoices/info",
-        resources.with_body_as_query(serve(money.INVOICES_INFO, money.INFO_PAGING, False)),
-        paging=money.INFO_PAGING,
-        scope="INVOICE_READ",
-        feature="INVOICING",
-        admin=True,
-    ),
-    Endpoint(
-        "GET",
-        _W + "/invoices/settings",
-        money.invoice_settings,
-        scope="INVOICE_READ",
-        feature="INVOICING",
-        admin=True,
-    ),
-    Endpoint(
-        "GET",
-        _W + "/invoices/{invoiceId}",
-        money.single_invoice,
-        scope="INVOICE_READ",
-        feature="INVOICING",
-        admin=True,
-    ),
-    Endpoint(
-        "GET",
-        _W + "/invoices/{invoiceId}/payments",
-        money.PAYMENTS,
-        paging=_LIST,
-        last_page=True,
-        scope="INVOICE_READ",
-        feature="INVOICING",
-        admin=True,
-    ),
-    Endpoint("POST", _W + "/invoices/{invoiceId}/items", _write),
+_NOBODY, _ADMINS = Access(), Access(admin=True)
+_USERS, _PROJECTS, _TASKS = Access("USER_READ"), Access("PROJECT_READ"), Access("TASK_READ")
+_CUSTOM_FIELDS = Access("CUSTOM_FIELDS_READ", "CUSTOM_FIELDS")
+_ENTRIES = Access("TIME_ENTRY_READ")
+_EXPENSES, _INVOICES = Access("EXPENSE_READ", "EXPENSES"), Access("INVOICE_READ", "INVOICING", True)
+_TIME_OFF, _SCHEDULING = (
+    Access("TIME_OFF_READ", "TIME_OFF"),
+    Access("SCHEDULING_READ", "SCHEDULING"),
 )
+_REPORTS = Access("REPORTS_READ")
+_INFO = resources.with_body_as_query(serve(money.INVOICES_INFO, money.INFO_PAGING, False))
 
-TIME_OFF = (
-    Endpoint("GET", _W + "/holidays", time_off.HOLIDAYS, scope="TIME_OFF_READ", feature="TIME_OFF"),
-    Endpoint(
-        "GET",
-        _W + "/holidays/in-period",
-        time_off.HOLIDAYS_IN_PERIOD,
-        scope="TIME_OFF_READ",
-        feature="TIME_OFF",
-    ),
-    Endpoint(
-        "GET",
-        _W + "/time-off/policies",
-        time_off.POLICIES,
-        paging=time_off.POLICY_PAGING,
-        last_page=True,
-        scope="TIME_OFF_READ",
-        feature="TIME_OFF",
-    ),
-    Endpoint(
-        "GET",
-        _W + "/time-off/policies/{policyId}",
-        single("time-off-policies", "policyId", "Policy", resources.as_stored),
-        scope="TIME_OFF_READ",
-        feature="TIME_OFF",
-    ),
-    Endpoint(
-        "POST",
-        _W + "/time-off/requests",
-        time_off.requests,
-        paging=time_off.REQUEST_PAGING,
-        scope="TIME_OFF_READ",
-        feature="TIME_OFF",
-    ),
-    Endpoint(
-        "GET",
-        _W + "/time-off/balance/policy/{policyId}",
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint("GET", "/user", resources.current_user, _USERS),
+    Endpoint("GET", "/workspaces", resources.workspaces, _NOBODY),
+    _get("", resources.workspace, Access("WORKSPACE_READ")),
+    *(endpoint for each in PLAIN_STREAMS.values() for endpoint in _plain(each)),
+    # People
+    _list("/users", resources.USERS, _USERS),
+    _post("/users/info", resources.users_info, _USERS, resources.USERS_INFO_PAGING),
+    _list("/users/{userId}/managers", resources.USER_MANAGERS, Access("USER_READ", "MANAGER_ROLE")),
+    _get("/member-profile/{userId}", resources.member_profile, _USERS),
+    Endpoint("PUT", _W + "/user-groups/{groupId}", _write, _NOBODY),
+    # Projects and time
+    _list("/projects", resources.PROJECTS, _PROJECTS),
+    _get("/projects/{projectId}", resources.single_project, _PROJECTS),
+    _list("/projects/{projectId}/tasks", resources.TASKS, _TASKS),
+    _get("/projects/{projectId}/tasks/{taskId}", resources.single_task, _TASKS),
+    _get("/projects/{projectId}/custom-fields", resources.PROJECT_CUSTOM_FIELDS, _CUSTOM_FIELDS),
+    Endpoint("PUT", _W + "/custom-fields/{customFieldId}", _write, _NOBODY),
+    _list("/user/{userId}/time-entries", resources.TIME_ENTRIES, _ENTRIES),
+    _list("/time-entries/status/in-progress", resources.RUNNING_ENTRIES, _ENTRIES, _RUNNING),
+    _post("/time-entries/batch", resources.entries_by_id, _ENTRIES),
+    _get("/time-entries/{timeEntryId}", resources.single_entry, _ENTRIES),
+    # Money
+    _list("/expenses", money.expenses(LIST), _EXPENSES),
+    _list("/expenses/categories", money.CATEGORIES, _EXPENSES),
+    _get("/expenses/{expenseId}", money.single_expense, _EXPENSES),
+    _list("/invoices", money.INVOICES, _INVOICES),
+    _post("/invoices/info", _INFO, _INVOICES, money.INFO_PAGING),
+    _get("/invoices/settings", money.invoice_settings, _INVOICES),
+    _get("/invoices/{invoiceId}", money.single_invoice, _INVOICES),
+    _list("/invoices/{invoiceId}/payments", money.PAYMENTS, _INVOICES),
+    Endpoint("POST", _W + "/invoices/{invoiceId}/items", _write, _NOBODY),
+    # Time off and plans
+    _get("/holidays/in-period", time_off.HOLIDAYS_IN_PERIOD, _TIME_OFF),
+    _post("/time-off/requests", time_off.requests, _TIME_OFF, time_off.REQUEST_PAGING),
+    _list(
+        "/time-off/balance/policy/{policyId}",
         time_off.BALANCES_OF_POLICY,
-        paging=time_off.POLICY_PAGING,
-        last_page=True,
-        scope="TIME_OFF_READ",
-        feature="TIME_OFF",
+        _TIME_OFF,
+        time_off.POLICY_PAGING,
     ),
-    Endpoint(
-        "GET",
-        _W + "/time-off/balance/user/{userId}",
+    _list(
+        "/time-off/balance/user/{userId}",
         time_off.BALANCES_OF_USER,
-        paging=time_off.BALANCE_PAGING,
-        last_page=True,
-        scope="TIME_OFF_READ",
-        feature="TIME_OFF",
+        _TIME_OFF,
+        time_off.BALANCE_PAGING,
     ),
-    Endpoint(
-        "GET",
-        _W + "/scheduling/assignments/all",
-        time_off.ASSIGNMENTS,
-        paging=_LIST,
-        last_page=True,
-        scope="SCHEDULING_READ",
-        feature="SCHEDULING",
-    ),
+    _list("/scheduling/assignments/all", time_off.ASSIGNMENTS, _SCHEDULING),
     *(
-        Endpoint(
-            "POST",
-            f"{_W}/scheduling/assignments/{name}/totals",
+        _post(
+            f"/scheduling/assignments/{name}/totals",
             handler,
-            paging=scheduling_totals.TOTALS_PAGING,
-            scope="SCHEDULING_READ",
-            feature="SCHEDULING",
+            _SCHEDULING,
+            scheduling_totals.TOTALS_PAGING,
         )
         for name, handler in scheduling_totals.HANDLERS.items()
     ),
-    Endpoint(
-        "GET",
-        _W + "/approval-requests",
-        APPROVALS,
-        paging=_LIST,
-        last_page=True,
-        scope="APPROVAL_READ",
-        feature="APPROVAL",
-    ),
-)
-
-ADMINISTRATION = (
-    Endpoint(
-        "GET",
-        _W + "/shared-reports",
+    _list("/approval-requests", APPROVALS, Access("APPROVAL_READ", "APPROVAL")),
+    # Administration and events
+    _get(
+        "/shared-reports",
         administration.SHARED_REPORTS,
-        host=REPORTS,
-        paging=administration.SHARED_REPORT_PAGING,
-        scope="REPORTS_READ",
-        feature="SHARED_REPORTS",
+        Access("REPORTS_READ", "SHARED_REPORTS"),
+        administration.SHARED_REPORT_PAGING,
+        REPORTS,
     ),
-    Endpoint("GET", _W + "/webhooks", administration.WEBHOOKS, admin=True),
-    Endpoint("GET", _W + "/webhooks/{webhookId}", administration.single_webhook, admin=True),
-    Endpoint(
-        "POST",
-        _W + "/webhooks/{webhookId}/logs",
+    _get("/webhooks", administration.WEBHOOKS, _ADMINS),
+    _get("/webhooks/{webhookId}", administration.single_webhook, _ADMINS),
+    _post(
+        "/webhooks/{webhookId}/logs",
         administration.webhook_logs,
-        paging=administration.LOG_PAGING,
-        admin=True,
+        _ADMINS,
+        administration.LOG_PAGING,
     ),
-    Endpoint(
-        "POST",
-        _W + "/audit-log",
+    _post(
+        "/audit-log",
         audit_log.audit_log,
-        host=AUDIT,
-        paging=audit_log.AUDIT_PAGING,
-        feature="AUDIT_LOG",
-        admin=True,
+        Access(feature="AUDIT_LOG", admin=True),
+        audit_log.AUDIT_PAGING,
+        AUDIT,
     ),
-)
-
-CHANGES = tuple(
-    Endpoint(
-        "GET",
-        f"{_W}/entities/{kind}",
-        entity_changes.feed(changes_of, may_begin_in_window=kind == "created"),
-        paging=entity_changes.CHANGES_PAGING,
-        scope="TIME_ENTRY_READ",
-        admin=True,
-    )
-    for kind, changes_of in (
-        ("created", entity_changes.created),
-        ("updated", entity_changes.updated),
-        ("deleted", entity_changes.deleted),
-    )
-)
-
-REPORT_ENDPOINTS = (
-    Endpoint(
-        "POST",
-        _W + "/reports/summary",
-        grouped_reports.summary,
-        host=REPORTS,
-        scope="REPORTS_READ",
+    *(
+        _get(
+            f"/entities/{kind}",
+            entity_changes.feed(changes_of, may_begin_in_window=kind == "created"),
+            Access("TIME_ENTRY_READ", admin=True),
+            entity_changes.CHANGES_PAGING,
+        )
+        for kind, changes_of in (
+            ("created", entity_changes.created),
+            ("updated", entity_changes.updated),
+            ("deleted", entity_changes.deleted),
+        )
     ),
-    Endpoint(
-        "POST", _W + "/reports/weekly", grouped_reports.weekly, host=REPORTS, scope="REPORTS_READ"
-    ),
-    Endpoint(
-        "POST",
-        _W + "/reports/attendance",
+    # Reports
+    _post("/reports/detailed", reports.detailed, _REPORTS, reports.DETAILED_PAGING, REPORTS),
+    _post("/reports/summary", grouped_reports.summary, _REPORTS, host=REPORTS),
+    _post("/reports/weekly", grouped_reports.weekly, _REPORTS, host=REPORTS),
+    _post(
+        "/reports/attendance",
         attendance.attendance,
-        host=REPORTS,
-        paging=attendance.ATTENDANCE_PAGING,
-        scope="REPORTS_READ",
-        feature="ATTENDANCE_REPORT",
+        Access("REPORTS_READ", "ATTENDANCE_REPORT"),
+        attendance.ATTENDANCE_PAGING,
+        REPORTS,
     ),
-    Endpoint(
-        "POST",
-        _W + "/reports/expenses/detailed",
+    _post(
+        "/reports/expenses/detailed",
         expense_report.expense_report,
-        host=REPORTS,
-        paging=expense_report.EXPENSE_REPORT_PAGING,
-        scope="REPORTS_READ",
-        feature="EXPENSES",
+        Access("REPORTS_READ", "EXPENSES"),
+        expense_report.EXPENSE_REPORT_PAGING,
+        REPORTS,
     ),
-)
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    Endpoint("GET", "/user", resources.current_user, scope="USER_READ"),
-    Endpoint("GET", "/workspaces", resources.workspaces),
-    Endpoint("GET", _W, resources.workspace, scope="WORKSPACE_READ"),
-    Endpoint(
-        "GET", _W + "/users", resources.USERS, paging=_LIST, last_page=True, scope="USER_READ"
-    ),
-    Endpoint(
-        "POST",
-        _W + "/users/info",
-        resources.users_info,
-        paging=resources.USERS_INFO_PAGING,
-        scope="USER_READ",
-    ),
-    Endpoint(
-        "GET",
-        _W + "/users/{userId}/managers",
-        resources.USER_MANAGERS,
-        paging=_LIST,
-        last_page=True,
-        scope="USER_READ",
-        feature="MANAGER_ROLE",
-    ),
-    Endpoint("GET", _W + "/member-profile/{userId}", resources.member_profile, scope="USER_READ"),
-    Endpoint(
-        "GET",
-        _W + "/user-groups",
-        resources.GROUPS,
-        paging=_LIST,
-        last_page=True,
-        scope="GROUP_READ",
-    ),
-    Endpoint("PUT", _W + "/user-groups/{groupId}", _write),
-    Endpoint(
-        "GET", _W + "/clients", resources.CLIENTS, paging=_LIST, last_page=True, scope="CLIENT_READ"
-    ),
-    Endpoint(
-        "GET",
-        _W + "/clients/{clientId}",
-        single("clients", "clientId", "Client", resources.as_stored),
-        scope="CLIENT_READ",
-    ),
-    Endpoint(
-        "GET",
-        _W + "/projects",
-        resources.PROJECTS,
-        paging=_LIST,
-        last_page=True,
-        scope="PROJECT_READ",
-    ),
-    Endpoint("GET", _W + "/projects/{projectId}", resources.single_project, scope="PROJECT_READ"),
-    Endpoint(
-        "GET",
-        _W + "/projects/{projectId}/tasks",
-        resources.TASKS,
-        paging=_LIST,
-        last_page=True,
-        scope="TASK_READ",
-    ),
-    Endpoint(
-        "GET",
-        _W + "/projects/{projectId}/tasks/{taskId}",
-        resources.single_task,
-        scope="TASK_READ",
-    ),
-    Endpoint(
-        "GET",
-        _W + "/projects/{projectId}/custom-fields",
-        resources.PROJECT_CUSTOM_FIELDS,
-        scope="CUSTOM_FIELDS_READ",
-        feature="CUSTOM_FIELDS",
-    ),
-    Endpoint("GET", _W + "/tags", resources.TAGS, paging=_LIST, last_page=True, scope="TAG_READ"),
-    Endpoint(
-        "GET",
-        _W + "/tags/{tagId}",
-        single("tags", "tagId", "Tag", resources.as_stored),
-        scope="TAG_READ",
-    ),
-    Endpoint(
-        "GET",
-        _W + "/custom-fields",
-        resources.CUSTOM_FIELDS,
-        scope="CUSTOM_FIELDS_READ",
-        feature="CUSTOM_FIELDS",
-    ),
-    Endpoint("PUT", _W + "/custom-fields/{customFieldId}", _write),
-    Endpoint(
-        "GET",
-        _W + "/user/{userId}/time-entries",
-        resources.TIME_ENTRIES,
-        paging=_LIST,
-        last_page=True,
-        scope="TIME_ENTRY_READ",
-    ),
-    Endpoint(
-        "GET",
-        _W + "/time-entries/status/in-progress",
-        resources.RUNNING_ENTRIES,
-        paging=_RUNNING,
-        last_page=True,
-        scope="TIME_ENTRY_READ",
-    ),
-    Endpoint("POST", _W + "/time-entries/batch", resources.entries_by_id, scope="TIME_ENTRY_READ"),
-    Endpoint(
-        "GET",
-        _W + "/time-entries/{timeEntryId}",
-        resources.single_entry,
-        scope="TIME_ENTRY_READ",
-    ),
-    Endpoint(
-        "POST",
-        _W + "/reports/detailed",
-        reports.detailed,
-        host=REPORTS,
-        paging=reports.DETAILED_PAGING,
-        scope="REPORTS_READ",
-    ),
-    *MONEY,
-    *TIME_OFF,
-    *ADMINISTRATION,
-    *CHANGES,
-    *REPORT_ENDPOINTS,
 )
 
 
 def find(method: str, host: str, path: str) -> tuple[Endpoint, dict[str, str]]:
-    """The endpoint of a path and the path's ids; 404 or 405 as an exception."""
+    """The endpoint of a path and the ids in it; raises 404 or 405."""
     allowed: list[str] = []
     for endpoint in ENDPOINTS:
         match = endpoint.pattern.fullmatch(path) if endpoint.host == host else None

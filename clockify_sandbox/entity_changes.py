@@ -64,7 +64,7 @@ _CODES = {name: code for code, name in COLLECTIONS.items() if code not in _PARTS
 
 @dataclass(frozen=True)
 class Change:
-    """An entity of a code; times in epoch seconds, `document` only of what is not true."""
+    """A change of an entity; times in epoch seconds, `document` only for false changes."""
 
     at: int
     code: str
@@ -76,12 +76,12 @@ class Change:
 
 
 def created(state: State, workspace: Workspace) -> list[Change]:
-    """The making of everything that still exists, oldest first."""
+    """The creation of all entities that still exist, oldest first."""
     return _kept(state, workspace, "created", lambda: _existing(workspace))
 
 
 def updated(state: State, workspace: Workspace) -> list[Change]:
-    """The last change of everything that still exists, oldest first."""
+    """The last change of all entities that still exist, oldest first."""
 
     def make() -> Iterator[Change]:
         for each in _existing(workspace):
@@ -98,7 +98,7 @@ def updated(state: State, workspace: Workspace) -> list[Change]:
 
 
 def deleted(state: State, workspace: Workspace) -> list[Change]:
-    """What was deleted, oldest first; the latest deletions are not told yet."""
+    """Deletions, oldest first; the latest ones are not reported yet."""
     told = int(state.clock.now()) - state.settings.deletion_lag
     found = [
         Change(each.deleted, code, each.entity_id, each.created, each.updated, each)
@@ -111,7 +111,7 @@ def deleted(state: State, workspace: Workspace) -> list[Change]:
 def _told(
     state: State, workspace: Workspace, kind: str, found: Iterable[Change]
 ) -> Iterator[Change]:
-    """What a feed tells of the changes that were made, and of some that were not."""
+    """The real changes reported by a feed, and some false ones."""
     for each in found:
         if not feed_flaws.is_dropped(state.settings, kind, each.code, each.entity_id, each.at):
             yield each
@@ -121,7 +121,7 @@ def _told(
 
 
 def check_lies(lies: Any) -> None:
-    """Refuse changes of another form, with a ValueError."""
+    """Raise ValueError for invalid changes."""
     if not isinstance(lies, list):
         raise ValueError("feed_lies must be a list")
     needed = {"workspaceId", "kind", "id", "at"}
@@ -138,7 +138,7 @@ def check_lies(lies: Any) -> None:
 
 
 def _false_change(workspace: Workspace, lie: Row) -> Change:
-    """A change that was not made, of something that was made before any window begins."""
+    """A change that did not happen, of an entity created before any window begins."""
     at, code = int(parse_instant(lie["at"])), lie.get("code", "TIME_ENTRY")
     document = lie.get("document")
     if document is None:
@@ -150,7 +150,7 @@ def _false_change(workspace: Workspace, lie: Row) -> Change:
     changed = at if lie["kind"] == "updated" else None
     deletion = None
     if lie["kind"] == "deleted":
-        # The bin's id is made up of the entity's, so that it is the same in every answer.
+        # The bin's id is derived from the entity's, so that it is the same in every answer.
         bin_id = feed_flaws.part_id("bin", lie["id"])
         deletion = Deletion(COLLECTIONS[code], lie["id"], made, None, at, bin_id, document)
     return Change(at, code, lie["id"], made, changed, deletion, document)
@@ -167,7 +167,7 @@ def _open(workspace: Workspace, code: str) -> bool:
 def _kept(
     state: State, workspace: Workspace, kind: str, make: Callable[[], Iterator[Change]]
 ) -> list[Change]:
-    """A feed in order, kept until the data changes."""
+    """A sorted feed, cached until the data changes."""
     key = ("entity changes", workspace.id, kind)
     if key not in state.reports:
         state.reports[key] = sorted(_told(state, workspace, kind, make()), key=_order)
@@ -196,7 +196,7 @@ def _ids(workspace: Workspace, code: str, collection: str) -> Sequence[str]:
 
 
 def change_row(settings: Settings, workspace: Workspace, change: Change) -> Row:
-    """A row of a feed: the entity's own fields, or what is left of a deleted one."""
+    """A row of a feed: the entity's own fields, or the remains of a deleted one."""
     marks: Row = {
         "id": change.entity_id,
         "documentCode": change.code,
@@ -236,7 +236,7 @@ Feed = Callable[[State, Workspace], list[Change]]
 
 
 def feed(changes_of: Feed, may_begin_in_window: bool) -> Handler:
-    """GET /workspaces/{id}/entities/...; entities made in the window may be left out."""
+    """GET /workspaces/{id}/entities/...; entities created in the window may be omitted."""
 
     def handler(call: Call) -> Reply:
         feed_flaws.refuse(call)
@@ -266,7 +266,7 @@ def feed(changes_of: Feed, may_begin_in_window: bool) -> Handler:
 
 
 def within(found: list[Change], first: float, last: float) -> list[Change]:
-    """The changes of a span of time, both ends included."""
+    """The changes in a span of time, both ends included."""
 
     def at(change: Any) -> Any:
         return change.at
@@ -275,7 +275,7 @@ def within(found: list[Change], first: float, last: float) -> list[Change]:
 
 
 def _window(call: Call) -> tuple[float, float]:
-    """The window, 30 days around the one bound that is given; an older start is refused."""
+    """The window, 30 days around a single given bound; an older start is refused."""
     now, settings = call.state.clock.now(), call.state.settings
     start, end = (
         None if call.last(name) is None else parsed(name, call.last(name))

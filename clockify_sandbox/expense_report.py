@@ -1,4 +1,4 @@
-"""The expense report: expenses of a window of days, with the names of what they refer to."""
+"""The expense report: expenses in a window of days, with the names of referenced entities."""
 
 from clockify_sandbox.call import Call, Reply, encode, mismatch
 from clockify_sandbox.listing import present

@@ -1,4 +1,4 @@
-"""What faults do to an answer: give another in its place, or alter the real one."""
+"""The effects of faults on an answer: replacing or altering it."""
 
 import json
 import zlib
@@ -26,7 +26,7 @@ _MEGABYTE = 1_000_000
 
 
 def replaced(actions: list[dict[str, Any]]) -> Reply | None:
-    """The answer that a fault gives in the server's place."""
+    """The answer of a fault that replaces the server's."""
     for action in actions:
         headers = dict(action.get("headers") or {})
         if "redirect" in action:
@@ -50,7 +50,7 @@ def replaced(actions: list[dict[str, Any]]) -> Reply | None:
 
 
 def _pack_spaces(megabytes: int) -> bytes:
-    """An empty JSON list behind so many megabytes of spaces, in gzip."""
+    """An empty JSON list after this many megabytes of spaces, gzipped."""
     packer = zlib.compressobj(wbits=31)
     spaces = b" " * _MEGABYTE
     parts = [packer.compress(spaces) for _ in range(megabytes)]
@@ -58,7 +58,7 @@ def _pack_spaces(megabytes: int) -> bytes:
 
 
 def alter(reply: Reply, action: dict[str, Any]) -> None:
-    """Change the real answer: its rows, its text, its length, what it says of the last page."""
+    """Alter the real answer: its rows, text, length, or last-page header."""
     if "rows" in action and reply.status == 200:
         reply.body = orjson.dumps(_with_rows(orjson.loads(reply.body), action["rows"]))
         reply.rows = len(action["rows"])
@@ -79,7 +79,7 @@ def alter(reply: Reply, action: dict[str, Any]) -> None:
 
 
 def _with_rows(answer: Any, rows: list[Any]) -> Any:
-    """A bare list or an envelope with other rows; ValueError if it has none."""
+    """A bare list or an envelope with its rows replaced; ValueError if it has none."""
     if isinstance(answer, list):
         return rows
     for name in _ROWS:

@@ -1,4 +1,4 @@
-"""Faults that tests inject: which requests they hit, how often, and what they do."""
+"""Faults injected by tests: the requests they hit, how often, and their effect."""
 
 import re
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ class Fault:
         )
 
     def strikes(self) -> bool:
-        """Count a matching request; whether this one is hit."""
+        """Count a matching request; return whether it is hit."""
         self.seen += 1
         if self.seen <= self.skip or (self.times is not None and self.hits >= self.times):
             return False
@@ -73,7 +73,7 @@ class Faults:
     _made: int = 0
 
     def add(self, wanted: dict[str, Any]) -> Fault:
-        """A fault from its JSON; ValueError if it cannot be one."""
+        """Create a fault from its JSON; ValueError if it is invalid."""
         action, match = wanted.get("action"), wanted.get("match") or {}
         if not isinstance(action, dict) or not ACTIONS & action.keys():
             raise ValueError(f"action must have one of {sorted(ACTIONS)}")
@@ -91,7 +91,7 @@ class Faults:
     def striking(
         self, method: str, host: str, path: str, query: dict[str, list[str]], page: int | None
     ) -> list[dict[str, Any]]:
-        """The actions that hit this request."""
+        """The actions of the faults that hit this request."""
         return [
             fault.action
             for fault in self.held.values()

@@ -1,7 +1,7 @@
-"""How change feeds and audit log may be wrong, as settings say: refused, incomplete, out of order.
+"""Configurable flaws of change feeds and audit log: refused, incomplete, out of order.
 
-What is drawn depends on the seed and on the row alone: a row that is left out stays left out, and
-an order is the same on every page.
+Random choices depend only on the seed and the row: an omitted row is always omitted, and the order
+is the same on every page.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ FEEDS = ("created", "updated", "deleted", AUDIT_LOG)
 
 
 def check(wanted: Row) -> None:
-    """Refuse settings of another form, with a ValueError."""
+    """Raise ValueError for invalid settings."""
     drop = wanted.get("feed_drop", 0)
     shares: Row = drop if isinstance(drop, dict) else dict.fromkeys(FEEDS, drop)
     if shares.keys() - set(FEEDS) or not all(_is_percentage(each) for each in shares.values()):
@@ -34,7 +34,7 @@ def _is_percentage(value: object) -> bool:
 
 
 def is_dropped(settings: Settings, feed: str, code: str, entity_id: str, at: object) -> bool:
-    """Whether a feed leaves out a row."""
+    """Whether a feed omits a row."""
     drop = settings.feed_drop
     percent = drop.get(feed, 0) if isinstance(drop, dict) else drop
     drawn = _drawn(settings.feed_seed, feed, code, entity_id, at) if percent else 0
@@ -44,7 +44,7 @@ def is_dropped(settings: Settings, feed: str, code: str, entity_id: str, at: obj
 def arranged(
     settings: Settings, rows: list[Item], key: Callable[[Item], tuple[Any, ...]]
 ) -> Sequence[Item]:
-    """The rows of a feed in the order of the settings, some of them twice."""
+    """The rows of a feed in the configured order, some of them duplicated."""
     if settings.feed_order == "descending":
         rows = rows[::-1]
     elif settings.feed_order == "shuffled":
@@ -56,12 +56,12 @@ def arranged(
 
 
 def part_id(code: str, entry_id: str) -> str:
-    """An id for a part of a time entry, made in the same second."""
+    """An id for a part of a time entry, created in the same second."""
     return entry_id[:8] + blake2b(f"{code} {entry_id}".encode(), digest_size=8).hexdigest()
 
 
 def refuse(call: Call) -> None:
-    """Refuse a request for a feed, if the setting says how."""
+    """Refuse a request for a feed if the setting demands it."""
     match call.state.settings.feed_refused:
         case "400":
             raise error(400, "Entity changes are not available", RULE_VIOLATED)

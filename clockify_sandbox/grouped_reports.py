@@ -1,4 +1,4 @@
-"""The summary and the weekly report: time and amounts of entries by groups."""
+"""The summary and weekly reports: time and amounts of entries by group."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _SORTS = ("GROUP", "DURATION", "AMOUNT")
 
 @dataclass(frozen=True)
 class Group:
-    """What a group is called; `id` is null for projects, empty for others, where there is none."""
+    """A group's name; `id` is null for projects and empty for other kinds without one."""
 
     id: str | None
     name: str
@@ -44,7 +44,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Grouping:
-    """What a report needs to know to group entries."""
+    """The data that a report needs to group entries."""
 
     workspace: Workspace
     zone: ZoneInfo
@@ -99,7 +99,7 @@ def _by_user(grouping: Grouping, entry: Entry) -> Group:
 
 
 def _by_tag(grouping: Grouping, entry: Entry) -> Group:
-    """The first tag, so that no time is counted twice."""
+    """The first tag, so that time is not counted twice."""
     tags = grouping.workspace.rows("tags")
     first = next((tag for tag in entry.tag_ids or () if tag in tags), None)
     return Group("", "(Without tag)") if first is None else Group(first, tags[first]["name"])
@@ -122,7 +122,7 @@ def _by_week(grouping: Grouping, entry: Entry) -> Group:
 
 
 def _by_month(grouping: Grouping, entry: Entry) -> Group:
-    """A month, whose name is its id: `Sep 2025`."""
+    """A month, with its name as its id: `Sep 2025`."""
     year, month, _ = utc_day(grouping.day(entry) * DAY).rsplit("-", 2)
     name = f"{_MONTHS[int(month) - 1]} {year}"
     return Group(name, name, "#CE93D8", more=(("monthSortValue", f"{year}-{month}"),))
@@ -164,7 +164,7 @@ def summary(call: Call) -> Reply:
 
 
 def sorted_rows(rows: list[Row], body: Row, options: Row) -> list[Row]:
-    """The outermost groups in the order that is asked for; the inner ones go by name."""
+    """The outermost groups in the requested order; inner groups are sorted by name."""
     column = options.get("sortColumn") or "GROUP"
     if column not in _SORTS:
         raise mismatch("sortColumn", column)
@@ -178,7 +178,7 @@ def sorted_rows(rows: list[Row], body: Row, options: Row) -> list[Row]:
 
 
 def group_rows(grouping: Grouping, entries: list[Entry], groups: list[str]) -> list[Row]:
-    """The groups of entries, by name, each with the groups within it."""
+    """The groups of entries, by name, each with its inner groups."""
     held: dict[Group, list[Entry]] = {}
     group_of = GROUPS[groups[0]]
     for entry in entries:

@@ -1,4 +1,4 @@
-"""Edits through the admin API, each with the traces that it leaves in the feeds."""
+"""Edits through the admin API, with their traces in the feeds."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ from clockify_sandbox.traces import SYSTEM, Event, audit_row, note_deletion
 
 @dataclass(frozen=True)
 class _Edit:
-    """An edit, with the thing before and after it.
+    """An edit, with the entity before and after it.
 
     Attributes:
         verb: CREATE, UPDATE, DELETE or RESTORE.
-        collection: of the thing.
+        collection: of the entity.
         now: epoch seconds.
-        before, after: the thing.
-        by_system: whether the system made it by itself.
+        before, after: the entity.
+        by_system: whether the system made the edit by itself.
     """
 
     verb: str
@@ -51,7 +51,7 @@ def patch(workspace: Workspace, collection: str, entity_id: str, wanted: Row, no
 
 
 def delete(world: World, workspace: Workspace, collection: str, entity_id: str, now: int) -> None:
-    """Move an entity to the trash, and note it and each child that goes along."""
+    """Move an entity to the trash, and record its deletion and those of its children."""
     before = set(workspace.trash)
     changes.delete(workspace, collection, entity_id)
     for key in workspace.trash.keys() - before:
@@ -62,7 +62,7 @@ def delete(world: World, workspace: Workspace, collection: str, entity_id: str, 
 
 
 def _take_from_entries(workspace: Workspace, collection: str, entity_id: str, now: int) -> None:
-    """Let the entries of a deleted project, task or tag go on without it, as the system does."""
+    """Remove a deleted project, task or tag from its entries, as the system does."""
     if collection not in ("projects", "tasks", "tags"):
         return
     for entry in [*workspace.entries.values()]:
@@ -81,7 +81,7 @@ def _take_from_entries(workspace: Workspace, collection: str, entity_id: str, no
 
 
 def restore(workspace: Workspace, collection: str, entity_id: str, now: int) -> Row:
-    """Bring an entity back; its deletion is forgotten, and it counts as changed."""
+    """Restore an entity; its deletion is removed, and it counts as changed."""
     before = set(workspace.trash)
     row = changes.restore(workspace, collection, entity_id)
     back = before - workspace.trash.keys()
@@ -95,7 +95,7 @@ def restore(workspace: Workspace, collection: str, entity_id: str, now: int) -> 
 
 
 def _audit(workspace: Workspace, edit: _Edit) -> None:
-    """Log an edit as done by the first admin or the system, where the plan has the audit log."""
+    """Log an edit by the first admin or the system, if the plan has the audit log."""
     if not has(workspace.plan, "AUDIT_LOG"):
         return
     admins = [member.id for member in workspace.members.values() if member.is_admin]

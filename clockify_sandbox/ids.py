@@ -1,7 +1,7 @@
 """Entity ids: 24 hexadecimal digits whose first 8 are the second of creation.
 
-Some consist of digits only and some look like a float (`64e777123456789012345678`), because those
-are the ids that readers mistake for numbers.
+Some consist of digits only and some resemble a float (`64e777123456789012345678`), because readers
+mistake such ids for numbers.
 """
 
 from collections.abc import Callable
@@ -13,16 +13,16 @@ DIGITS, EXPONENT = 0, 1
 
 
 class IdMaker:
-    """Makes unique ids from a random generator."""
+    """Generates unique ids from a random generator."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         self._used: set[str] = set()
 
     def make(self, created: int, position: int = 2) -> str:
-        """An id: digits only for position 0, digits around one `e` for 1, any hexadecimal else.
+        """An id: only digits for position 0, digits around one `e` for 1, else any hexadecimal.
 
-        The special ids carry a second a little before the one given (never after it).
+        The special ids contain a slightly earlier second than the given one (never a later one).
         """
         while True:
             made = self._candidate(created, position)
@@ -42,7 +42,7 @@ class IdMaker:
         return f"{self._rng.randrange(10**16):016d}"
 
     def serial(self) -> Callable[[int], str]:
-        """A fast maker for many ids: one random middle, a counter at the end."""
+        """A fast generator for many ids: one random middle part, then a counter."""
         middle = f"{self._rng.getrandbits(40):010x}"
         count = 0
 

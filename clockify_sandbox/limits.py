@@ -1,4 +1,4 @@
-"""Request limits of a workspace: so many an hour on FREE, so many a second on every other plan."""
+"""Request limits of a workspace: per hour on FREE, per second on all other plans."""
 
 import time
 from collections import defaultdict, deque
@@ -8,19 +8,19 @@ from math import ceil
 
 @dataclass
 class Limits:
-    """Sliding windows. Hours pass on the server's clock, seconds on the real one."""
+    """Sliding windows. Hours follow the server's clock, seconds the real one."""
 
     _hours: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
     _seconds: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
     def admit(self, workspace_id: str, plan: str, now: float, free: int, paid: int) -> bool:
-        """Whether one more request is within the limit; it counts only if it is."""
+        """Whether another request is within the limit; only then is it counted."""
         if plan == "FREE":
             return _admit(self._hours[workspace_id], now, 3600, free)
         return _admit(self._seconds[workspace_id], time.monotonic(), 1, paid)
 
     def wait(self, workspace_id: str, plan: str, now: float) -> int:
-        """After how many whole seconds a workspace that is at its limit is admitted again."""
+        """The wait in whole seconds until a workspace at its limit is admitted."""
         if plan != "FREE":
             return 1
         seen = self._hours[workspace_id]

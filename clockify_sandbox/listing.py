@@ -1,4 +1,4 @@
-"""Serves a list: filters, sorts, cuts to a page, renders, and says whether more follows."""
+"""Serves a list: filters, sorts, cuts into pages, renders, and announces the last page."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Filter = Callable[[Call, str], Keep | None]
 
 @dataclass(frozen=True)
 class Listing:
-    """What an endpoint lists: `filters` by parameter, `sorts` (keys) by sort column."""
+    """The list of an endpoint: `filters` by parameter, `sorts` (keys) by sort column."""
 
     items: Callable[[Call], Sequence[Any]]
     render: Callable[[Call, Any], Row]
@@ -27,7 +27,7 @@ class Listing:
 
 
 def selected(call: Call, listing: Listing) -> Sequence[Any]:
-    """All items that the request's filters let through, in the order it asks for."""
+    """All items that match the request's filters, in the requested order."""
     items = present(call, listing.items(call))
     for name, make in listing.filters.items():
         keep = make(call, name)
@@ -52,7 +52,7 @@ def identity(item: Any) -> str:
 
 
 def present(call: Call, items: Iterable[Item]) -> Sequence[Item]:
-    """The items that no fault omits from the request's lists."""
+    """The items that are not omitted by a fault."""
     if call.omitted:
         return [item for item in items if identity(item) not in call.omitted]
     return items if isinstance(items, Sequence) else list(items)
@@ -63,7 +63,7 @@ def _nulls_first(value: Any) -> tuple[bool, Any]:
 
 
 def serve(listing: Listing, paging: Paging | None, last_page: bool) -> Handler:
-    """The handler of a list endpoint; without paging it always answers the full list."""
+    """The handler of a list endpoint; without paging it always returns the full list."""
 
     def handler(call: Call) -> Reply:
         page = page_of(call, paging) if paging else None
@@ -78,7 +78,7 @@ def serve(listing: Listing, paging: Paging | None, last_page: bool) -> Handler:
 
 
 def last_page_header(call: Call, page: Page, total: int) -> dict[str, str]:
-    """The headers of a page: how many rows the list has, and whether this page is its last."""
+    """The headers of a page: the length of the list, and whether this page is the last."""
     counted = {"total-count": str(total)}
     if call.state.settings.last_page == "omit":
         return counted
@@ -86,7 +86,7 @@ def last_page_header(call: Call, page: Page, total: int) -> dict[str, str]:
 
 
 def flag(field_name: str) -> Filter:
-    """Rows whose boolean equals the parameter; absent lets both through."""
+    """Rows whose boolean equals the parameter; all rows if it is absent."""
 
     def make(call: Call, name: str) -> Keep | None:
         wanted = call.flag(name)
@@ -96,7 +96,7 @@ def flag(field_name: str) -> Filter:
 
 
 def text(field_name: str) -> Filter:
-    """Rows whose text holds the parameter, or equals it with strict-name-search."""
+    """Rows whose text contains the parameter, or equals it with strict-name-search."""
 
     def make(call: Call, name: str) -> Keep | None:
         wanted = call.last(name)
@@ -111,7 +111,7 @@ def text(field_name: str) -> Filter:
 
 
 def among(field_name: str, values: tuple[str, ...] | None = None, default: str = "") -> Filter:
-    """Rows whose value is among the parameter's; with `values` any other value is a 400."""
+    """Rows whose value is among the parameter's; with `values`, any other value is a 400."""
 
     def make(call: Call, name: str) -> Keep | None:
         wanted = call.listed(name) or [part for part in default.split(",") if part]

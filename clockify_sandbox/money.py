@@ -31,7 +31,7 @@ INFO_PAGING = Paging(BODY)
 
 
 def shaped(shape: Callable[[Workspace, Row], Row]) -> Callable[[Call, Row], Row]:
-    """A shape of a workspace's row as a shape of a request's."""
+    """Adapt a shape of a workspace's rows to requests."""
     return lambda call, row: shape(call.workspace, row)
 
 
@@ -39,7 +39,7 @@ def shaped(shape: Callable[[Workspace, Row], Row]) -> Callable[[Call, Row], Row]
 
 
 def _expenses(call: Call) -> Sequence[Row]:
-    """An admin sees all, a member his own; the newest day first."""
+    """An admin sees all expenses, a member only their own; the newest day first."""
     rows = call.workspace.rows("expenses").values()
     seen = [row for row in rows if call.me.is_admin or row["userId"] == call.user_id]
     return sorted(seen, key=lambda row: (row["date"][:10], row["id"]), reverse=True)
@@ -51,7 +51,7 @@ EXPENSES = Listing(
 
 
 def expenses(paging: Paging) -> Handler:
-    """The list with its sums, which hold for the page that is shown."""
+    """The list with its sums, which cover the returned page."""
 
     def handler(call: Call) -> Reply:
         page = page_of(call, paging)
@@ -72,7 +72,7 @@ single_expense = single("expenses", "expenseId", "Expense", shaped(money_rows.fl
 
 
 def _archived(call: Call, name: str) -> Keep:
-    """Unlike elsewhere only the active ones come if nothing is said, unless a setting says so."""
+    """Unlike elsewhere, only active ones are returned by default, unless a setting changes that."""
     value = call.last(name)
     if value is None and call.state.settings.categories_default == "all":
         return lambda row: True

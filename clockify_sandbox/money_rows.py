@@ -18,7 +18,7 @@ _LISTED = (
 
 
 def project_info(workspace: Workspace, project_id: str | None) -> Row | None:
-    """A project in short, null without one."""
+    """A project in short form; null without one."""
     project = workspace.rows("projects").get(project_id or "")
     if project is None:
         return None
@@ -38,7 +38,7 @@ def task_info(workspace: Workspace, task_id: str | None) -> Row | None:
 
 
 def expense_row(workspace: Workspace, expense: Row) -> Row:
-    """An expense as the list has it: objects in the place of ids."""
+    """An expense as listed: objects in place of ids."""
     return {
         "id": expense["id"],
         "workspaceId": workspace.id,
@@ -58,7 +58,7 @@ def expense_row(workspace: Workspace, expense: Row) -> Row:
 
 
 def flat_expense(workspace: Workspace, expense: Row) -> Row:
-    """An expense as it is read by id."""
+    """An expense as read by id."""
     return {name: expense[name] for name in _FLAT}
 
 
@@ -67,16 +67,16 @@ def category_row(workspace: Workspace, category: Row) -> Row:
 
 
 def expense_day(expense: Row) -> float:
-    """The midnight with which an expense's day begins, in epoch seconds of its wall clock."""
+    """The midnight at which an expense's day begins, in epoch seconds of its wall clock."""
     return parse_instant(expense["date"][:10])
 
 
 def expense_report_row(
     workspace: Workspace, expense: Row, zone: ZoneInfo, shown_in: ZoneInfo | None = None
 ) -> Row:
-    """An expense as the expense report has it; amounts in cents, as floats.
+    """An expense as in the expense report; amounts in cents, as floats.
 
-    Its day begins with the zone's midnight, which may be shown in another zone.
+    Its day begins at midnight of the zone, which may be shown in another zone.
     """
     category = workspace.rows("expense-categories").get(expense["categoryId"] or "")
     project = workspace.rows("projects").get(expense["projectId"] or "")
@@ -125,20 +125,20 @@ def payment_row(workspace: Workspace, payment: Row) -> Row:
 
 
 def invoice_details(workspace: Workspace, invoice: Row) -> Row:
-    """An invoice as it is read by id, with what was paid so far."""
+    """An invoice as read by id, with the amount paid so far."""
     payments = payments_of(workspace, invoice["id"])
     paid = sum(each["amount"] for each in payments) if payments else None
     return {**invoice, "paid": paid, "balance": invoice["amount"] - (paid or 0)}
 
 
 def invoice_row(workspace: Workspace, invoice: Row) -> Row:
-    """An invoice as the list has it."""
+    """An invoice as listed."""
     whole = invoice_details(workspace, invoice)
     return {name: whole[name] for name in _LISTED}
 
 
 def invoice_info(workspace: Workspace, invoice: Row, now: float) -> Row:
-    """An invoice as the search has it."""
+    """An invoice as in the search."""
     late = int((now - parse_instant(invoice["dueDate"])) // 86_400)
     return {
         **invoice_row(workspace, invoice),

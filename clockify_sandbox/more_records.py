@@ -1,4 +1,4 @@
-"""The truth of the streams that need a plan, of the feeds, and of the reports that group."""
+"""The truth for the streams that require a plan, for the feeds, and for grouped reports."""
 
 from collections.abc import Callable, Iterator
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from clockify_sandbox.attendance import attendance_rows
 from clockify_sandbox.audit_log import left_out
 from clockify_sandbox.entity_changes import Change, change_row
 from clockify_sandbox.grouped_reports import Grouping, group_rows, weekly_rows
+from clockify_sandbox.plain_streams import PLAIN_STREAMS
 from clockify_sandbox.plans import has
 from clockify_sandbox.render import entry_row
 from clockify_sandbox.report_base import DAY, amounts_of, shown_zone
@@ -34,7 +35,7 @@ def _as_stored(workspace: Workspace, row: Row) -> Row:
 def _rows(
     collection: str, shape: Callable[[Workspace, Row], Row] = _as_stored, **path: str
 ) -> Make:
-    """A collection's rows in a shape; `path` names the ids of the path by fields of the row."""
+    """A collection's rows in a shape; `path` maps the ids of the path to fields of the row."""
 
     def pairs(state: State, workspace: Workspace, query: Query) -> Pairs:
         for row in workspace.rows(collection).values():
@@ -90,7 +91,7 @@ def _project_fields(state: State, workspace: Workspace, query: Query) -> Pairs:
 
 
 def _totals(rows_of: Callable[[Workspace, list[Row], range], list[Row]]) -> Make:
-    """Sums of a window of days, without one of that which the connector has by default."""
+    """Sums of a window of days; by default, of the connector's window."""
 
     def pairs(state: State, workspace: Workspace, query: Query) -> Pairs:
         now = state.clock.now()
@@ -109,7 +110,7 @@ def _totals(rows_of: Callable[[Workspace, list[Row], range], list[Row]]) -> Make
 
 
 def _asked_days(query: Query) -> tuple[str, str]:
-    """The first and last UTC day that are asked for, all unless the query says."""
+    """The first and last UTC day of the query; all days by default."""
     first, last = query.get("start", ["0000"])[-1], query.get("end", ["9999"])[-1]
     return first.partition("T")[0], last.partition("T")[0]
 
@@ -167,8 +168,8 @@ def _changes(
 ) -> Make:
     """A feed of a year, or of one window (`start`, `end`).
 
-    Over a year it is uncertain whether an entity's making lies in the window of its change, so only
-    changes of what was made longer ago than the longest window are told.
+    Over a year it is uncertain whether an entity's creation lies in the window of its change, so
+    only changes of entities older than the longest window are returned.
     """
 
     def pairs(state: State, workspace: Workspace, query: Query) -> Pairs:
@@ -189,9 +190,9 @@ _FIRST_DAYS = 28
 
 
 def _changed_entries(state: State, workspace: Workspace, query: Query) -> Pairs:
-    """The entries whose making or change is in the feeds, unless they began shortly before it.
+    """The entries whose creation or change is in the feeds, unless they began shortly before.
 
-    Of four weeks, or from `start` on. Rates and custom field values do not tell the start.
+    Covers four weeks, or from `start` on. Rates and custom field values do not have the start.
     """
     now = state.clock.now()
     windowed = "start" in query
@@ -232,8 +233,9 @@ def _deleted_entries(state: State, workspace: Workspace, query: Query) -> Pairs:
             )
 
 
-# feature that the plan must have, and how the rows are made
+# The feature required of the plan, and the function that creates the rows.
 STREAMS: dict[str, tuple[str | None, Make]] = {
+    **{name: (each.feature, _rows(each.collection)) for name, each in PLAIN_STREAMS.items()},
     "expenses": ("EXPENSES", _rows("expenses", money_rows.expense_row)),
     "expense_categories": ("EXPENSES", _rows("expense-categories", money_rows.category_row)),
     "invoices": ("INVOICING", _rows("invoices", money_rows.invoice_row)),
@@ -246,8 +248,6 @@ STREAMS: dict[str, tuple[str | None, Make]] = {
         _only(_payments, money_rows.payment_row, invoiceId="invoiceId"),
     ),
     "invoice_settings": ("INVOICING", _rows("invoice-settings", money_rows.invoice_settings)),
-    "holidays": ("TIME_OFF", _rows("holidays")),
-    "time_off_policies": ("TIME_OFF", _rows("time-off-policies")),
     "time_off_requests": ("TIME_OFF", _only(time_off_rows.requests, time_off_rows.request_row)),
     "time_off_balances": (
         "TIME_OFF",
@@ -275,6 +275,6 @@ STREAMS: dict[str, tuple[str | None, Make]] = {
 
 
 def pairs_of(stream: str, state: State, workspace: Workspace, query: Query) -> Pairs:
-    """A stream's rows with the ids of their paths; none where the plan lacks the feature."""
+    """A stream's rows with the ids of their paths; none if the plan lacks the feature."""
     feature, make = STREAMS[stream]
     return make(state, workspace, query) if has(workspace.plan, feature) else iter(())

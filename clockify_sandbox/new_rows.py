@@ -1,33 +1,30 @@
-"""What a new entity begins with, by collection."""
+"""The initial values of a new entity, by collection."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from clockify_sandbox import data, data_administration, data_money, data_time_off
+from clockify_sandbox.plain_streams import NEW_ROWS, MakeRow
 from clockify_sandbox.store import Row, Workspace
 from clockify_sandbox.timetext import utc_text
 
-_NAMED = {
-    "clients": data.new_client,
+_NAMED: Mapping[str, MakeRow] = {
+    **NEW_ROWS,
     "projects": data.new_project,
-    "tags": data.new_tag,
-    "user-groups": data.new_group,
-    "custom-fields": data.new_custom_field,
     "expense-categories": data_money.new_category,
-    "time-off-policies": data_time_off.new_policy,
 }
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """An entity to make.
+    """An entity to create.
 
     Attributes:
-        workspace: to make it in.
-        collection: to make it in.
+        workspace: where it is created.
+        collection: where it is created.
         id: of the entity.
-        count: of the entities that the collection holds.
-        given: fields that the edit names.
+        count: of the entities in the collection.
+        given: fields set by the edit.
         now: epoch seconds.
     """
 
@@ -63,9 +60,9 @@ class Wanted:
 
 
 def new_row(wanted: Wanted) -> Row | None:
-    """A stored row with plausible values; None where nothing can be made.
+    """A stored row with plausible values; None if none can be created.
 
-    What belongs to a parent and does not name one belongs to the first.
+    An entity that requires a parent but names none belongs to the first one.
     """
     if wanted.collection in _NAMED:
         return _NAMED[wanted.collection](wanted.workspace.id, wanted.id, wanted.name)

@@ -1,6 +1,6 @@
-"""Clockify's paging families: where page and size stand, their spelling, the first page's number.
+"""Clockify's pagination families: where page and size are, their spelling, the first number.
 
-A wrong spelling is ignored in silence, so the default size applies.
+A wrong spelling is silently ignored, so the default size applies.
 """
 
 import re
@@ -16,7 +16,7 @@ _INTEGER = re.compile(r"[+-]?\d{1,12}", re.ASCII)
 
 @dataclass(frozen=True)
 class Family:
-    """`inside` names the object of the body that holds the parameters; None: top level."""
+    """`inside` names the object of the body with the parameters; None: the top level."""
 
     where: str
     page: str
@@ -37,7 +37,7 @@ ATTENDANCE = Family("body", "page", "pageSize", 1, inside="attendanceFilter")
 
 @dataclass(frozen=True)
 class Paging:
-    """How one endpoint pages."""
+    """The pagination of one endpoint."""
 
     family: Family
     default: int = 50
@@ -46,15 +46,18 @@ class Paging:
     oversize_code: int = TYPE_MISMATCH
 
 
+LIST = Paging(QUERY)
+
+
 @dataclass(frozen=True)
 class Page:
-    """The part of a list that was asked for; `number` counts from 0."""
+    """The requested part of a list; `number` counts from 0."""
 
     number: int
     size: int
 
     def shorter_by(self, rows: int | None) -> "Page":
-        """The page of a feed that leaves out so many rows of each page, and serves them later."""
+        """The page of a feed that omits this many rows of each page, and serves them later."""
         return Page(self.number, max(1, self.size - (rows or 0)))
 
     def cut(self, items: Sequence[Item]) -> Sequence[Item]:
@@ -65,13 +68,13 @@ class Page:
 
 
 def asked_page(call: Call, paging: Paging) -> int | None:
-    """The page number as the endpoint counts it, None if it does not parse."""
+    """The page number in the endpoint's numbering; None if it does not parse."""
     value = _value(call, paging.family, paging.family.page)
     return paging.family.base if value is None else _integer(value)
 
 
 def page_of(call: Call, paging: Paging, maximum: int | None = None) -> Page:
-    """The page that a request asks for, within the endpoint's and the server's limits."""
+    """The requested page, within the limits of the endpoint and the server."""
     family, settings = paging.family, call.state.settings
     number = _number(call, family, family.page, family.base)
     size = _number(call, family, family.size, paging.default)

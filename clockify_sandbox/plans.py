@@ -1,4 +1,4 @@
-"""Clockify's subscription plans and the features that each of them unlocks."""
+"""Clockify's subscription plans and the features that each of them includes."""
 
 PLANS = ("FREE", "BASIC", "STANDARD", "PRO", "ENTERPRISE")
 
@@ -58,9 +58,9 @@ _ANY_RANGE = ("UNLIMITED_REPORTS", None)
 
 
 def features(plan: str) -> list[str]:
-    """The features of a plan, its own and those of the smaller plans; unknown plans have all.
+    """The features of a plan, including those of smaller plans; unknown plans have all.
 
-    Of the ranges of reports only the plan's own is named.
+    Of the report ranges, only the plan's own is included.
     """
     last = PLANS.index(plan) if plan in PLANS else len(PLANS) - 1
     unlocked = [feature for name in PLANS[: last + 1] for feature in _UNLOCKED_BY[name]]
@@ -68,20 +68,20 @@ def features(plan: str) -> list[str]:
 
 
 def report_days(plan: str) -> int | None:
-    """How many days a report may span; None for any number."""
+    """The most days that a report may span; None for no limit."""
     return _REPORT_RANGES.get(plan, _ANY_RANGE)[1]
 
 
 def subscription(plan: str) -> str:
-    """A plan as the wire names it; unknown plans have their own name."""
+    """The wire name of a plan; unknown plans keep their own name."""
     return SUBSCRIPTIONS.get(plan, plan)
 
 
 def plan_of(name: str) -> str:
-    """The plan of a name on the wire."""
+    """The plan with this wire name."""
     return next((plan for plan, wire in SUBSCRIPTIONS.items() if wire == name), name)
 
 
 def has(plan: str, feature: str | None) -> bool:
-    """Whether a plan unlocks a feature; None is unlocked by every plan."""
+    """Whether a plan includes a feature; None is included in every plan."""
     return feature is None or feature in features(plan)

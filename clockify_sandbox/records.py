@@ -1,4 +1,4 @@
-"""The truth: what a complete read of a stream has to bring, in every workspace."""
+"""The truth: the records of a complete read of a stream, in every workspace."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -35,7 +35,7 @@ def records(state: State, stream: str, query: Query) -> list[dict[str, Any]]:
 
 
 def counts(state: State) -> dict[str, int]:
-    """How many records the truth holds of each stream that grows with the options."""
+    """The true number of records of each stream that grows with the options."""
     held = state.world.workspaces.values()
     return {
         "users": sum(len(each.members) for each in held),
@@ -59,14 +59,6 @@ def _users(state: State, workspace: Workspace, query: Query) -> Pairs:
 def _member_profiles(state: State, workspace: Workspace, query: Query) -> Pairs:
     for member in workspace.members.values():
         yield {"userId": member.id}, render.profile_row(workspace, member)
-
-
-def _plain(collection: str) -> Callable[[State, Workspace, Query], Pairs]:
-    def pairs(state: State, workspace: Workspace, query: Query) -> Pairs:
-        for row in workspace.rows(collection).values():
-            yield {}, row
-
-    return pairs
 
 
 def _projects(state: State, workspace: Workspace, query: Query) -> Pairs:
@@ -110,12 +102,8 @@ _STREAMS: dict[str, Callable[[State, Workspace, Query], Pairs]] = {
     "workspaces": _workspaces,
     "users": _users,
     "member_profiles": _member_profiles,
-    "user_groups": _plain("user-groups"),
-    "clients": _plain("clients"),
     "projects": _projects,
     "tasks": _tasks,
-    "tags": _plain("tags"),
-    "custom_fields": _plain("custom-fields"),
     "time_entries": _time_entries,
     "time_entries_in_progress": _running,
     "detailed_report": _detailed_report,

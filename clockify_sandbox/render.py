@@ -1,4 +1,4 @@
-"""Wire rows of the entities, as Clockify's list endpoints render them."""
+"""Wire rows of the entities, in the form of Clockify's list endpoints."""
 
 from clockify_sandbox.data import new_membership
 from clockify_sandbox.plans import features, subscription
@@ -7,7 +7,7 @@ from clockify_sandbox.timetext import duration_text, utc_text
 
 
 def workspace_row(workspace: Workspace, named_features: bool = True) -> Row:
-    """A workspace; its list of features may be left out."""
+    """A workspace; its list of features may be omitted."""
     row = {
         **workspace.row,
         "memberships": [member.membership for member in workspace.members.values()],
@@ -23,7 +23,7 @@ def user_row(
     roles: bool = False,
     rates: bool = True,
 ) -> Row:
-    """A user as a workspace lists him; memberships only of the kind asked for."""
+    """A user as listed in a workspace; with memberships of the requested kind only."""
     row = dict(member.account)
     row["memberships"] = _memberships(workspace, member, memberships, rates)
     row["customFields"] = [
@@ -84,11 +84,11 @@ def group_row(workspace: Workspace, group: Row, team_managers: bool) -> Row:
 
 
 def project_row(workspace: Workspace, project: Row, no_client: str | None = "") -> Row:
-    """A project with its client's name and the time tracked on it."""
+    """A project with its client's name and its tracked time."""
     client = workspace.rows("clients").get(project["clientId"] or "")
     project = dict(project)
     if project["template"]:
-        # Seen for one project, whose estimate is AUTO, and not for others.
+        # Observed for one project, whose estimate is AUTO, but not for others.
         project["time"] = project.pop("timeEstimate")
     return {
         **project,
@@ -99,7 +99,7 @@ def project_row(workspace: Workspace, project: Row, no_client: str | None = "") 
 
 
 def hydrated_project(workspace: Workspace, row: Row) -> Row:
-    """A project's row with objects in the place of the client's name, and marks of favorites."""
+    """A project's row with objects in place of the client's name, and favorite flags."""
     client = workspace.rows("clients").get(row["clientId"] or "")
     return {
         **{name: value for name, value in row.items() if name != "clientName"},
@@ -123,7 +123,7 @@ def task_row(workspace: Workspace, task: Row) -> Row:
 
 
 def entry_row(workspace: Workspace, entry: Entry, hydrated: bool = False) -> Row:
-    """A time entry as lists have it; hydrated its relations stand beside."""
+    """A time entry as listed; if hydrated, with its relations."""
     end = entry.end
     row: Row = {
         "id": entry.id,

@@ -1,4 +1,4 @@
-"""What all reports share: their window, time zone, filters, amounts and the names of users."""
+"""The common parts of all reports: window, time zone, filters, amounts and user names."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ DAY = 86_400
 
 
 def family_filter(body: Row, name: str) -> Row:
-    """The settings that a report must come with; JSON is the only format that is served."""
+    """The required settings of a report; JSON is the only supported format."""
     options = body.get(name)
     if not isinstance(options, dict):
         raise error(400, f"{name} is required", 3001)
@@ -38,7 +38,7 @@ AMOUNTS = ("amount", "rate", "earnedAmount", "earnedRate", "costAmount", "costRa
 
 
 def check_amounts(call: Call, body: Row) -> None:
-    """403 for a manager who asks for a report of time without hiding its amounts."""
+    """403 for a manager who requests a report of time without hiding its amounts."""
     settings = call.state.settings
     if hides_amounts(body) and settings.hide_amount == "refused":
         raise mismatch("amountShown", body["amountShown"])
@@ -52,7 +52,7 @@ def hides_amounts(body: Row) -> bool:
 
 
 def shown_amounts(body: Row, answer: Any) -> Any:
-    """A report's answer, without amounts and rates wherever they stand if they are hidden."""
+    """A report's answer; if amounts are hidden, without any amounts and rates."""
     return _without_amounts(answer) if hides_amounts(body) else answer
 
 
@@ -70,7 +70,7 @@ def _without_amounts(value: Any) -> Any:
 
 
 def seen_entries(call: Call, body: Row, start: float, end: float) -> list[Entry]:
-    """The entries of a window that the asking user may see and the filters let through."""
+    """The entries of a window that are visible to the requesting user and match the filters."""
     if call.state.settings.report_end == "inclusive":
         end += 1e-6
     entries = between(call.workspace.all_entries(), start, end)
@@ -88,7 +88,7 @@ def zone_of(call: Call, body: Row) -> ZoneInfo:
 
 
 def shown_zone(settings: Settings, zone: ZoneInfo) -> ZoneInfo:
-    """The zone in which a report's rows show times: the one asked for, unless a setting says."""
+    """The zone in which a report shows times: the requested one, unless a setting changes it."""
     return zone if settings.report_offset is None else ZoneInfo(settings.report_offset)
 
 
@@ -98,7 +98,7 @@ def running_until(call: Call) -> int | None:
 
 
 def amounts_of(body: Row) -> list[str]:
-    """The kinds of amounts that rows and totals show."""
+    """The kinds of amounts shown in rows and totals."""
     amounts = body.get("amounts")
     if isinstance(amounts, list) and amounts:
         return [str(kind) for kind in amounts]
@@ -107,7 +107,7 @@ def amounts_of(body: Row) -> list[str]:
 
 
 def wall_clocks(body: Row) -> tuple[float, float]:
-    """The window's bounds as they were asked for, in epoch seconds."""
+    """The requested bounds of the window, in epoch seconds."""
     instants: list[float] = []
     for name in ("dateRangeStart", "dateRangeEnd"):
         if body.get(name) is None:
@@ -123,7 +123,7 @@ def wall_clocks(body: Row) -> tuple[float, float]:
 
 
 def window_of(call: Call, body: Row, zone: ZoneInfo) -> tuple[float, float]:
-    """The window's bounds: their UTC wall clocks, read again in the report's time zone."""
+    """The window's bounds: their UTC wall clocks, reinterpreted in the report's time zone."""
     start, end = wall_clocks(body)
     days = int(end // DAY) - int(start // DAY) + 1
     most = report_days(call.workspace.plan)

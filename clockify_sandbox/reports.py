@@ -1,4 +1,4 @@
-"""The detailed report: entries of a whole workspace in a window, with names and amounts."""
+"""The detailed report: entries of a workspace in a window, with names and amounts."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +35,7 @@ _CACHED_REPORTS = 16
 
 @dataclass(frozen=True)
 class Found:
-    """The entries of a report in its order, and the totals over all of them."""
+    """The entries of a report, in its order, and the totals over all of them."""
 
     entries: list[Entry]
     totals: list[Row]
@@ -66,7 +66,7 @@ def detailed(call: Call) -> Reply:
 
 
 def with_invoicing(settings: Settings, row: Row) -> Row:
-    """A row whose entry is in no invoice, as the setting shows that."""
+    """A row whose entry is in no invoice, in the form selected by the setting."""
     if row["invoicingInfo"] is not None or settings.invoicing_info == "object":
         return row
     if settings.invoicing_info == "list":
@@ -75,7 +75,7 @@ def with_invoicing(settings: Settings, row: Row) -> Row:
 
 
 def _cached(call: Call, body: Row, options: Row, zone: ZoneInfo) -> Found:
-    """The report without regard to its page; the last few are kept until the data changes."""
+    """The report regardless of its page; the last few are cached until the data changes."""
     start, end = window_of(call, body, zone)
     pageless = {name: value for name, value in options.items() if name not in ("page", "pageSize")}
     settings = call.state.settings

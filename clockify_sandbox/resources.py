@@ -112,7 +112,7 @@ def _membership_status(call: Call, name: str) -> Keep | None:
 
 
 def _account(inner: Callable[[Call, str], Keep | None]) -> Callable[[Call, str], Keep | None]:
-    """A filter on the account instead of the member."""
+    """Apply a filter to the account instead of the member."""
 
     def make(call: Call, name: str) -> Keep | None:
         keep = inner(call, name)
@@ -125,7 +125,7 @@ _AMONG_STATUSES = _account(among("status", ACCOUNT_STATUSES, default=DEFAULT_ACC
 
 
 def _account_status(call: Call, name: str) -> Keep | None:
-    """Users by the status of their account; how the list takes it in its query can be set."""
+    """Users by account status; a setting selects how the list reads it from the query."""
     asked = call.query.get(name, [])
     if call.method == "GET" and asked:
         match call.state.settings.account_statuses:
@@ -164,7 +164,7 @@ def user_row(call: Call, member: Member) -> Row:
 
 
 def _listed_members(call: Call) -> Sequence[Member]:
-    """All users; a plain member may be refused them."""
+    """All users; a setting may refuse them to a plain member."""
     plain = not (call.me.is_admin or call.me.is_manager)
     if plain and not call.state.settings.members_list_users:
         raise access_denied()
@@ -203,7 +203,7 @@ _INFO_NAMES = {
 
 
 def with_body_as_query(handler: Handler) -> Handler:
-    """Let a search whose filters stand in the body run as the list with the same filters."""
+    """Run a search with filters in the body as the list with the same filters."""
 
     def searched(call: Call) -> Reply:
         for name, value in call.body().items():
@@ -219,7 +219,7 @@ USERS_INFO_PAGING = Paging(BODY, oversize_code=RULE_VIOLATED)
 
 
 def refuse_route(call: Call, presence: str) -> None:
-    """Answer like a server that lacks a POST route: it knows none, or only a GET."""
+    """Answer like a server without a POST route: it has none, or only a GET."""
     if presence == "404":
         raise error(404, f"No static resource {call.path.lstrip('/')}.", TYPE_MISMATCH)
     if presence == "405":
@@ -227,7 +227,7 @@ def refuse_route(call: Call, presence: str) -> None:
 
 
 def users_info(call: Call) -> Reply:
-    """POST /workspaces/{id}/users/info: the list with its filters in the body, if there is one."""
+    """POST /workspaces/{id}/users/info: the list with its filters in the body, if supported."""
     settings = call.state.settings
     refuse_route(call, settings.users_info)
     statuses = call.body().get("accountStatuses")
@@ -327,7 +327,7 @@ PROJECT_CUSTOM_FIELDS = Listing(
 
 
 def visible_projects(call: Call) -> list[Row]:
-    """All projects for an admin; a member sees the public ones and his own."""
+    """All projects for an admin; the public ones and their own for a member."""
     projects = call.workspace.rows("projects").values()
     seen = [row for row in projects if call.me.is_admin or _sees(call, row)]
     return [project_with_client(call, row) for row in seen]
@@ -352,21 +352,21 @@ def known_project(call: Call) -> Row:
 
 
 def _active_tasks(call: Call, name: str) -> Keep | None:
-    """Tasks by whether they are active; a setting decides what comes if nothing is said."""
+    """Tasks by whether they are active; a setting selects those listed by default."""
     if call.last(name) is None and call.state.settings.tasks_without_done:
         return lambda row: bool(row["active"])
     return flag("active")(call, name)
 
 
 def _template(call: Call, name: str) -> Keep | None:
-    """Projects by whether they are templates; a setting hides templates unless they are asked."""
+    """Projects by whether they are templates; a setting hides templates by default."""
     if call.last(name) is None and call.state.settings.hidden_templates:
         return lambda row: not row["template"]
     return flag("template")(call, name)
 
 
 def project_row(call: Call, row: Row) -> Row:
-    """A project, hydrated if the request asks for that and the setting grants it."""
+    """A project, hydrated if requested and permitted by the setting."""
     settings = call.state.settings
     if not call.flag("hydrated"):
         return row
@@ -456,7 +456,7 @@ def single_task(call: Call) -> Reply:
 
 
 def window_bound(call: Call, name: str) -> float | None:
-    """A bound of a window: its UTC wall clock, read again in the account's time zone."""
+    """A bound of a window: its UTC wall clock, reinterpreted in the account's time zone."""
     value = call.last(name)
     if value is None:
         return None
@@ -567,7 +567,7 @@ def single_entry(call: Call) -> Reply:
 
 
 def entries_by_id(call: Call) -> Reply:
-    """The entries of a list of ids; one that is gone refuses them all, or is left out."""
+    """The entries with these ids; a missing one refuses them all, or is omitted."""
     settings = call.state.settings
     refuse_route(call, settings.batch_route)
     ids = call.body().get("timeEntryIds")

@@ -1,4 +1,4 @@
-"""Sums of the assignments in a window of days, by user and by project and task."""
+"""Sums of the assignments in a window of days, by user, and by project and task."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -33,7 +33,7 @@ def user_totals(workspace: Workspace, assignments: Iterable[Row], days: range) -
 
 
 def project_totals(workspace: Workspace, assignments: Iterable[Row], days: range) -> list[Row]:
-    """One row for each project and task that something is planned for in these days."""
+    """One row for each project and task with assignments in these days."""
     held: dict[tuple[str, str | None], list[Row]] = {}
     for assignment in assignments:
         if assignment["projectId"] in workspace.rows("projects") and _days_of(assignment, days):
@@ -47,7 +47,7 @@ def days_of_window(start: float, end: float) -> range:
 
 
 def serve_user_totals(call: Call) -> Reply:
-    """POST .../scheduling/assignments/user-filter/totals: everybody's for an admin, else one's own.
+    """POST .../scheduling/assignments/user-filter/totals: for an admin everyone's, else one's own.
 
     A fault omits users.
     """
@@ -94,7 +94,7 @@ def _bound(body: Row, name: str) -> float:
 
 
 def _days_of(assignment: Row, days: range) -> range:
-    """The days of an assignment that lie in the window."""
+    """The days of an assignment within the window."""
     period = assignment["period"]
     own = days_of_window(parse_instant(period["start"]), parse_instant(period["end"]))
     return range(max(own.start, days.start), min(own.stop, days.stop))

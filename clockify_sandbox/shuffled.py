@@ -1,4 +1,4 @@
-"""Answers whose nested lists come in another order every time, as a server may keep sets."""
+"""Returns nested lists in a different order every time, like a server that stores sets."""
 
 from random import Random
 from typing import Any
@@ -7,7 +7,7 @@ import orjson
 
 from clockify_sandbox.call import Reply
 
-# The lists within a row whose order means nothing.
+# The lists within a row whose order has no meaning.
 SETS = frozenset(
     {
         "adminOnlyPages",
@@ -32,7 +32,7 @@ SETS = frozenset(
 
 
 def shuffle_lists(reply: Reply, seed: str) -> None:
-    """Put the sets within the rows of an answer in a random order."""
+    """Shuffle the sets within the rows of an answer."""
     if reply.status == 200 and reply.body:
         rows = orjson.loads(reply.body)
         _shuffle(rows, Random(seed))
@@ -40,7 +40,7 @@ def shuffle_lists(reply: Reply, seed: str) -> None:
 
 
 def _shuffle(value: Any, rng: Random) -> None:
-    # What lists the rows is no set: it is the answer itself, or in an envelope beside a count.
+    # The list of rows itself is not a set: it is the answer, or in an envelope next to a count.
     if isinstance(value, list):
         for row in value:
             _shuffle_row(row, rng)

@@ -13,7 +13,7 @@ from clockify_sandbox.world import make_world
 
 @dataclass
 class Settings:
-    """What the admin API can change about the server's behaviour."""
+    """The behaviour that the admin API can change."""
 
     limits: bool = False
     per_hour_free: int = 30
@@ -85,7 +85,7 @@ class Settings:
 
 @dataclass
 class Clock:
-    """The server's present in epoch seconds: the real one moved ahead, or one that stands still."""
+    """The current time in epoch seconds: the real time moved ahead, or a stopped clock."""
 
     stands_at: float | None
     ahead: float = 0.0
@@ -102,7 +102,7 @@ class Clock:
 
 @dataclass
 class State:
-    """Everything that a reset starts anew."""
+    """Everything that a reset restores."""
 
     options: Options
     began: int
@@ -118,7 +118,7 @@ class State:
         self.reset()
 
     def reset(self) -> None:
-        """The data of the first start again; no faults, no log, the settings of the options."""
+        """Restore the initial data and settings, without faults and log."""
         self.world = make_world(self.options, self.began)
         self.settings = Settings(limits=self.options.limits, time_zone=self.options.time_zone)
         self.clock = Clock(None if self.options.now is None else float(self.options.now))

@@ -1,4 +1,4 @@
-"""What the server holds: accounts, workspaces with their entities, keys and add-on tokens."""
+"""The server's data: accounts, workspaces with their entities, keys and add-on tokens."""
 
 from bisect import bisect_left, insort
 from collections import defaultdict
@@ -17,7 +17,7 @@ MANAGER_ROLES = frozenset({"TEAM_MANAGER", "PROJECT_MANAGER"})
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for; `now` is an epoch second, None for the real clock."""
+    """The options of the command line; `now` is an epoch second, None for the real clock."""
 
     users: int = 12
     entries: int = 40
@@ -33,7 +33,7 @@ class Options:
 
 @dataclass(slots=True)
 class Entry:
-    """A time entry; start and end are epoch seconds, a running one has no end."""
+    """A time entry; start and end are epoch seconds; a running one has no end."""
 
     id: str
     user_id: str
@@ -66,7 +66,7 @@ def by_start(entry: Entry) -> tuple[int, str]:
 
 @dataclass
 class Member:
-    """A user in one workspace. The account is shared with the other workspaces he belongs to."""
+    """A user in one workspace. The account is shared with the user's other workspaces."""
 
     account: Row
     membership: Row
@@ -88,37 +88,13 @@ class Member:
 
     @property
     def is_manager(self) -> bool:
-        """Whether he manages a team or projects and is no admin."""
+        """Whether the user manages a team or projects without being an admin."""
         return not self.is_admin and any(role["role"] in MANAGER_ROLES for role in self.roles)
-
-
-COLLECTIONS = (
-    "user-groups",
-    "clients",
-    "projects",
-    "tasks",
-    "tags",
-    "custom-fields",
-    "expenses",
-    "expense-categories",
-    "invoices",
-    "invoice-payments",
-    "invoice-settings",
-    "holidays",
-    "time-off-policies",
-    "time-off-requests",
-    "time-off-balances",
-    "assignments",
-    "approval-requests",
-    "shared-reports",
-    "webhooks",
-    "webhook-logs",
-)
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """What the feed of deletions tells: times are epoch seconds, `document` is what is left."""
+    """A row in the feed of deletions: times are epoch seconds, `document` is the remains."""
 
     collection: str
     entity_id: str
@@ -131,15 +107,13 @@ class Deletion:
 
 @dataclass
 class Workspace:
-    """A workspace: plain entities as stored rows by collection and id, time entries indexed."""
+    """A workspace: plain entities as stored rows by collection and id, and indexed time entries."""
 
     id: str
     plan: str
     row: Row
     members: dict[str, Member] = field(default_factory=dict)
-    collections: dict[str, dict[str, Row]] = field(
-        default_factory=lambda: {name: {} for name in COLLECTIONS}
-    )
+    collections: dict[str, dict[str, Row]] = field(default_factory=lambda: defaultdict(dict))
     entries: dict[str, Entry] = field(default_factory=dict)
     running: dict[str, Entry] = field(default_factory=dict)
     project_seconds: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -158,7 +132,7 @@ class Workspace:
         return self.collections[collection]
 
     def load(self, entries: list[Entry]) -> None:
-        """Add many entries at once, of whichever users."""
+        """Add many entries at once, of any users."""
         touched: set[str] = set()
         for entry in entries:
             self._by_user.setdefault(entry.user_id, []).append(entry)
@@ -174,7 +148,7 @@ class Workspace:
         self._sorted = None
 
     def remove_entry(self, entry: Entry) -> None:
-        """Take an entry out; it must not have been changed since it was added."""
+        """Remove an entry, which must not have been changed since it was added."""
         held = self._by_user[entry.user_id]
         del held[bisect_left(held, by_start(entry), key=by_start)]
         self._account(entry, -1)
@@ -185,7 +159,7 @@ class Workspace:
         return self._by_user.get(user_id, [])
 
     def all_entries(self) -> list[Entry]:
-        """Everybody's entries, deleted users' too, oldest first."""
+        """All entries, including those of deleted users, oldest first."""
         if self._sorted is None:
             self._sorted = sorted(chain.from_iterable(self._by_user.values()), key=by_start)
         return self._sorted
@@ -216,7 +190,7 @@ def between(entries: list[Entry], start: float | None, end: float | None) -> lis
 
 @dataclass(frozen=True)
 class Addon:
-    """An add-on token: it works in one workspace, as one user, for some scopes."""
+    """An add-on token: it is valid in one workspace, as one user, for some scopes."""
 
     token: str
     workspace_id: str
@@ -242,7 +216,7 @@ class World:
     workspaces_made: int = 0
 
     def workspaces_of(self, user_id: str) -> Iterable[Workspace]:
-        """The workspaces that a user can see: those he is an active member of."""
+        """The workspaces visible to a user: those with an active membership."""
         for workspace in self.workspaces.values():
             member = workspace.members.get(user_id)
             if member is not None and member.is_active:

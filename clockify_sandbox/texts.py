@@ -1,6 +1,6 @@
-"""Texts that break readers: unicode, look-alikes of other types, templates, very long ones."""
+"""Texts that break readers: Unicode, look-alikes of other types, templates, very long ones."""
 
-# The look-alike letters that RUF001 warns of are here on purpose.
+# RUF001 warns of look-alike letters, which are intended here.
 # ruff: noqa: RUF001
 
 NASTY: tuple[str, ...] = (

@@ -50,7 +50,7 @@ HOLIDAYS = Listing(
 
 
 def _in_period(call: Call) -> Sequence[Row]:
-    """A user's holidays in a span of time; the server breaks on a user that it does not know."""
+    """A user's holidays in a span of time; an unknown user breaks the server."""
     user_id = required(call, "assigned-to")
     first, last = (parsed(name, required(call, name)) for name in ("start", "end"))
     if user_id not in call.workspace.members:
@@ -85,7 +85,7 @@ POLICIES = Listing(
 
 
 def _seen_balances(call: Call) -> list[Row]:
-    """An admin sees all balances, a member his own."""
+    """An admin sees all balances, a member only their own."""
     return [
         time_off_rows.balance_row(call.workspace, row)
         for row in time_off_rows.balances(call.workspace)
@@ -166,7 +166,7 @@ def _conditions(call: Call, body: Row) -> list[Keep]:
 
 
 def _asked_instant(call: Call, body: Row, name: str) -> float | None:
-    """A bound of the window on createdAt, read in the time zone of the account that asks."""
+    """A bound of the window on createdAt, in the time zone of the requesting account."""
     value = body.get(name)
     return None if value is None else reread_in(call.zone, parsed(name, value))
 
@@ -189,7 +189,7 @@ def parsed(name: str, value: object) -> float:
 
 
 def _assignments(call: Call) -> Sequence[Row]:
-    """What overlaps the window: for an admin everybody's, for a member his own."""
+    """Assignments that overlap the window: for an admin everyone's, for a member their own."""
     settings = call.state.settings
     start, end = (parsed(name, required(call, name)) for name in ("start", "end"))
     if settings.assignments_year_one == "refused" and start < _YEAR_2000:

@@ -1,4 +1,4 @@
-"""Wire rows of time off and assignments, with the names of what they refer to."""
+"""Wire rows of time off and assignments, with the names of referenced entities."""
 
 from clockify_sandbox.store import Row, Workspace
 
@@ -37,7 +37,7 @@ def balance_row(workspace: Workspace, balance: Row) -> Row:
 
 
 def balances(workspace: Workspace) -> list[Row]:
-    """The balances of listed users; those of deleted ones are lost."""
+    """The balances of listed users; those of deleted users are lost."""
     rows = workspace.rows("time-off-balances").values()
     policies = workspace.rows("time-off-policies")
     return [
@@ -46,7 +46,7 @@ def balances(workspace: Workspace) -> list[Row]:
 
 
 def requests(workspace: Workspace) -> list[Row]:
-    """The requests of listed users; those of deleted ones are lost."""
+    """The requests of listed users; those of deleted users are lost."""
     rows = workspace.rows("time-off-requests").values()
     return [row for row in rows if row["userId"] in workspace.members]
 
@@ -70,5 +70,5 @@ def assignment_row(workspace: Workspace, assignment: Row) -> Row:
 
 
 def assignments(workspace: Workspace, drafts: bool = False) -> list[Row]:
-    """The published assignments, with the drafts if these are listed too."""
+    """The published assignments, and the drafts if these are listed too."""
     return [row for row in workspace.rows("assignments").values() if drafts or row["published"]]

@@ -1,4 +1,4 @@
-"""Instants, durations and time zones as Clockify writes and reads them."""
+"""Instants, durations and time zones in Clockify's form."""
 
 import re
 from datetime import datetime, timedelta, timezone
@@ -18,9 +18,9 @@ _DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?", re.ASCII)
 
 
 def _within_reach(second: float) -> tuple[float, int]:
-    """A second that datetime can hold, and how many 400 years it was moved.
+    """A second within the range of datetime, and the number of 400 years by which it was moved.
 
-    After 400 years the calendar repeats itself, with the same days of the week.
+    The calendar repeats after 400 years, with the same days of the week.
     """
     if second < _FIRST:
         cycles = -int((_FIRST - second) // _CYCLE + 1)
@@ -32,14 +32,14 @@ def _within_reach(second: float) -> tuple[float, int]:
 
 
 def _text(moment: datetime, cycles: int) -> str:
-    """A moment with its real year, which has a sign if it needs more than four digits."""
+    """A moment with its real year, which has a sign if it has more than four digits."""
     year = moment.year + cycles * _CYCLE_YEARS
     sign = "+" if year > 9999 else "-" if year < 0 else ""
     return f"{sign}{abs(year):04d}{moment.isoformat()[4:]}"
 
 
 def utc_text(second: int) -> str:
-    """An epoch second as `2026-08-07T22:15:00Z`; later than 9999: `+20226-01-01T09:00:00Z`."""
+    """An epoch second as `2026-08-07T22:15:00Z`; after 9999: `+20226-01-01T09:00:00Z`."""
     if _FIRST <= second < _LAST:
         return (_EPOCH + timedelta(seconds=second)).isoformat() + "Z"
     near, cycles = _within_reach(second)
@@ -57,7 +57,7 @@ def _in_zone(second: float, zone: ZoneInfo) -> tuple[datetime, int]:
 
 
 def zoned_text(second: int, zone: ZoneInfo) -> str:
-    """An epoch second in a zone: `2026-08-08T00:15:00+02:00`, with `Z` where the zone is UTC."""
+    """An epoch second in a zone: `2026-08-08T00:15:00+02:00`, with `Z` if the zone is UTC."""
     if _FIRST <= second < _LAST:
         text = datetime.fromtimestamp(second, zone).isoformat()
     else:
@@ -98,14 +98,14 @@ def duration_text(seconds: int) -> str:
 
 
 def duration_seconds(text: str) -> int:
-    """The seconds of a duration that `duration_text` wrote."""
+    """The seconds of a duration written by `duration_text`."""
     match = _DURATION.fullmatch(text)
     hours, minutes, seconds = match.groups() if match else (None, None, None)
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
 
 
 def parse_instant(text: object) -> float:
-    """An ISO 8601 text as epoch seconds; without an offset it is UTC. ValueError otherwise."""
+    """An ISO 8601 text as epoch seconds, in UTC if it has no offset; ValueError otherwise."""
     match = _INSTANT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"no instant: {text!r}")

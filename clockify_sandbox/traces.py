@@ -1,4 +1,4 @@
-"""What the feeds remember: when entities were made and deleted, and rows of the audit log."""
+"""The memory of the feeds: when entities were created and deleted, and audit log rows."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ KEPT_FIELDS = ("id", "name", "description", "workspaceId", "userId", "projectId"
 
 
 def created_at(workspace: Workspace, collection: str, entity_id: str) -> int:
-    """When an entity was made: as an edit says, else the second in its id."""
+    """When an entity was created: according to an edit, or else the second in its id."""
     held = workspace.created_at.get((collection, entity_id))
     return int(entity_id[:8], 16) if held is None else held
 
@@ -20,7 +20,7 @@ def created_at(workspace: Workspace, collection: str, entity_id: str) -> int:
 def note_deletion(
     workspace: Workspace, key: tuple[str, str], row: Row, now: int, bin_id: str
 ) -> None:
-    """Note that the entity of a collection and id was deleted."""
+    """Record that the entity with this collection and id was deleted."""
     collection, entity_id = key
     workspace.deletions.append(
         Deletion(
@@ -37,7 +37,7 @@ def note_deletion(
 
 @dataclass(frozen=True)
 class Event:
-    """An event of the audit log, with the thing before and after it."""
+    """An event of the audit log, with the entity before and after it."""
 
     author: str
     action: str
@@ -47,7 +47,7 @@ class Event:
 
 
 def audit_row(workspace: Workspace, event: Event) -> Row:
-    """A row of the audit log; the thing before and after the action stands in it as JSON text."""
+    """A row of the audit log, with the entity before and after the action as JSON text."""
     member = workspace.members.get(event.author)
     account: dict[str, Any] = member.account if member else {}
     name = "System" if event.author == SYSTEM else account.get("name")

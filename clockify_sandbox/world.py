@@ -1,4 +1,4 @@
-"""Makes the data of the server, the same for the same options and the same present."""
+"""Generates the server's data, identical for identical options and current time."""
 
 from random import Random
 
@@ -14,7 +14,7 @@ from clockify_sandbox.texts import USERS
 
 
 def make_world(options: Options, now: int) -> World:
-    """Everything: one workspace for each plan, the keys and the add-on tokens."""
+    """All data: one workspace per plan, the keys and the add-on tokens."""
     rng = Random(f"world {options.seed}")
     world = World(options=options, now=now, rng=rng, ids=IdMaker(rng))
     owner = account_of(world, 0)
@@ -33,7 +33,7 @@ def make_world(options: Options, now: int) -> World:
 
 
 def _add_manager_key(world: World) -> None:
-    """A key of the first active manager, none without one; its text shifts no other."""
+    """A key of the first active manager, if there is one; it does not affect the other keys."""
     workspaces = world.workspaces.values()
     members = [member for each in workspaces for member in each.members.values()]
     found = next((each.id for each in members if each.is_active and each.is_manager), None)
@@ -45,13 +45,12 @@ def _add_manager_key(world: World) -> None:
 
 
 def add_workspace(world: World, plan: str, **sizes: int) -> Workspace:
-    """One more workspace; sizes (users, entries, projects, tasks) replace those of the options."""
+    """Another workspace; sizes (users, entries, projects, tasks) replace those of the options."""
     index = world.workspaces_made
     world.workspaces_made += 1
     maker = Maker(world, plan, index, sizes)
     workspace = maker.make()
-    rng = Random(f"more of workspace {world.options.seed} {index}")
-    kit = Kit(workspace, maker.now, maker.zone, rng, maker.deleted_users)
+    kit = Kit(workspace, maker.now, maker.zone, maker.seed, maker.deleted_users)
     if kit.members:
         add_money(kit)
         add_time_off(kit)

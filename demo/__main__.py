@@ -1,9 +1,9 @@
-"""`bin/demo`: a Clockify workspace comes out of the connector, then what changes in it, as a topic.
+"""`bin/demo`: syncs a Clockify workspace and then its changes to a topic.
 
-Starts the sandbox and runs the connector against it as Airbyte would: once with every stream, then
-four times with the state of the sync before, while somebody works in Clockify. The demo sets the
-clock of both, since a change is sent again an hour later. What the four syncs print is published to
-Pub/Sub as Airbyte's destination does it, to Google's emulator if it is installed, and pulled again.
+Starts the sandbox and runs the connector against it like Airbyte: once with every stream, then four
+times with the previous state, with edits in Clockify in between. The demo sets the clock of both,
+since a change is resent an hour later. The output of the four syncs is published to Pub/Sub like
+Airbyte's destination does, to Google's emulator if it is installed, and pulled.
 """
 
 import argparse
@@ -26,12 +26,14 @@ from typing import Any
 from google.pubsub_v1.types import PubsubMessage
 
 from clockify_sandbox.client import Sandbox, start
+from demo.reader import Reader
 from demo.scenario import (
     CHANGING_STREAMS,
     CLOCKED_COMMAND,
     LONG_ENOUGH,
     NOW,
     PATHS,
+    SIZE,
     START_DATE,
     work,
 )
@@ -45,14 +47,14 @@ COMMAND = Path(sys.executable).with_name("source-clockify")
 
 SYNCS = 4
 
-# The columns of a message that are shown.
+# The displayed columns of a message.
 SHOWN = (
     *("id", "name", "description", "start"),
     *("_ab_cdc_updated_at", "_ab_cdc_deleted_at", "_ab_cdc_baseline_at"),
 )
 
 HINTED_SINCE = f"{NOW - timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}"
-# Two streams send the same requests with other types of entities.
+# Two streams send the same requests, with different types of entities.
 COUNTED_PATHS = PATHS | {
     "time_entries_changed": r"(/entities/(created|updated)\?entries|/time-entries/[0-9a-f]{24})",
     "time_entries_deleted": r"/entities/deleted\?entries",
@@ -62,7 +64,7 @@ COUNTED_PATHS = PATHS | {
 def main() -> None:
     arguments = _arguments()
     folder = Path(tempfile.mkdtemp(prefix="source-clockify-demo-"))
-    size = {"users": arguments.users, "entries": arguments.entries, "projects": 10, "tasks": 4}
+    size = SIZE | {"users": arguments.users, "entries": arguments.entries}
     print(f"Starting a Clockify sandbox with {arguments.users} users ...", flush=True)
     with waiting():
         sandbox = start(**size, plan="ENTERPRISE", now=f"{NOW:%Y-%m-%dT%H:%M:%SZ}")
@@ -77,7 +79,7 @@ def main() -> None:
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """Show on a terminal that something takes its time, and for how long."""
+    """Show on a terminal that a task is running, and for how long."""
     is_over = threading.Event()
     began = time.monotonic()
 
@@ -99,20 +101,22 @@ def waiting() -> Iterator[None]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bin/demo", description=__doc__)
-    parser.add_argument("--users", type=int, default=12, help="users of the workspace")
-    parser.add_argument("--entries", type=int, default=60, help="time entries of each user")
+    parser.add_argument("--users", type=int, default=SIZE["users"], help="users of the workspace")
+    parser.add_argument(
+        "--entries", type=int, default=SIZE["entries"], help="time entries of each user"
+    )
     return parser.parse_args()
 
 
 @dataclass
 class Demo:
-    """What the demo shows, in a folder that keeps its files."""
+    """The steps of the demo, in a folder that keeps its files."""
 
     sandbox: Sandbox
     folder: Path
 
     def check_and_discover(self) -> list[dict[str, Any]]:
-        """Write the configuration; answers the streams that there are, incremental."""
+        """Write the configuration; return the available streams, incremental."""
         self._write("config.json", config_of(self.sandbox, start_date=START_DATE))
         print("\n$ source-clockify check --config config.json", flush=True)
         for message in self._run([COMMAND], "check"):
@@ -139,7 +143,7 @@ class Demo:
         records = _records(messages)
         requests = [_named(request) for request in self.sandbox.requests()]
         if not sys.stderr.isatty():
-            # On a terminal the connector has shown the same.
+            # On a terminal the connector has shown the same figures.
             _print_streams(records, requests)
         print(f"{len(records)} records, {len(requests)} requests, {seconds:.1f} seconds")
 
@@ -186,14 +190,14 @@ class Demo:
             print(f"{stream:<26}{len(held):>5} records, {'as' if same else 'NOT as'} in Clockify")
 
     def _listed(self, stream: str) -> set[str]:
-        """The ids of what Clockify has, as far back as is read."""
+        """Return the ids of the records in Clockify that are read."""
         rows = self.sandbox.rows(stream)
         if stream == "time_entries":
             rows = [row for row in rows if row["timeInterval"]["start"] >= START_DATE]
         return {row["id"] for row in rows}
 
     def _deliver(self, topic: Topic, number: int) -> list[PubsubMessage]:
-        """Write what a sync printed to the topic as the destination does, and pull it."""
+        """Publish the output of a sync to the topic like the destination, and pull it."""
         printed = (self.folder / f"sync-{number}.jsonl").read_bytes()
         with waiting():
             process = topic.write(printed, CHANGING_STREAMS, topic.destination())
@@ -221,7 +225,7 @@ class Demo:
         *,
         is_shown: bool = False,
     ) -> list[dict[str, Any]]:
-        """Read, and answer the messages; a terminal shows how far it is."""
+        """Read, and return the messages; a terminal shows the progress."""
         line: list[str | Path] = ["--catalog", self.folder / catalog]
         if state is not None:
             line += ["--state", self.folder / state]
@@ -236,7 +240,7 @@ class Demo:
         output: str = "output.jsonl",
         is_shown: bool = False,
     ) -> list[dict[str, Any]]:
-        """Run the connector into a file, and answer its messages; ends the demo if it fails."""
+        """Run the connector into a file; return its messages, or end the demo if it fails."""
         line = [*command, task, "--config", self.folder / "config.json", *arguments]
         is_shown = is_shown and sys.stderr.isatty()
         with (self.folder / output).open("w") as file, nullcontext() if is_shown else waiting():
@@ -246,7 +250,7 @@ class Demo:
         if process.returncode != 0:
             end = (printed + (process.stderr or ""))[-2000:]
             sys.exit(f"source-clockify {task} failed. The end of its output:\n{end}")
-        # Not splitlines: a record may hold other line separators.
+        # Not splitlines: records may contain other line separators.
         return [json.loads(message) for message in printed.split("\n") if message]
 
     def _write(self, name: str, content: Any) -> None:
@@ -255,7 +259,7 @@ class Demo:
 
 @contextmanager
 def _pubsub() -> Iterator[tuple[str, str]]:
-    """The first server of this machine that starts: its name and its address."""
+    """Yield the name and address of the first Pub/Sub server that starts on this machine."""
     with ExitStack() as running:
         for name, server in servers().items():
             try:
@@ -268,42 +272,10 @@ def _pubsub() -> Iterator[tuple[str, str]]:
             return
 
 
-class Reader:
-    """All messages so far, as a reader of them tells what each of them says."""
-
-    def __init__(self) -> None:
-        self._versions: dict[tuple[str, str], set[str]] = {}
-        self._deleted: dict[tuple[str, str], str] = {}
-
-    def lines(self, records: Collection[dict[str, Any]]) -> list[str]:
-        """Append records; answers a line for each: stream, what happened, key, version."""
-        return sorted(self._line(record["stream"], record["data"]) for record in records)
-
-    def existing(self, stream: str) -> set[str]:
-        """The ids whose newest version is no deletion. All syncs here have the same baseline."""
-        return {
-            key
-            for (name, key), versions in self._versions.items()
-            if name == stream and self._deleted.get((name, key)) != max(versions)
-        }
-
-    def _line(self, stream: str, data: dict[str, Any]) -> str:
-        versions = self._versions.setdefault((stream, data["id"]), set())
-        version = data["_ab_cdc_updated_at"]
-        happened = "changed" if versions - {version} else "new"
-        if "_ab_cdc_deleted_at" in data:
-            happened = "deleted"
-            self._deleted[stream, data["id"]] = version
-        if version in versions:
-            happened += ", again"
-        versions.add(version)
-        return f"{stream:<26}{happened:<16}{data['id']}  {version}"
-
-
 def _named(request: dict[str, Any]) -> str:
-    """The path of a request, and what tells it from others of the same path.
+    """Return the path of a request, and what distinguishes it from others with the same path.
 
-    A first sync asks the feeds of the last ten minutes for hints, which belong to no stream.
+    A first sync reads the feeds of the last ten minutes for hints, which belong to no stream.
     """
     window = {**(request["body"] or {}), **{k: v[0] for k, v in request["query"].items()}}
     if window.get("start") == HINTED_SINCE:
@@ -316,7 +288,7 @@ def _named(request: dict[str, Any]) -> str:
 
 
 def _shortened(message: PubsubMessage) -> str:
-    """Attributes and data of a message, without the columns that matter less here."""
+    """Return attributes and data of a message, without less relevant columns."""
     envelope = json.loads(message.data)
     data = envelope["_airbyte_data"]
     envelope["_airbyte_data"] = {name: data[name] for name in SHOWN if name in data}
@@ -334,7 +306,7 @@ def _print_streams(records: list[dict[str, Any]], requests: list[str]) -> None:
     for stream, path in COUNTED_PATHS.items():
         sent = sum(1 for request in requests if re.fullmatch(f".*{path}", request))
         cells.append(f"{stream:<26}{counts[stream]:>8}{sent:>10}")
-    # The connector's own, without a request.
+    # The connector's own stream sends no requests.
     cells.append(f"{'sync_log':<26}{counts['sync_log']:>8}{0:>10}")
     head = f"{'stream':<26}{'records':>8}{'requests':>10}"
     print(f"\n{head}     {head}")

@@ -1,12 +1,13 @@
-"""What happens in the demo's workspace, when, and by which requests each stream is read."""
+"""The events in the demo's workspace, their times, and the requests that read each stream."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from clockify_sandbox.client import Sandbox
+from integration_tests.stream_facts import definitions, request_of
 
-# What the command `source-clockify` runs, with the clock set to the first argument.
+# Runs the command `source-clockify` with the clock set to the first argument.
 CLOCKED_COMMAND = """
 import sys
 from freezegun import configure, freeze_time
@@ -30,62 +31,30 @@ LONG_ENOUGH = timedelta(minutes=90)
 START_DATE = f"{NOW - timedelta(days=120):%Y-%m-%dT00:00:00Z}"
 
 
+# The workspace, unless the command line says otherwise.
+SIZE: dict[str, Any] = {"users": 12, "entries": 60, "projects": 10, "tasks": 4}
+
+
 CHANGING_STREAMS = ("projects", "tasks", "time_entries", "time_entries_in_progress")
 
 
-# The request that each stream sends, by the end of its path.
+# The request sent for each stream, by the end of its path. Tasks come from the hydrated list of
+# projects where that proves to hold them.
 PATHS = {
-    "workspaces": r"/workspaces",
-    "users": r"/users/info",
-    "member_profiles": r"/member-profile/\w+",
-    "user_groups": r"/user-groups",
-    "clients": r"/clients",
-    "projects": r"/projects",
+    **{name: request_of(name).path.replace("*", "[0-9a-f]{24}") for name in definitions()},
     "tasks": r"/projects(\?hydrated|/\w+/tasks)",
-    "tags": r"/tags",
-    "custom_fields": r"/workspaces/\w+/custom-fields",
-    "project_custom_fields": r"/projects/\w+/custom-fields",
-    "time_entries": r"/user/\w+/time-entries",
-    "time_entries_in_progress": r"/status/in-progress",
-    "detailed_report": r"/reports/detailed",
-    "expenses": r"/expenses",
-    "expense_categories": r"/expenses/categories",
-    "invoices": r"/invoices",
-    "invoice_details": r"/invoices/[0-9a-f]{24}",
-    "invoice_payments": r"/payments",
-    "invoice_settings": r"/invoices/settings",
-    "holidays": r"/holidays",
-    "time_off_policies": r"/time-off/policies",
-    "time_off_requests": r"/time-off/requests",
-    "time_off_balances": r"/balance/policy/\w+",
-    "scheduling_assignments": r"/assignments/all",
-    "scheduling_user_totals": r"/user-filter/totals",
-    "scheduling_project_totals": r"/projects/totals",
-    "approval_requests": r"/approval-requests",
-    "shared_reports": r"/shared-reports",
-    "webhooks": r"/webhooks",
-    "webhook_logs": r"/logs",
-    "audit_log": r"/audit-log",
-    "entity_changes_created": r"/entities/created",
-    "entity_changes_updated": r"/entities/updated",
-    "entity_changes_deleted": r"/entities/deleted",
     "time_entries_changed": r"/entities/(created|updated)",
-    "time_entries_deleted": r"/entities/deleted",
-    "summary_report": r"/reports/summary",
-    "weekly_report": r"/reports/weekly",
-    "attendance_report": r"/reports/attendance",
-    "expense_report": r"/reports/expenses/detailed",
 }
 
 
 def work(sandbox: Sandbox) -> Iterator[str]:
-    """Change six things in the workspace, and say what each was."""
+    """Make six changes in the workspace, and describe each."""
     workspace = sandbox.workspaces[0]["id"]
     entries = sorted(
         (row for row in sandbox.rows("time_entries") if row["timeInterval"]["end"]),
         key=lambda row: (row["timeInterval"]["start"], row["id"]),
     )
-    # The one that is moved leaves the 30 days in which a sync looks for changes.
+    # The moved entry leaves the 30 days in which a sync finds changes.
     edited, deleted = (row["id"] for row in _began_before(entries, timedelta(days=2))[-2:])
     moved = _began_before(entries, timedelta(days=10))[-1]
     start = datetime.strptime(moved["timeInterval"]["start"], "%Y-%m-%dT%H:%M:%SZ")

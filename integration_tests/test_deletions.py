@@ -459,7 +459,7 @@ def test_a_workspace_out_of_sight_is_a_warning_and_no_deletion(
     assert gone(connection.complete()) == {("tags", (tag,))}
 
 
-def test_what_changed_while_a_workspace_was_not_configured_comes_when_it_is_again(
+def test_changes_of_an_unconfigured_workspace_come_once_it_is_configured(
     server: Sandbox, clock: Clock
 ) -> None:
     first, second = (each["id"] for each in server.workspaces)
@@ -484,7 +484,7 @@ def test_what_changed_while_a_workspace_was_not_configured_comes_when_it_is_agai
 # What waits for a second look
 
 
-def test_most_of_a_large_listing_is_believed_to_be_gone_in_the_next_sync_only(
+def test_most_of_a_large_listing_is_deleted_in_the_next_sync_only(
     server: Sandbox, clock: Clock
 ) -> None:
     connection = connect(server, clock, ["tags"])
@@ -511,7 +511,7 @@ def test_a_list_that_turned_empty_is_believed_in_the_next_sync_only(
     assert gone(connection.complete()) == {("time_off_requests", (each,)) for each in requests}
 
 
-def test_what_was_undecided_is_asked_again_though_the_window_has_passed_it(
+def test_undecided_records_are_looked_up_after_the_window_has_passed(
     server: Sandbox, clock: Clock
 ) -> None:
     streams = ["detailed_report", "time_entries"]

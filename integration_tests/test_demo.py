@@ -10,10 +10,10 @@ from datetime import datetime
 import pytest
 
 from demo.scenario import CHANGING_STREAMS, NOW, START_DATE
+from docs.build.notes import requests_in_a_sync
 from integration_tests.airbyte import ROOT, STREAMS
 from integration_tests.pubsub.servers import servers
 from integration_tests.test_documents import section
-from integration_tests.test_user_page import PAGE, part
 from integration_tests.truth import EVENTS, REPORT_DAYS
 
 README = (ROOT / "README.md").read_text()
@@ -118,15 +118,12 @@ def test_the_readme_shows_what_the_demo_shows(shown: str) -> None:
 
 @pytest.mark.slow
 def test_the_users_page_tells_how_many_requests_a_sync_takes(shown: str) -> None:
-    text = part(PAGE, "Performance considerations")
     span = r"( and week| and \d+ days)?"
-    rows = re.findall(rf"^\| (`.*`) \| (\d+) for each (\w+){span}(?:\W.*)? \|$", text, re.M)
     told = {
-        stream: (int(number), unit, span)
-        for streams, number, unit, span in rows
-        for stream in re.findall(r"`(\w+)`", streams)
+        stream: re.findall(rf"^(\d+) for each (\w+){span}(?:\W|$)", requests_in_a_sync(stream))[0]
+        for stream in STREAMS
+        if stream != "workspaces"
     }
-    assert told.keys() == {*STREAMS} - {"workspaces"}
     counted = re.findall(r"(\w+) +(\d+) +(\d+)(?= {5}|\n)", shown)
     records = {name: int(number) for name, number, _ in counted}
     requests = {name: int(number) for name, _, number in counted}
@@ -138,9 +135,9 @@ def test_the_users_page_tells_how_many_requests_a_sync_takes(shown: str) -> None
         "policy": records["time_off_policies"],
         "webhook": records["webhooks"],
     }
-    for stream, (number, unit, span) in told.items():
-        times = _windows(stream, span) if span else 1
-        fewest = number * units[unit] * times
+    for stream, (number, unit, days) in told.items():
+        times = _windows(stream, days) if days else 1
+        fewest = int(number) * units[unit] * times
         # Of the others one page takes all that there is here. Events are read until an empty page,
         # so each window with events takes one request more than it has pages.
         is_read_to_the_end = stream in (*EVENTS, "webhook_logs")

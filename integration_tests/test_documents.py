@@ -1,112 +1,38 @@
-"""What the documents show comes from a run, and what they say of streams is what the code does."""
+"""What docs/change-tracking.md says holds for the syncs that it shows; links lead somewhere."""
 
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from clockify_sandbox.client import JSON, Sandbox, start
-from demo.scenario import CHANGING_STREAMS, LONG_ENOUGH, NOW, work
-from integration_tests.airbyte import CONNECTOR, ROOT, STREAMS, Output, config_of, key_of, read
+from clockify_sandbox.client import JSON, start
+from demo.scenario import CHANGING_STREAMS, NOW
+from docs.build.runs import Run, make_syncs, set_clocks, succeeded
+from integration_tests.airbyte import ROOT, config_of, key_of
 from integration_tests.frozen import Clock, read_incrementally
-from source_clockify.change_tracking.feeds import FREE_MOST_ROWS, MOST_ROWS, OVERLAP
 from source_clockify.change_tracking.hint_state import decode_hints
-from source_clockify.change_tracking.profiles import PROFILES, Kind, TrackingProfile
-from source_clockify.manifest_file import load_manifest
 
 CHANGE_TRACKING = (ROOT / "docs" / "change-tracking.md").read_text()
 DOCUMENTS = (
     *("README.md", "AGENTS.md", "CONTRIBUTING.md", "clockify_sandbox/README.md"),
-    *("docs/change-tracking.md", "docs/airbyte-cloud.md", "docs/upstream/jinja-globals.md"),
+    *(
+        "docs/change-tracking.md",
+        "docs/airbyte-cloud.md",
+        "docs/entities.md",
+        "docs/upstream/jinja-globals.md",
+    ),
     "examples/README.md",
 )
 REPORTS = ("detailed_report", "summary_report", "weekly_report", "attendance_report")
 
-# Which sync of the fixture sent an example, by the word that introduces it.
-SYNCS = {
-    "Baseline": 0,
-    "New": 1,
-    "Edited": 1,
-    "Moved": 1,
-    "Deleted": 1,
-    "Receipt": 1,
-    "Sent again": 2,
-}
-SELECTED = (*CHANGING_STREAMS, "sync_log")
-
-
-@dataclass
-class Run:
-    """A baseline, the sync after the demo's changes, two quiet ones, a full refresh, a Refresh.
-
-    Attributes:
-        syncs: the first four, and the first after the Refresh.
-        requests: the paths that each of them asked for.
-        refresh: what the full refresh printed.
-        rows: the keys that Clockify lists at the end, by stream.
-    """
-
-    syncs: list[Output]
-    requests: list[list[str]]
-    refresh: Output
-    rows: dict[str, set[tuple[Any, ...]]]
-
-    def messages(self, stream: str) -> list[JSON]:
-        return [message for sync in self.syncs for message in sync.records[stream]]
-
 
 @pytest.fixture(scope="module")
-def run(clock: Clock) -> Iterator[Run]:
-    now = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
-    with start(users=3, entries=20, projects=4, tasks=2, plan="PRO", now=now) as sandbox:
-        config = config_of(sandbox)
-        syncs: list[Output] = []
-        requests: list[list[str]] = []
-
-        def sync(state: Sequence[JSON] | None) -> None:
-            set_clocks(clock, sandbox, NOW + len(syncs) * LONG_ENOUGH)
-            sandbox.clear_requests()
-            syncs.append(succeeded(lambda: read_incrementally(config, SELECTED, state)))
-            requests.append([request["path"] for request in sandbox.requests()])
-
-        sync(None)
-        assert list(work(sandbox))
-        sync(syncs[-1].state)
-        sync(syncs[-1].state)
-        sync(syncs[-1].state)
-        set_clocks(clock, sandbox, NOW + 3 * LONG_ENOUGH)
-        refresh = succeeded(lambda: read(CONNECTOR, config, CHANGING_STREAMS, in_process=True))
-        # What is deleted between the last sync and a Refresh has no tombstone.
-        entry = sandbox.rows("time_entries")[0]
-        sandbox.delete(entry["workspaceId"], "time-entries", entry["id"])
-        sync(None)
-        rows = {
-            stream: {(row["id"],) for row in sandbox.rows(stream)} for stream in CHANGING_STREAMS
-        }
-        yield Run(syncs, requests, refresh, rows)
-
-
-def set_clocks(clock: Clock, sandbox: Sandbox, moment: datetime) -> None:
-    clock.set(moment)
-    sandbox.set_now(f"{moment:%Y-%m-%dT%H:%M:%SZ}")
-
-
-def succeeded(reading: Callable[[], Output]) -> Output:
-    """The output of a sync without errors.
-
-    It runs in a thread of its own: for what pytest calls itself the clock does not stand still.
-    """
-    with ThreadPoolExecutor(1) as thread:
-        output = thread.submit(reading).result()
-    assert output.returncode == 0, output.text
-    assert output.errors == []
-    return output
+def run(clock: Clock) -> Run:
+    return make_syncs(clock)
 
 
 def code(language: str) -> list[str]:
@@ -124,23 +50,6 @@ def table(text: str) -> list[list[str]]:
 
 
 # The examples
-
-
-def test_every_example_is_a_message_of_the_run(run: Run) -> None:
-    examples = re.findall(
-        r"\n\*\*([\w ]+)\.\*\* ((?:(?!\n\n).)*)\n\n```json\n(.*?)```", CHANGE_TRACKING, re.S
-    )
-    assert len(examples) == len(code("json"))
-    assert {event for event, *_ in examples} == {*SYNCS, "Full refresh"}
-    for event, text, block in examples:
-        example = json.loads(block)
-        output = run.refresh if event == "Full refresh" else run.syncs[SYNCS[event]]
-        sent = output.records[example["stream"]]
-        data = example["data"]
-        matching = [each for each in sent if all(each.get(name) == data[name] for name in data)]
-        assert len(matching) == 1, f"{event}: {data}\n{sent}"
-        assert matching[0] == data or "complete" not in text
-        assert ("_ab_cdc_deleted_at" in matching[0]) == (event == "Deleted")
 
 
 def test_the_examples_are_all_that_the_run_sent(run: Run) -> None:
@@ -339,72 +248,7 @@ def test_reports_are_read_as_far_as_the_document_says(clock: Clock) -> None:
     }
 
 
-def test_the_document_has_the_limits_of_the_hints() -> None:
-    hints = section(CHANGE_TRACKING, "Hints")
-    said = re.search(r"first ([\d,]+) events of a feed \((\d+) on the free plan\)", hints)
-    assert said is not None
-    assert [int(each.replace(",", "")) for each in said.groups()] == [MOST_ROWS, FREE_MOST_ROWS]
-    assert f"from {OVERLAP // 60} minutes before the last sync" in hints
-
-
-# Tables
-
-
-def test_the_table_of_proofs_is_that_of_the_code() -> None:
-    rows = table(section(CHANGE_TRACKING, "What proves a deletion"))
-    told: dict[str, tuple[str, str]] = {}
-    for streams, kind, proof in rows:
-        for stream in streams.split(", "):
-            assert stream not in told
-            told[stream] = kind, proof
-    assert told.keys() == {*STREAMS}
-    for stream, (kind, proof) in told.items():
-        traits = PROFILES.get(stream, TrackingProfile())
-        assert ("no tombstones" in proof) == (not traits.deletions), stream
-        assert ("once more" in proof) == (traits.deletions and traits.by_id is None), stream
-        if traits.deletions or traits.kind is Kind.EVENT_LOG:
-            assert kind == traits.kind.value.replace("_", " "), stream
-
-
-def test_the_table_of_windows_names_every_stream_that_has_one() -> None:
-    rows = table(section(CHANGE_TRACKING, "For how long changes are looked for"))
-    named = {stream for streams, _ in rows[1:] for stream in re.findall(r"`([\w*]+)`", streams)}
-    kinds = {stream: traits.kind for stream, traits in PROFILES.items()}
-    expected = {
-        "entity_changes_*" if stream.startswith("entity_changes") else stream
-        for stream, kind in kinds.items()
-        if kind is not Kind.SNAPSHOT
-    }
-    assert named == expected
-
-
-def test_the_readme_has_every_field_with_its_default() -> None:
-    properties = load_manifest()["spec"]["connection_specification"]["properties"]
-    readme = (ROOT / "README.md").read_text()
-    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", section(readme, "Configuration"), re.M)
-    assert [name for name, _ in rows] == list(properties)
-    for name, default in rows:
-        known = properties[name].get("default")
-        if isinstance(known, (int, str)):
-            assert default == str(known).lower(), name
-
-
-def test_the_readme_has_every_stream_once() -> None:
-    rows = table(section((ROOT / "README.md").read_text(), "Streams"))
-    named = [stream for _, streams in rows for stream in streams.replace("`", "").split(", ")]
-    assert sorted(named) == sorted([*STREAMS, "sync_log"])
-
-
-def test_the_table_for_maintainers_has_every_stream() -> None:
-    rows = table(section((ROOT / "AGENTS.md").read_text(), "The streams"))
-    named = set()
-    for first, *_ in rows:
-        for name in first.split(", "):
-            if name == "entity_changes_*":
-                named |= {each for each in STREAMS if each.startswith("entity_changes_")}
-            else:
-                named.add(name)
-    assert named == {*STREAMS, "sync_log"}
+# Links
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -70,7 +70,7 @@ for argument; do
     set -- "$@" "$argument"
 done
 case $image in
-    source-clockify/source-clockify:*) exec source-clockify "$@" ;;
+    */source-clockify:*) exec source-clockify "$@" ;;
     airbyte/destination-pubsub) exec {sys.executable} -m integration_tests.pubsub.writer "$@" ;;
     acknowledges-all) exec sed -n '/^{{"type": "STATE"/p' ;;
 esac
@@ -378,7 +378,7 @@ def warning(text: str) -> JSON:
     return {"type": "LOG", "log": {"level": "WARN", "message": text}}
 
 
-def test_the_last_acknowledged_state_of_each_stream_is_kept_over_the_former(kept: Kept) -> None:
+def test_the_last_acknowledged_state_of_each_stream_is_kept(kept: Kept) -> None:
     former = kept.state
     printed = [state("projects", 1), record("p"), state("tags", 2), state("projects", 3)]
     ended = kept.sync([*printed, warning("Clockify is slow.")])
@@ -785,7 +785,7 @@ def test_namespaces_are_kept_apart(subscriber: Subscriber) -> None:
     assert subscriber.ids(namespace="b") == set()
 
 
-def test_tombstones_and_void_rows_are_forgotten_when_the_topic_has_nothing_older(
+def test_tombstones_and_void_rows_go_when_the_topic_has_nothing_older(
     subscriber: Subscriber,
 ) -> None:
     old = [message("lives", 1, 1), message("gone", 1, 2, deleted=True)]

@@ -206,7 +206,7 @@ def test_the_self_managed_example_selects_what_the_form_selects() -> None:
     assert set(streams.values()) == {"incremental_append"}
 
 
-def test_the_cloud_example_reads_incrementally_what_the_manifest_alone_can() -> None:
+def test_the_cloud_example_is_incremental_where_the_manifest_is() -> None:
     modes = {
         each["name"]: f"{each['supported_sync_modes'][-1]}_append"
         for each in discovered(MANIFEST_ALONE)

@@ -221,7 +221,7 @@ def test_an_error_fails_its_stream_and_no_other(failing: Output) -> None:
 
 
 @pytest.mark.parametrize("stream", [*FAILED, "clients", "time_entries_in_progress"])
-def test_one_workspace_that_fails_does_not_keep_the_others_from_being_read(
+def test_a_workspace_that_fails_leaves_the_others_readable(
     failing: Output, sandbox: Sandbox, stream: str
 ) -> None:
     first = sandbox.workspaces[0]["id"]
@@ -273,7 +273,7 @@ def test_an_error_says_what_clockify_said_and_where(failing: Output, sandbox: Sa
     assert f"GET /api/v1/workspaces/{sandbox.workspaces[0]['id']}/tags" in message
 
 
-def test_the_refusals_of_a_workspace_are_one_warning_with_the_reason_of_each_stream(
+def test_the_refusals_of_a_workspace_are_one_warning_with_reasons(
     failing: Output, sandbox: Sandbox
 ) -> None:
     first, second = (each["id"] for each in sandbox.workspaces[:2])

@@ -45,7 +45,7 @@ def test_the_order_of_a_feed_and_the_size_of_its_pages_do_not_matter(
 
 
 @pytest.mark.parametrize("seed", seeds(8))
-def test_feeds_that_leave_out_rows_and_name_what_did_not_happen_cause_no_wrong_message(
+def test_incomplete_and_lying_feeds_cause_no_wrong_message(
     server: Sandbox, clock: Clock, seed: int
 ) -> None:
     flaws = Flaws(dropped=(30, 100)[seed % 2], lies=True)

@@ -2,7 +2,7 @@
 
 It runs if the environment variable IMAGE names the image:
 
-IMAGE=source-clockify/source-clockify:dev bin/test integration_tests/test_image.py
+IMAGE=source-clockify:dev bin/test integration_tests/test_image.py
 """
 
 import json
@@ -168,7 +168,7 @@ def test_a_container_that_is_stopped_while_records_flow_sends_its_states(
     assert entries == {row["id"] for row in sandbox.rows("time_entries")}
 
 
-def test_a_container_that_waits_for_the_budget_of_the_free_plan_is_stopped(
+def test_a_container_that_waits_for_the_free_budget_is_stopped(
     sandbox: Sandbox, begin: Begin
 ) -> None:
     for _ in range(35):

@@ -88,7 +88,7 @@ def read_an_hour(folder: Path, config: JSON, state: Sequence[JSON]) -> Hour:
     return hour
 
 
-def test_syncs_that_are_killed_every_hour_end_in_as_many_hours_as_their_requests_take(
+def test_syncs_killed_every_hour_end_in_the_hours_their_requests_take(
     tmp_path: Path,
 ) -> None:
     with start(users=45, entries=4, projects=3, tasks=1, days=300) as sandbox:
@@ -123,7 +123,7 @@ def account() -> Iterator[Sandbox]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_sync_that_went_on_leaves_to_the_next_one_what_changed_meanwhile(
+def test_a_sync_that_went_on_leaves_later_changes_to_the_next_one(
     account: Sandbox, clock: Clock, seed: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And a sync that did not go on shows the account as it is."""

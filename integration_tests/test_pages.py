@@ -85,7 +85,7 @@ def test_exactly_a_page_of_rows_is_read_with_one_request(
 
 
 @each_layer
-def test_without_the_last_page_header_a_full_page_is_followed_by_one_more_request(
+def test_without_the_last_page_header_a_full_page_is_followed_by_another(
     server: Sandbox, full_pages: list[str], layer: Layer
 ) -> None:
     server.settings(last_page="omit")

@@ -372,7 +372,7 @@ def test_a_lost_sync_is_repaired_by_the_next_one(
     assert lost_versions - before == repaired
 
 
-def test_a_lost_baseline_is_repaired_by_a_refresh_and_the_topic_keeps_everything(
+def test_a_lost_baseline_is_repaired_by_a_refresh_of_the_same_topic(
     syncs: list[Sync], deliveries: list[Delivery]
 ) -> None:
     changed = deliveries[CHANGES_AFTER_IT].records

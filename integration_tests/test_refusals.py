@@ -159,9 +159,7 @@ def test_a_refusal_without_a_reason_fails_what_every_plan_has(
     assert f"/workspaces/{poor}/tags" in output.errors_of("tags")[0]
 
 
-def test_a_refusal_without_a_reason_fails_what_the_plan_of_the_workspace_has(
-    sandbox: Sandbox, rich: str
-) -> None:
+def test_a_refusal_without_a_reason_fails_what_the_plan_has(sandbox: Sandbox, rich: str) -> None:
     sandbox.fault({"status": 403, "body": None}, path=f"/workspaces/{rich}/holidays")
     output = sync(sandbox, ["holidays"])
     assert output.statuses == {"holidays": "INCOMPLETE"}
@@ -184,7 +182,7 @@ def hidden(value: Any) -> Any:
     }
 
 
-def test_a_managers_reports_have_every_row_but_no_amount_and_a_warning_says_so(
+def test_a_managers_reports_lack_only_amounts_and_a_warning_says_so(
     sandbox: Sandbox, rich: str
 ) -> None:
     # So that every report takes several requests.
@@ -252,9 +250,7 @@ def test_users_are_listed_where_they_cannot_be_searched(
 
 
 @pytest.mark.parametrize("way", ["csv", "single", "ignored", "refused"])
-def test_users_who_can_be_searched_are_all_there_however_they_would_be_listed(
-    sandbox: Sandbox, way: str
-) -> None:
+def test_users_who_can_be_searched_are_all_there(sandbox: Sandbox, way: str) -> None:
     sandbox.settings(account_statuses=way)
     output = sync(sandbox, OF_USERS)
     assert_complete(output, sandbox, OF_USERS, start_date=START_DATE)

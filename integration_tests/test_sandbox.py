@@ -859,7 +859,7 @@ def test_an_omitted_row_is_alive_by_id_and_other_rows_move_up(sandbox: Sandbox, 
     assert sandbox.get(f"{w}/tags/{listed[0]}").status_code == 200
 
 
-def test_an_omitted_row_is_missing_from_reports_and_from_hydrated_projects(
+def test_an_omitted_row_is_missing_from_reports_and_hydrated_projects(
     sandbox: Sandbox, w: str
 ) -> None:
     project = sandbox.get(f"{w}/projects", hydrated="true").json()[0]

@@ -286,7 +286,7 @@ def test_a_part_of_a_snapshot_that_is_lost_is_repaired_by_a_refresh(
     assert reader.problems() == []
 
 
-def test_a_snapshot_that_is_lost_with_its_receipt_is_named_by_the_next_sync(
+def test_a_snapshot_lost_with_its_receipt_is_named_by_the_next_sync(
     account: Account, reader: Both
 ) -> None:
     account.settings = {"resend_changes": 0}
@@ -301,7 +301,7 @@ def test_a_snapshot_that_is_lost_with_its_receipt_is_named_by_the_next_sync(
     assert reader.problems() == []
 
 
-def test_the_tail_of_a_stream_that_is_lost_is_named_and_repaired_by_the_next_sync(
+def test_the_lost_tail_of_a_stream_is_named_and_repaired_by_the_next_sync(
     account: Account, reader: Both
 ) -> None:
     reader.add(delivered(account.sync()))
@@ -426,9 +426,7 @@ def test_what_a_killed_sync_sent_and_the_destination_lost_is_told(
     assert reader.problems() == []
 
 
-def test_history_that_a_killed_first_sync_sent_and_the_destination_lost_is_told(
-    account: Account, reader: Both
-) -> None:
+def test_history_lost_after_a_killed_first_sync_is_told(account: Account, reader: Both) -> None:
     def is_history(each: JSON) -> bool:
         return of("time_entries")(each) and each["data"]["start"] < "2026-10-20"
 
@@ -711,7 +709,7 @@ def test_a_stream_that_was_added_is_not_complete_until_its_receipt_comes(
     assert reader.problems() == [Problem("snapshot", "tags", SECOND, None, False)]
 
 
-def test_a_change_that_was_not_sent_again_since_its_stream_failed_needs_no_refresh(
+def test_a_change_not_resent_for_its_failed_stream_needs_no_refresh(
     account: Account, reader: Both
 ) -> None:
     reader.add(delivered(account.sync()))
@@ -730,7 +728,7 @@ def test_a_change_that_was_not_sent_again_since_its_stream_failed_needs_no_refre
     assert reader.problems() == []
 
 
-def test_a_lost_sync_that_was_not_sent_again_since_a_stream_failed_needs_no_refresh(
+def test_a_lost_sync_not_resent_for_a_failed_stream_needs_no_refresh(
     account: Account, reader: Both
 ) -> None:
     account.streams = ("tags", "sync_log")

@@ -9,7 +9,7 @@ __all__ = ["SourceClockify"]
 
 
 def __getattr__(name: str) -> Any:
-    # The command watches for signals before it spends seconds on importing the CDK.
+    # The command watches for signals before the CDK's import, which takes seconds.
     if name == "SourceClockify":
         from source_clockify.source import SourceClockify
 

@@ -1,7 +1,7 @@
-"""Requests about the account that explain an error: which workspaces and features there are.
+"""Requests about the account that help to explain an error: its workspaces and their features.
 
-They are sent only after another request was refused, once per process, and outside of the CDK's
-request budget.
+They are sent only after another request was refused, once per process, and do not count towards the
+CDK's request budget.
 """
 
 import threading
@@ -17,12 +17,12 @@ from source_clockify.bodies import BodyError, decode
 
 _TIMEOUT_SECONDS = 30
 
-# Streams that fail at the same time wait for one answer.
+# Streams that fail at the same time share one answer.
 _ASKING = threading.Lock()
 
 
 def visible_workspaces(config: Config) -> str:
-    """Return a sentence that names the workspaces of this key; empty if they cannot be listed.
+    """Return a sentence that names the workspaces of this key; "" if they cannot be listed.
 
     An add-on token cannot list workspaces.
     """
@@ -39,7 +39,7 @@ def visible_workspaces(config: Config) -> str:
 
 
 def workspace_features(config: Config, workspace_id: str) -> Sequence[str]:
-    """Return the features of a workspace's plan; empty if they are unknown."""
+    """Return the features of a workspace's plan; empty if unknown."""
     header = credentials_header(config)
     url = f"{config['hosts']['api']}/workspaces/{workspace_id}"
     workspace = _get(url, tuple(header.items()))
@@ -64,5 +64,5 @@ def _get_once(url: str, header: tuple[tuple[str, str], ...]) -> Any:
 
 
 def forget_account() -> None:
-    """Forget the answers, for a process that reads several accounts."""
+    """Clear the cached answers, for a process that reads several accounts."""
     _get_once.cache_clear()

@@ -1,6 +1,6 @@
-"""Requests that a server refuses in one form and answers in another.
+"""Requests that some servers refuse in one form and answer in another.
 
-The first refusal teaches the other form; from then on every request of that path is sent in it.
+After the first refusal every request to that path is sent in the other form.
 """
 
 import re
@@ -16,10 +16,10 @@ import requests
 from source_clockify.bodies import decoded_body, is_error
 
 LIMITED = "LIMITED"
-# The account statuses of the users that are read: all but deleted ones.
+# The account statuses of the users to read: all except deleted ones.
 ACCOUNT_STATUSES = ("ACTIVE", "PENDING_EMAIL_VERIFICATION", "NOT_REGISTERED", LIMITED)
 
-# The types of entity changes in Clockify's official documentation; newer servers know more.
+# The types of entity changes in Clockify's official documentation; newer servers have more.
 OFFICIAL_CHANGE_TYPES = (
     "CLIENTS",
     "PROJECTS",
@@ -40,9 +40,9 @@ _USER_SEARCH = "/users/info"
 class Adaptation(Enum):
     """The other form of a request.
 
-    HIDE_AMOUNTS: a report without amounts, for keys that may not see them.
+    HIDE_AMOUNTS: a report without amounts, for keys that may not read them.
     OFFICIAL_CHANGE_TYPES: entity changes of the documented types only.
-    LIST_USERS: the users by `GET /users`, where there is no `POST /users/info`.
+    LIST_USERS: `GET /users`, for servers without `POST /users/info`.
     """
 
     HIDE_AMOUNTS = "hide_amounts"
@@ -50,7 +50,7 @@ class Adaptation(Enum):
     LIST_USERS = "list_users"
 
 
-# What is missing from the answers to the other form.
+# The data missing from the answers to the other form.
 CONSEQUENCES: Mapping[Adaptation, str] = {
     Adaptation.HIDE_AMOUNTS: (
         "Amounts and rates are missing, because Clockify refuses them to this key. Use a key of a "
@@ -64,19 +64,19 @@ CONSEQUENCES: Mapping[Adaptation, str] = {
 
 
 class Adaptations:
-    """The forms that were refused so far, by path. Worker threads share it under its lock."""
+    """The forms refused so far, by path. Worker threads share it under its lock."""
 
     def __init__(self) -> None:
         self._learned: set[tuple[Adaptation, str]] = set()
         self._lock = threading.Lock()
 
     def learn(self, adaptation: Adaptation, request: requests.PreparedRequest) -> None:
-        """Take note that the path of a request needs the other form."""
+        """Remember that the path of a request requires the other form."""
         with self._lock:
             self._learned.add((adaptation, _path_of(request)))
 
     def apply(self, request: requests.PreparedRequest) -> Adaptation | None:
-        """Change a request into the form that is known to be answered, and return which."""
+        """Change a request to the form that its path requires; return that form."""
         adaptation = _possible_adaptation(request)
         if adaptation is None:
             return None
@@ -91,11 +91,11 @@ class Adaptations:
 
 
 def adaptation_to(response: requests.Response) -> Adaptation | None:
-    """Return the other form that a refused request is worth sending in, None if there is none."""
+    """Return the form in which a refused request may succeed; None if there is none."""
     adaptation = _possible_adaptation(response.request)
     status = response.status_code
     if adaptation is Adaptation.LIST_USERS and status in (404, 405):
-        # Whoever answers so, the listing shows whether there are users.
+        # Whatever sent this answer, the listing shows whether there are users.
         return adaptation
     refused = 403 if adaptation is Adaptation.HIDE_AMOUNTS else 400
     if adaptation is None or status != refused or not is_error(decoded_body(response)):
@@ -104,13 +104,13 @@ def adaptation_to(response: requests.Response) -> Adaptation | None:
 
 
 def workspace_of(request: requests.PreparedRequest) -> str:
-    """Return the id of the workspace in a request's URL, empty if it names none."""
+    """Return the id of the workspace in a request's URL; "" if it names none."""
     found = _WORKSPACE.search(urlsplit(str(request.url)).path)
     return found.group(1) if found else ""
 
 
 def _possible_adaptation(request: requests.PreparedRequest) -> Adaptation | None:
-    """Return the other form of a request that is not in it yet."""
+    """Return the other form of a request that is still in the first one."""
     parts = urlsplit(str(request.url))
     if _REPORT.search(parts.path):
         return None if "amountShown" in _json_of(request) else Adaptation.HIDE_AMOUNTS
@@ -123,10 +123,10 @@ def _possible_adaptation(request: requests.PreparedRequest) -> Adaptation | None
 
 
 def _may_be_listed(request: requests.PreparedRequest) -> bool:
-    """Tell a search that begins, or a listing that goes on, from what no listing can answer.
+    """Return whether the listing can replace the request: the start of a search, or a listing.
 
-    A search is not continued as a listing, whose pages differ; and the listing has no deleted
-    users.
+    A running search cannot be continued as a listing, since their pages differ, and the listing has
+    no deleted users.
     """
     body = _json_of(request)
     begins = body.get("page") == 1 and body.get("accountStatuses") == list(ACCOUNT_STATUSES)
@@ -134,7 +134,7 @@ def _may_be_listed(request: requests.PreparedRequest) -> bool:
 
 
 def _continues_listing(request: requests.PreparedRequest) -> bool:
-    """Tell whether `UsersPagination` asks for a later page of a listing."""
+    """Return whether `UsersPagination` requests a later page of a listing."""
     return len(_json_of(request).get("accountStatuses", ACCOUNT_STATUSES)) < 2
 
 
@@ -166,10 +166,10 @@ def _ask_for_official_types(request: requests.PreparedRequest) -> None:
 
 
 def _list_users(request: requests.PreparedRequest) -> None:
-    """Turn the search into the listing.
+    """Change the search into the listing.
 
-    It admits one account status; without any it lists all but limited members, who are listed by a
-    second pass (see `UsersPagination`).
+    The listing accepts a single account status; without one it returns everyone except limited
+    members, who are listed in a second pass (see `UsersPagination`).
     """
     body = _json_of(request)
     query = {

@@ -1,9 +1,10 @@
-"""Pages approval requests of every state, whatever Clockify lists without a requested state.
+"""Paginates approval requests of every state, including states that Clockify's list may omit.
 
-`status` of `GET /workspaces/{id}/approval-requests` takes PENDING, APPROVED and WITHDRAWN_APPROVAL;
-rejected requests and withdrawn submissions come, if at all, only without it. No document says which
-states come then (section 8 of the API reference, unknown 15). A list with two states proves that it
-is not limited to one. Otherwise the other states are requested one by one.
+`status` of `GET /workspaces/{id}/approval-requests` accepts PENDING, APPROVED and
+WITHDRAWN_APPROVAL; rejected requests and withdrawn submissions are returned only without it, if at
+all. Which states are returned then is not documented (section 8 of the API reference, unknown 15).
+A list with two states is evidently not limited to one. Otherwise the other states are requested one
+by one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,7 +34,7 @@ MESSAGE = (
 
 
 class StateToken(TypedDict):
-    """The next request: a state, empty for the list of all, and a page of its list."""
+    """The next request: a state ("" for the list of all) and a page of its list."""
 
     status: str
     page: int
@@ -41,10 +42,10 @@ class StateToken(TypedDict):
 
 @dataclass
 class ApprovalRequestsPagination(LastPageHeaderPagination):
-    """Pages of the list of all states, and of single states where that list may lack them.
+    """Pages of the list of all states, and of single states which that list may lack.
 
-    They come newest change first, so a list ends with a change from before the window. Requests
-    that two lists hold come twice; the stream drops them by id.
+    Each list is sorted by change, newest first, so it ends with a change from before the window.
+    Requests in two lists are returned twice; the stream drops duplicates by id.
     """
 
     @property
@@ -59,7 +60,7 @@ class ApprovalRequestsPagination(LastPageHeaderPagination):
         if not token["status"]:
             notes.approval_states |= states
         elif token["status"] in states:
-            # A list that is not limited would have shown this state.
+            # An unlimited list would have included this state.
             notes.gaps[Gap(workspace_of(page.response.request), MESSAGE)] = None
         is_proven = len(notes.approval_states) > 1
         if not is_last_page(page.response, page.rows, self.get_page_size()) and not (
@@ -78,7 +79,7 @@ def _first_page_after(token: StateToken, listed: Iterable[str]) -> StateToken | 
 
 
 def _precedes_window(rows: Iterable[Mapping[str, Any]], window: StreamSlice | None) -> bool:
-    """Return whether a row changed before the window; false for a window of all history."""
+    """Return whether a row changed before the window; false if the window covers all history."""
     begin = second_of(str(window["start_time"])) if window else None
     if begin is None or begin <= EARLIEST:
         return False

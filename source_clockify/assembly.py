@@ -1,4 +1,4 @@
-"""The manifest as the connector runs it: Python components, and lookups for tracked streams."""
+"""Assembles the manifest that the connector runs, with Python components and lookups."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -12,9 +12,9 @@ def assemble_manifest(
     selected: Collection[str] | None = None,
     tracked: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the manifest of the selected streams, all without a selection.
+    """Return the manifest of the selected streams; without a selection, of all streams.
 
-    Definitions are left out: the CDK propagates parameters through everything that it is given.
+    Definitions are omitted, since the CDK propagates parameters through everything it is given.
     """
     found = with_change_tracking(with_python_components(manifest, selected), tracked)
     return {key: value for key, value in found.items() if key not in ("definitions", "schemas")}

@@ -1,7 +1,7 @@
-"""Whether the pass over events by Clockify itself brings those that the other pass leaves out.
+"""Detects whether the pass over Clockify's own events returns those omitted by the other pass.
 
-The manifest takes events of `SYSTEM` only from the pass that names it, since a server that shows
-them unnamed too would bring them twice. One that shows them unnamed only would bring none.
+The manifest takes events of `SYSTEM` only from the pass that requests them by name: a server that
+also returns them unnamed would duplicate them. If it returns them unnamed only, they are lost.
 """
 
 import threading
@@ -18,7 +18,7 @@ MESSAGE = (
 
 
 class SystemEvents:
-    """The workspaces in which each pass met events of SYSTEM.
+    """The workspaces in which each pass found events of SYSTEM.
 
     Worker threads share it under its lock.
     """
@@ -29,7 +29,7 @@ class SystemEvents:
         self._lock = threading.Lock()
 
     def add(self, workspace_id: str, authors: str) -> None:
-        """Add a workspace in which the pass over these authors met such an event."""
+        """Add a workspace in which the pass over these authors found such an event."""
         with self._lock:
             (self._read if authors == SYSTEM else self._left_out).add(workspace_id)
 

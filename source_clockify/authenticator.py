@@ -1,8 +1,9 @@
 """Sends the key to the configured hosts and nowhere else.
 
-The manifest's `SelectiveAuthenticator` sends the same header, but `requests` would carry a header
-that is not `Authorization` along a redirect to another host. The CDK calls the authenticator before
-every attempt of a request, so it is also where a request gets the form that its server answers.
+The manifest's `SelectiveAuthenticator` sends the same header, but `requests` forwards any header
+other than `Authorization` when it follows a redirect to another host. The CDK calls the
+authenticator before every attempt of a request, so the request is also given the form that its
+server accepts.
 """
 
 import re
@@ -20,7 +21,7 @@ from source_clockify.bodies import limit_body, refuse_broken_body
 from source_clockify.cdk_patches import replace_content
 from source_clockify.request_notes import Gap, current_notes
 
-# Where a redirect wanted to go; read by the error handler.
+# The target of a redirect, for the error handler.
 REDIRECT_TARGET = "x-redirect-not-followed"
 
 _sending = threading.local()
@@ -46,7 +47,7 @@ class ClockifyAuthenticator(DeclarativeAuthenticator):
         return request
 
     def hide_key(self, response: requests.Response, **_: Any) -> requests.Response:
-        """Mask the key in a body: Clockify's messages may repeat a refused key."""
+        """Mask the key in a body: Clockify's messages may repeat an invalid key."""
         key = self.token.encode()
         if key and key in response.content:
             replace_content(response, response.content.replace(key, b"****"))
@@ -62,7 +63,7 @@ class ClockifyAuthenticator(DeclarativeAuthenticator):
 
 
 def _adapt(request: requests.PreparedRequest) -> None:
-    """Send a request in the form that its server answers, and note the data missing from it."""
+    """Give a request the form that its server accepts, and note the data missing from it."""
     notes = current_notes()
     if notes is None or notes.adaptations is None:
         return
@@ -72,16 +73,16 @@ def _adapt(request: requests.PreparedRequest) -> None:
 
 
 def request_being_sent() -> requests.PreparedRequest | None:
-    """Return the last request that this thread began to send.
+    """Return the request that this thread began to send last.
 
-    Some exceptions of `requests` do not say which request they belong to.
+    Some exceptions of `requests` do not name the request they belong to.
     """
     request: requests.PreparedRequest | None = getattr(_sending, "request", None)
     return request
 
 
 def credentials_header(config: Config) -> dict[str, str]:
-    """Return the header that carries the credentials; empty without credentials."""
+    """Return the header with the credentials; empty if there are none."""
     credentials = config.get("credentials") or {}
     if is_addon(config):
         return {"X-Addon-Token": credentials["addon_token"]}
@@ -106,7 +107,7 @@ _AUTH_TOKEN = re.compile(rb'("authToken"\s*:\s*)"[^"]*"')
 
 
 def hide_webhook_tokens(response: requests.Response, **_: Any) -> requests.Response:
-    """Mask the secrets that sign webhooks: the CDK logs bodies at level DEBUG."""
+    """Mask the signing secrets of webhooks: the CDK logs bodies at level DEBUG."""
     if response.url.partition("?")[0].endswith("/webhooks"):
         replace_content(response, _AUTH_TOKEN.sub(rb'\1"****"', response.content))
     return response

@@ -1,4 +1,4 @@
-"""Reads as the CDK's entrypoint does, with batches in place of records (see record_batches.py)."""
+"""Reads like the CDK's entrypoint, with batches in place of records (see record_batches.py)."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_clockify.record_batches import Message, RecordBatch
 from source_clockify.source import SourceClockify
 
-# Batches among them have up to 128 KB.
+# Some of these messages are batches of up to 128 KB.
 MESSAGES_PER_MEMORY_CHECK = 50
 
 
@@ -23,15 +23,15 @@ def read_in_batches(
     config: Mapping[str, Any],
     catalog: ConfiguredAirbyteCatalog,
 ) -> Iterator[Message]:
-    """Read a catalog; states tell how many records of their stream came since the state before.
+    """Read a catalog; each state is given the number of records of its stream since the last one.
 
     Args:
-        source: was built with the other arguments, and with the state.
-        config: as `SourceClockify.configure` returns it.
+        source: built with the other arguments and the state.
+        config: as returned by `SourceClockify.configure`.
 
     Raises:
-        AirbyteTracedException: as the CDK does, for a configuration that does not fit the spec,
-            and when memory runs out.
+        AirbyteTracedException: as in the CDK, for a configuration that violates the spec, and if
+            memory runs out.
     """
     AirbyteEntrypoint.set_up_secret_filter(config, specification.connectionSpecification)
     AirbyteEntrypoint.validate_connection(specification, config)
@@ -49,7 +49,7 @@ def read_in_batches(
         try:
             monitor.check_memory_usage()
         except AirbyteTracedException:
-            # States that wait follow the records that they speak of.
+            # Queued states follow the records that they cover.
             yield from map(counted, source.take_queued())
             raise
     yield from map(counted, source.take_queued())

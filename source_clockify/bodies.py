@@ -1,10 +1,10 @@
-"""Reads bodies of responses: limits their size, decodes strictly, replaces invalid text.
+"""Reads response bodies: limits their size, decodes them strictly, replaces invalid text.
 
-The response hooks run before the CDK's request cache keeps a response with status 200. A retry of a
-listing that arrived cut off would otherwise be answered from the cache with the same body.
+The response hooks run before the CDK's request cache stores a response with status 200. Otherwise a
+retry of a truncated listing would be answered from the cache with the same body.
 
-A body that is a plain list of objects is decoded row by row, once all of it is known to be JSON: a
-page of 5000 rows at once takes twice as long, since each object needs memory that was not used yet.
+A body that is a plain list of objects is decoded row by row, once it is known to be valid JSON.
+Decoding a page of 5000 rows at once takes twice as long, since every object needs fresh memory.
 """
 
 import json
@@ -20,10 +20,10 @@ import requests
 from source_clockify.cdk_patches import is_unread, replace_content
 from source_clockify.message_size import LARGE_BODY_BYTES, large_body_seen
 
-# A page of 5000 rows has a few megabytes; a body above the limit would exhaust the memory.
+# A page of 5000 rows has a few megabytes; a body above the limit would exhaust memory.
 LARGEST_BODY_BYTES = 256 * 1024 * 1024
 
-# Clockify's rows have five levels; Python's and the destinations' limits begin at about 250.
+# Clockify's rows have five levels; the limits of Python and destinations begin at about 250.
 MOST_LEVELS = 100
 
 _BODY = "_clockify_body"
@@ -37,7 +37,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SAME_BRACKETS = bytes.maketrans(b"{}", b"[]")
-# Digits become 0, what may stand before a number becomes a colon, all else x.
+# Maps digits to 0, characters that may precede a number to a colon, and all others to x.
 _NUMBERS = bytes(
     ord("0") if 48 <= code <= 57 else ord(":") if code in b":,[- \t\r\n" else ord("x")
     for code in range(256)
@@ -47,7 +47,7 @@ _BIG_INTEGER = b":" + b"0" * 20
 
 
 class BrokenBody(requests.RequestException):
-    """A response whose body cannot be used although its status is 200, or is too large."""
+    """A response whose body is too large, or unusable despite status 200."""
 
     request: requests.PreparedRequest
     response: requests.Response
@@ -61,7 +61,7 @@ def limit_body(response: requests.Response, **_: Any) -> requests.Response:
     """Read the body up to `LARGEST_BODY_BYTES` after decompression; a response hook.
 
     Raises:
-        BrokenBody: for a longer body, of which nothing is kept.
+        BrokenBody: for a longer body, which is discarded.
     """
     if not is_unread(response):
         return response
@@ -85,10 +85,10 @@ def limit_body(response: requests.Response, **_: Any) -> requests.Response:
 def refuse_broken_body(response: requests.Response, **_: Any) -> requests.Response:
     """Raise BrokenBody for a status 200 without usable JSON; a response hook.
 
-    An empty object and an error object count as broken: no endpoint answers them with status 200.
+    An empty object and an error object are broken too: no endpoint returns them with status 200.
     """
     if 300 <= response.status_code < 400:
-        # `requests` regards it as a success, and its body would be read.
+        # `requests` treats it as a success, so its body would be read.
         raise BrokenBody(response=response)
     if response.status_code == 200 and row_slices(response) is None:
         body = decoded_body(response)
@@ -98,17 +98,17 @@ def refuse_broken_body(response: requests.Response, **_: Any) -> requests.Respon
 
 
 def is_error_despite_success(body: Any) -> bool:
-    """Recognize an error that came with status 200; it names a code."""
+    """Recognize an error that was sent with status 200; it has a code."""
     return is_error(body) and ("code" in body or "message" not in body)
 
 
 def decoded_body(response: requests.Response) -> Any:
-    """Return the decoded body, None if it is not usable JSON. It is decoded once."""
+    """Return the decoded body; None if it is not usable JSON. It is decoded once."""
     if not hasattr(response, _BODY):
         try:
             body, is_plain = _decode(response.content)
             if not is_plain:
-                # For the CDK's own decoder, which reads a response from the cache.
+                # The CDK's own decoder reads cached responses.
                 replace_content(response, json.dumps(body).encode())
         except BodyError as error:
             body = None
@@ -117,12 +117,12 @@ def decoded_body(response: requests.Response) -> Any:
     return getattr(response, _BODY)
 
 
-# It validates all that it skips, but for UTF-8 and the size of numbers.
+# It validates everything that it skips, except UTF-8 and the size of numbers.
 _slices = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def row_slices(response: requests.Response) -> Sequence[msgspec.Raw] | None:
-    """Return the rows of a body that is a plain list of objects, None for any other body."""
+    """Return the rows of a body that is a plain list of objects; None for any other body."""
     if not hasattr(response, _ROWS):
         setattr(response, _ROWS, None if hasattr(response, _BODY) else _sliced(response.content))
     rows: Sequence[msgspec.Raw] | None = getattr(response, _ROWS)
@@ -140,33 +140,33 @@ def _sliced(content: bytes) -> Sequence[msgspec.Raw] | None:
     views = [memoryview(row) for row in rows]
     if not {*map(_first_byte, views)} <= {_OPENING_BRACE}:
         return None
-    # Beyond so many digits Python refuses an integer.
+    # Python rejects integers with more digits.
     is_large = max(map(len, views), default=0) > _MOST_DIGITS
     is_endless = is_large and b"0" * _MOST_DIGITS in content.translate(_NUMBERS)
     return None if is_endless else rows
 
 
 def decode_rows(slices: Sequence[msgspec.Raw]) -> Iterator[dict[str, Any]]:
-    """Decode rows one after the other."""
-    # It keeps all digits of integers, too.
+    """Decode rows one by one."""
+    # Keeps all digits of integers.
     decode_row = msgspec.json.Decoder().decode
     for row in slices:
         try:
             yield decode_row(row)
         except msgspec.DecodeError:
-            # Half of a surrogate pair, or a number that no float holds.
+            # A lone surrogate, or a number that does not fit a float.
             yield decode(bytes(row))
 
 
 def body_problem(response: requests.Response) -> str:
-    """Return the reason why decoding failed, such as "is empty"; empty if it succeeded."""
+    """Return why decoding failed, such as "is empty"; "" if it succeeded."""
     if row_slices(response) is None:
         decoded_body(response)
     return str(getattr(response, _PROBLEM, ""))
 
 
 def is_too_large(response: requests.Response) -> bool:
-    """Recognize a response that `limit_body` refused."""
+    """Recognize a response rejected by `limit_body`."""
     return "larger than" in body_problem(response)
 
 
@@ -177,13 +177,13 @@ def decode(content: bytes) -> Any:
     all their digits.
 
     Raises:
-        BodyError: for anything else than JSON, and for JSON that is nested too deep.
+        BodyError: for anything that is not JSON, and for JSON that is nested too deeply.
     """
     return _decode(content)[0]
 
 
 def _decode(content: bytes) -> tuple[Any, bool]:
-    """Return the decoded JSON, and whether every JSON parser would return the same."""
+    """Return the decoded JSON, and whether every JSON parser would decode it alike."""
     is_plain = not content.startswith(_BYTE_ORDER_MARK)
     content = content.removeprefix(_BYTE_ORDER_MARK)
     if not content.strip():
@@ -194,7 +194,7 @@ def _decode(content: bytes) -> tuple[Any, bool]:
         try:
             return orjson.loads(content), is_plain
         except orjson.JSONDecodeError:
-            # Perhaps a lone surrogate or invalid UTF-8, which only Python's own parser reads.
+            # Perhaps a lone surrogate or invalid UTF-8, which only Python's own parser accepts.
             pass
     try:
         text = content.decode("utf-8", "replace")
@@ -208,7 +208,7 @@ def _decode(content: bytes) -> tuple[Any, bool]:
 def levels_of(content: bytes) -> int:
     """Measure the nesting of the brackets in a JSON text, at most `MOST_LEVELS` + 1.
 
-    Below the limit it is an estimate, since brackets within strings count too.
+    Below the limit it is an estimate, since brackets within strings are counted.
     """
     levels = _estimate_levels(content)
     return levels if levels <= MOST_LEVELS else _estimate_levels(_STRING.sub(b"", content))
@@ -251,18 +251,18 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def empty_body(response: requests.Response) -> None:
-    """Replace the body by an empty list."""
+    """Replace the body with an empty list."""
     replace_content(response, b"[]")
     setattr(response, _BODY, [])
     setattr(response, _ROWS, None)
 
 
 def is_error(body: Any) -> bool:
-    """Recognize an error of Clockify's own by its decoded body.
+    """Recognize an error sent by Clockify itself, from its decoded body.
 
     Clockify writes `{"message": text, "code": integer}`, where `code` may be absent; its audit log
     `{"timestamp", "status", "error", "path"}` (sections 2.2 and 8.1 of the API reference). Proxies
-    and firewalls write something else.
+    and firewalls use other forms.
     """
     if not isinstance(body, dict):
         return False
@@ -273,7 +273,7 @@ def is_error(body: Any) -> bool:
 
 
 def error_text(body: Any) -> str:
-    """Return the message of an error of Clockify's own, empty without one."""
+    """Return the message of an error sent by Clockify itself; "" if there is none."""
     if not isinstance(body, dict):
         return ""
     return str(body.get("message") or body.get("error") or "")

@@ -1,6 +1,6 @@
-"""Everything that changes a class of the CDK or touches a private name of another package.
+"""Everything that changes a class of the CDK or uses a private name of another package.
 
-Each function says why there is no public way.
+Each function says why there is no public alternative.
 """
 
 import ast
@@ -59,12 +59,12 @@ _MANY_PARTITIONS = 1_000_000
 
 BUDGET_IS_USED_UP = "The requests that Request Budget (plan) allows within an hour are used up."
 
-# What the streams that are being built keep their listings in.
+# The cache for the listings of the streams being built.
 _request_cache: ContextVar[SQLiteCache | None] = ContextVar("request_cache", default=None)
 
 
 class StreamsSource(ConcurrentDeclarativeSource):
-    """The CDK's source, with public names for what a source that wraps its streams needs.
+    """The CDK's source, with public names for the parts that a source with wrapped streams needs.
 
     The CDK's `read` builds the streams itself, and its parts have private names only.
     """
@@ -74,44 +74,44 @@ class StreamsSource(ConcurrentDeclarativeSource):
         super().__init__(*arguments, **named)
 
     def build_streams(self) -> list[AbstractStream]:
-        """Return the streams of the manifest, in its order; each call starts a request budget."""
+        """Return the manifest's streams in order; each call starts a new request budget."""
         with _shared_request_cache() as cache:
             self._request_caches.append(cache)
             return super().streams(self._config)
 
     def forget_answers(self) -> None:
-        """Empty the request caches; no stream that was built may be read any more."""
+        """Empty the request caches; streams built so far MUST NOT be read any more."""
         while self._request_caches:
             self._request_caches.pop().close()  # type: ignore[no-untyped-call]
 
     def read_streams(
         self, streams: Sequence[AbstractStream], catalog: ConfiguredAirbyteCatalog
     ) -> Iterator[Message]:
-        """Read those of the streams that the catalog names; batches come where they read them."""
+        """Read the streams selected by the catalog; streams that read in batches yield batches."""
         selected = self._select_streams(streams=list(streams), configured_catalog=catalog)
-        # The CDK waits for ever for the end of no stream.
+        # Without streams the CDK would wait forever.
         if selected:
             yield from self._concurrent_source.read(selected)
 
     def emit(self, message: AirbyteMessage) -> None:
-        """Send a message to where the records go, after those that were sent before."""
+        """Send a message behind the records that were sent before it."""
         self._message_repository.emit_message(message)
 
     def take_queued(self) -> Iterator[AirbyteMessage]:
-        """Yield the messages that were sent by `emit` and still wait, and forget them."""
+        """Yield the queued messages sent by `emit`, and remove them."""
         yield from self._message_repository.consume_queue()
 
     def full_refresh_cursor(self, stream_name: str) -> Cursor:
-        """Return a cursor whose state says that there is none."""
+        """Return a cursor whose state says that there is no cursor."""
         return FinalStateCursor(stream_name, None, self._message_repository)
 
     @staticmethod
     def send_cursor_state(cursor: Cursor, patience: float = -1) -> None:
-        """Send the state of a cursor of the manifest, which does so only once in ten minutes.
+        """Send the state of a manifest cursor, which by itself does so every ten minutes at most.
 
         Args:
-            patience: for how many seconds to wait for a thread that uses the cursor; negative:
-                until it does not.
+            patience: the seconds to wait for a thread that uses the cursor; negative: until it has
+                finished.
         """
         if not isinstance(cursor, ConcurrentPerPartitionCursor):
             return
@@ -122,9 +122,9 @@ class StreamsSource(ConcurrentDeclarativeSource):
                 cursor._lock.release()
 
     def _validate_source(self) -> None:
-        """Spare each command the validation of the manifest, which is part of the package.
+        """Skip the validation of the manifest, which is part of the package, in each command.
 
-        A test validates what is made of it.
+        A test validates the assembled manifest.
         """
 
     @property
@@ -134,10 +134,10 @@ class StreamsSource(ConcurrentDeclarativeSource):
 
 
 def read_data(partition: Partition) -> Iterator[dict[str, Any]]:
-    """Yield the data of the records of a partition of the manifest.
+    """Yield the data of the records of a manifest partition.
 
-    The CDK passes every record through fifteen generators, most of them for features that the
-    manifest does not use. A partition that uses one is read by the CDK.
+    The CDK passes every record through fifteen generators, mostly for features that the manifest
+    does not use. Partitions that do use one are read by the CDK.
     """
     if not isinstance(partition, DeclarativePartition) or not _is_plain(partition):
         for record in partition.read():
@@ -145,13 +145,13 @@ def read_data(partition: Partition) -> Iterator[dict[str, Any]]:
         return
     retriever = cast(SimpleRetriever, partition._retriever)
     select = partial(_select, cast(RecordSelector, retriever.record_selector), partition)
-    # What it yields is what it gets, of which it looks at the last.
+    # It yields the rows that it is given, and looks at the last one.
     rows: Iterable[Any] = retriever._read_pages(select, partition._stream_slice)
     yield from rows
 
 
 def _is_plain(partition: DeclarativePartition) -> bool:
-    """Return whether the partition is read as `_select` does it."""
+    """Return whether `_select` reads the partition correctly."""
     retriever = partition._retriever
     selector = retriever.record_selector if type(retriever) is SimpleRetriever else None
     return (
@@ -179,16 +179,16 @@ def _select(
     for step in steps:
         selected = step(selected, {}, partition._stream_slice)
     yield from selected
-    # The filter may have left before the end of the page, which is counted there.
+    # The filter may stop before the end of the page, where its rows are counted.
     for _ in rows:
         pass
 
 
 def resolve_references(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a manifest without references; what several refer to is one object in it.
+    """Return a manifest without references; shared definitions are a single object.
 
-    The CDK's resolver goes through what is referred to for each reference anew, and through streams
-    once more where they are defined.
+    The CDK's resolver processes a definition anew for each reference to it, and streams a second
+    time where they are defined.
     """
     return _ResolverOnce().preprocess_manifest(manifest)
 
@@ -208,9 +208,9 @@ class _ResolverOnce(ManifestReferenceResolver):
 
 
 def patch_cdk() -> None:
-    """Change what holds for every command; more than one call changes nothing."""
-    # Above its limit the CDK keeps one cursor for all partitions, and a workspace that failed or a
-    # user that is new would start where the others are.
+    """Apply the patches that every command needs; idempotent."""
+    # Above its limit the CDK keeps one cursor for all partitions, and a failed workspace or a new
+    # user would start from the position of the others.
     ConcurrentPerPartitionCursor.SWITCH_TO_GLOBAL_LIMIT = _MANY_PARTITIONS
     ConcurrentPerPartitionCursor.DEFAULT_MAX_PARTITIONS_NUMBER = _MANY_PARTITIONS
     _keep_request_cache_in_memory()
@@ -222,8 +222,8 @@ def patch_cdk() -> None:
     _pass_on_batches()
 
 
-# What the CDK's modules log at these levels is its routine: progress.py says more, and waits.py has
-# said why a request is sent again. An error of a request is raised too, with the same text.
+# Routine messages of the CDK's modules at these levels: progress.py says more, and waits.py has
+# explained a retry. Errors of requests are also raised, with the same text.
 _CDK_ROUTINE: Mapping[str, Sequence[int]] = {
     "sources/concurrent_source/concurrent_read_processor.py": [logging.INFO],
     "sources/concurrent_source/concurrent_source.py": [logging.INFO],
@@ -235,10 +235,10 @@ _CDK_FOLDER = str(Path(airbyte_cdk.__file__).parent) + "/"
 
 
 class RoutineFilter(logging.Filter):
-    """Turns the routine of the CDK into messages at level DEBUG, and leaves out tracebacks.
+    """Demotes routine messages of the CDK to level DEBUG and removes tracebacks.
 
-    The CDK logs five lines about each stream whatever happens, and the traceback of errors that
-    say themselves what is to be done. There is no setting for either.
+    The CDK logs five lines about each stream in any case, and the traceback of errors that name
+    their own remedy. It has no setting for either.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -259,10 +259,10 @@ class RoutineFilter(logging.Filter):
 def _is_routine(record: logging.LogRecord) -> bool:
     module = record.pathname.removeprefix(_CDK_FOLDER)
     if module == "utils/memory_monitor.py":
-        # Afterwards it tells that memory runs short.
+        # Later messages warn that memory runs short.
         return record.funcName == "__init__" and record.levelno == logging.INFO
     if module.startswith("sources/streams/http/") and current_scope() is None:
-        # Nobody else has taken note of it.
+        # Nothing else has logged it.
         return False
     return record.levelno in _CDK_ROUTINE.get(module, ())
 
@@ -274,9 +274,9 @@ def _quieten_logs() -> None:
 
 
 def _report_failures_once() -> None:
-    """Let a failure of a stream be reported once, however many of its partitions meet it.
+    """Make the CDK report a stream's failure once, however many of its partitions encounter it.
 
-    The CDK logs each with its traceback, emits each, and repeats all of them at the end.
+    The CDK logs each with its traceback, emits each, and repeats them all at the end.
     """
     on_exception = ConcurrentReadProcessor.on_exception
     if getattr(on_exception, "reports_once", False):
@@ -295,7 +295,7 @@ def _report_failures_once() -> None:
             return
         logger.error("%s: %s", stream, error)
         if logger.isEnabledFor(logging.DEBUG):
-            # The CDK's messages at this level have no tracebacks of their own.
+            # The CDK's messages at this level have no traceback of their own.
             text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
             logger.debug("%s: %s", stream, text)
         yield error.as_sanitized_airbyte_message(StreamDescriptor(name=stream))
@@ -310,9 +310,9 @@ def _report_failures_once() -> None:
 
 
 def _pass_on_batches() -> None:
-    """Let a batch of records be yielded in place of a message, and count its records.
+    """Make the CDK yield a batch of records in place of a message, and count its records.
 
-    The CDK makes a message of every item of its queue that is a record, and counts that as one.
+    The CDK turns every record in its queue into a message and counts it as one.
     """
     on_record = ConcurrentReadProcessor.on_record
     if getattr(on_record, "passes_on_batches", False):
@@ -327,7 +327,7 @@ def _pass_on_batches() -> None:
                 yield record if message.type is Type.RECORD else message
         finally:
             record.release()
-        # One was counted.
+        # One has been counted.
         self._record_counter[record.stream_name] += record.count - 1
 
     vars(pass_on)["passes_on_batches"] = True
@@ -335,9 +335,9 @@ def _pass_on_batches() -> None:
 
 
 def _announce_budget_waits() -> None:
-    """Let a request that waits for the request budget say so, and count those that are sent.
+    """Make requests announce waits for the request budget, and count those that are sent.
 
-    The CDK logs such a wait at level DEBUG only, and sleeps through it.
+    The CDK only logs such a wait at level DEBUG, and sleeps.
     """
     acquire = APIBudget.acquire_call
     if getattr(acquire, "announces_waits", False):
@@ -372,12 +372,12 @@ def _read_json_file(path: str) -> Any:
 
 
 def _keep_request_cache_in_memory() -> None:
-    """Let the request cache write no file, and keep POST requests too.
+    """Keep the request cache out of files, and let it cache POST requests as well.
 
-    A file holds personal data, and the key in the headers of each request, and a killed process
-    leaves it behind. Without a folder the CDK names one database for the whole process, from which
-    a later sync would read the listings of an earlier one; where SQLite takes no URIs it is a file.
-    POST requests: several streams read the search for users.
+    A file holds personal data and, in the headers of each request, the key; a killed process leaves
+    it behind. Without a folder the CDK names one database for the whole process, from which a later
+    sync would read the listings of an earlier one; where SQLite supports no URIs it is a file. POST
+    requests are cached because several streams use the search for users.
     """
     make_session = HttpClient._request_session
     if getattr(make_session, "keeps_cache_in_memory", False):
@@ -400,7 +400,7 @@ def _keep_request_cache_in_memory() -> None:
 
 @contextmanager
 def _shared_request_cache() -> Iterator[SQLiteCache]:
-    """Let the streams that are built within share a request cache."""
+    """Let the streams built in this context share a request cache."""
     cache = _new_request_cache()
     token = _request_cache.set(cache)
     try:
@@ -414,28 +414,28 @@ def _new_request_cache() -> SQLiteCache:
 
 
 def is_unread(response: requests.Response) -> bool:
-    """Return whether the body is still to be read.
+    """Return whether the body has not been read yet.
 
-    The public `content` would read all of it, however large.
+    The public `content` would read all of it, regardless of its size.
     """
     return vars(response)["_content"] is False
 
 
 def replace_content(response: requests.Response, content: bytes) -> None:
-    """Let the response have this body, in place of what was or would be read.
+    """Replace the body of a response, read or not.
 
-    `requests` offers neither to limit a body while it is read nor to change one, and the CDK takes
-    nothing but the response itself.
+    `requests` can neither limit a body while reading it nor replace it, and the CDK accepts only a
+    response.
     """
     response._content = content
     vars(response)["_content_consumed"] = True
 
 
 def serialize_literal_eval() -> None:
-    """Let one thread at a time parse what a template of the manifest evaluated to.
+    """Let only one thread at a time parse the result of a manifest template.
 
-    Python 3.11 before 3.11.8 counts how deep it is in an expression for all threads together, and
-    raises SystemError when two parse at the same time (CPython issue 106905).
+    Python 3.11 before 3.11.8 counts the depth of an expression across all threads, and raises
+    SystemError when two parse at the same time (CPython issue 106905).
     """
     if not (3, 11) <= sys.version_info < (3, 11, 8) or jinja.ast is not ast:
         return

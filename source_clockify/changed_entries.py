@@ -1,7 +1,7 @@
-"""The stream `time_entries_changed` of the full connector: each entry read once, in its workspace.
+"""The stream `time_entries_changed` of the full connector: one partition for each workspace.
 
-In the manifest alone each change is a partition, which change tracking would keep for ever. Here a
-workspace is one, in windows: the feeds are read first, then the entries that they name.
+In the manifest alone each change is a partition, which change tracking would retain forever. Here a
+workspace is one, read in windows: first the feeds, then each named entry once.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,9 +24,9 @@ CHANGED_ENTRIES = "time_entries_changed"
 
 
 def with_feeds_by_workspace(stream: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the definition of the stream as this module reads it; references are resolved.
+    """Return the stream's definition in the form of this module; references are resolved.
 
-    The CDK picks one of its two forms: without a state the first windows begin later.
+    The CDK picks one of its two forms: without a state, the first windows begin later.
     """
     retriever = stream["retriever"]
     parents = [
@@ -69,11 +69,11 @@ def _on_request(stream: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class ChangedEntriesRetriever(Retriever):
-    """Reads the feeds of a workspace in a window, then each entry that they name.
+    """Reads the feeds of a workspace in a window, then each entry they name.
 
     Attributes:
         name: of the stream.
-        feeds: the streams of the feeds' rows.
+        feeds: the streams that read the feeds.
         entries: the stream that reads one entry.
     """
 
@@ -95,7 +95,7 @@ class ChangedEntriesRetriever(Retriever):
                 yield Record(data=record, stream_name=self.name, associated_slice=stream_slice)
 
     def _read_feeds(self, window: StreamSlice) -> dict[str, dict[str, None]]:
-        """Return when which entries changed; a feed that is refused leaves the others."""
+        """Return the changed entries and the times of their changes; a refused feed is skipped."""
         changes: dict[str, dict[str, None]] = {}
         refusals: list[SkippedRequest] = []
         answered = False
@@ -109,7 +109,7 @@ class ChangedEntriesRetriever(Retriever):
             refusals += notes.refusals
             answered = answered or not notes.refusals
         if outer is not None and answered:
-            # A window that is refused would leave out all later ones of the workspace.
+            # A failed window would stop the workspace: all later windows would be left out.
             outer.gaps |= {Gap(each.workspace_id, each.message): None for each in refusals}
         elif outer is not None:
             outer.refusals += refusals
@@ -118,7 +118,7 @@ class ChangedEntriesRetriever(Retriever):
     def _read_entry(
         self, entry_id: str, moments: Sequence[str], workspace: Mapping[str, str]
     ) -> Iterator[dict[str, Any]]:
-        """Yield an entry for each moment at which it changed; nothing if it was deleted since."""
+        """Yield an entry for each of its changes; nothing if it has been deleted."""
         change = StreamSlice(
             partition={"change": f"{entry_id} {moments[0]}", "parent_slice": workspace},
             cursor_slice={},
@@ -128,7 +128,7 @@ class ChangedEntriesRetriever(Retriever):
         with recording_requests() as notes:
             found = [dict(record.data) for record in _read(self.entries, change)]
         if outer is not None:
-            # The feed of deleted entries tells of those, and the window is complete without them.
+            # The feed of deleted entries covers them, and the window is complete without them.
             outer.refusals += [refusal for refusal in notes.refusals if not refusal.vanished]
         for entry in found:
             for moment in moments:
@@ -136,7 +136,7 @@ class ChangedEntriesRetriever(Retriever):
 
 
 def _read(stream: AbstractStream, stream_slice: StreamSlice) -> Iterator[Record]:
-    # The slices of a thread may be read for another stream as soon as this one pauses.
+    # While this stream is paused, its thread may request slices for another one.
     with requesting([stream_slice]):
         partitions = list(stream.generate_partitions())
     for partition in partitions:

@@ -1,7 +1,7 @@
-"""`check`: can the account be read, what of it cannot, and what a sync costs on the free plan.
+"""`check`: tests access to the account, and estimates a sync on the free plan.
 
-It sends one request to the API host (one per workspace where `workspace_ids` names them), one to
-the reports host, and one to the audit log's host where a workspace has that feature.
+It sends one request to the API host (one per workspace if `workspace_ids` names them), one to the
+reports host, and one to the audit log's host if a workspace has that feature.
 """
 
 import logging
@@ -25,14 +25,14 @@ from source_clockify.timestamps import creation_time, parse_time
 
 logger = logging.getLogger("airbyte")
 
-# Above this number of users the free plan is better served by the report than by one request per
+# Above this number of users, the report is a better choice on the free plan than one request per
 # user.
 MANY_USERS = 20
 
-# What a check reads.
+# The streams that a check reads.
 CHECKED_STREAMS = ("workspaces", "detailed_report", "audit_log")
 
-# Those of metadata.yaml.
+# As in metadata.yaml.
 SUGGESTED_STREAMS = (
     "workspaces",
     "users",
@@ -44,7 +44,7 @@ SUGGESTED_STREAMS = (
     "time_entries",
 )
 
-# The column with the name of a workspace's plan, and the one that Clockify limits.
+# The column with a workspace's plan, and the plan whose requests Clockify limits.
 _PLAN = "featureSubscriptionType"
 FREE_PLAN = "FREE"
 FREE_REQUESTS_PER_HOUR = 30
@@ -57,7 +57,7 @@ def check_connection(
     streams: Mapping[str, AbstractStream],
     report: SkipReport,
 ) -> AirbyteConnectionStatus:
-    """Return whether the workspaces can be read; what else cannot is only logged.
+    """Return whether the workspaces can be read; other problems are only logged.
 
     `manifest` has its references resolved; `streams` are `CHECKED_STREAMS` by name; `report` is
     theirs.
@@ -88,7 +88,7 @@ def check_connection(
 def plan_advice(
     config: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
-    """Yield what speaks against the request budget, in one sentence for all workspaces."""
+    """Yield objections to the configured request budget, one sentence for all workspaces."""
     plans = [(row, str(row.get(_PLAN) or "")) for row in workspaces]
     free = [_label(row) for row, plan in plans if plan == FREE_PLAN]
     if config.get("plan") != "free" and free:
@@ -127,7 +127,7 @@ def _warn_of_missing_urls(
 ) -> set[str]:
     """Warn of streams whose server has no URL; return their names.
 
-    The audit log is left out where no workspace has it.
+    The audit log is omitted if no workspace has it.
     """
     listed = [stream for stream in manifest["streams"] if not is_on_demand(stream)]
     missing = streams_without_url(listed, config)
@@ -152,7 +152,7 @@ def _label(workspace: Mapping[str, Any]) -> str:
 
 
 def free_plan_advice(config: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]]) -> str:
-    """Return how many requests and hours the suggested streams take at 30 requests an hour."""
+    """Return how many requests and hours the suggested streams need at 30 requests an hour."""
     users = sum(_users_of(workspace) for workspace in workspaces)
     reports = sum(_report_windows(config, workspace) for workspace in workspaces)
     # users (twice, see `UsersPagination`), user_groups, clients, projects, tasks and tags of each
@@ -196,7 +196,7 @@ def _read(stream: AbstractStream) -> Iterator[Record]:
 
 
 def _try(what: str, stream: AbstractStream) -> None:
-    """Send one request of a stream; a failure is only logged."""
+    """Send one request of a stream; only log a failure."""
     try:
         for partition in stream.generate_partitions():
             if not ends_before_workspace(partition.to_slice() or {}):

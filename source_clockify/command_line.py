@@ -2,8 +2,9 @@
 
 import argparse
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from source_clockify.installed import installed_version
 
 _CONFIG = "the connector's configuration (JSON)"
 
@@ -31,7 +32,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="source-clockify",
         description="Reads a Clockify account, as Airbyte's protocol wants it.",
     )
-    parser.add_argument("--version", action="version", version=f"source-clockify {_version()}")
+    version = installed_version() or "(not installed)"
+    parser.add_argument("--version", action="version", version=f"source-clockify {version}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
 
     def add(name: str, text: str, **more: Any) -> argparse.ArgumentParser:
@@ -92,10 +94,3 @@ def _add_state(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="what read printed, oldest first, also as .gz; - is standard input",
     )
-
-
-def _version() -> str:
-    try:
-        return version("source-clockify")
-    except PackageNotFoundError:
-        return "(not installed)"

@@ -1,7 +1,7 @@
-"""The configuration: what the user gave, understood or refused in words.
+"""Validates the configuration given by the user, and explains every problem in words.
 
-Every field is read by its own part of the manifest's spec, which holds its title, limits, choices
-and defaults. No value of a credential is ever repeated, nor what may be one in a wrong place.
+Every field is checked against its part of the manifest's spec, which holds its title, limits,
+choices and defaults. No message ever repeats a credential, or a misplaced value that may be one.
 """
 
 import difflib
@@ -18,18 +18,18 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.timestamps import EARLIEST, format_second, second_of
 
-# A value in a message is cut to so many characters.
+# Values in messages are cut to this length.
 SHOWN_CHARACTERS = 100
 _MOST_ENTRIES = 3
 
-# The fields of Airbyte's older community connector, and those of today that they became.
+# The fields of Airbyte's older community connector, and the current fields that replace them.
 OLDER_FIELDS = {"api_key": "credentials", "workspace_id": "workspace_ids", "api_url": "server"}
 
-# The number of retries is set by `check`; the hosts are computed anew from Server.
+# `check` sets the number of retries; the hosts are derived from Server.
 _RETRIES = "max_request_retries"
 _INTERNAL = (_RETRIES, "hosts")
 
-# A run of characters that may be a key or a part of one: no words, and no host with its dots.
+# Characters that may be a key or a part of one: neither words nor a host with its dots.
 _RUN = re.compile(r"[A-Za-z0-9+_-]{16,}")
 _ID = re.compile(r"[0-9a-z]{20,26}")
 _DATE = re.compile(r"[+-]?\d{4,6}-\d\d-\d\d")
@@ -43,12 +43,12 @@ _CLOCKIFY_HOST = ".clockify.me"
 
 @dataclass(frozen=True)
 class Configuration:
-    """A configuration that can be used.
+    """A valid configuration.
 
     Attributes:
-        settings: in the spelling of the spec, without what is empty or unknown; fields of the older
+        settings: in the form of the spec, without empty and unknown fields; fields of the older
             connector are left to the manifest, which migrates them.
-        warnings: sentences about fields that are ignored.
+        warnings: sentences about ignored fields.
     """
 
     settings: dict[str, Any]
@@ -60,8 +60,8 @@ class _Field:
     """A field of the form.
 
     Attributes:
-        name: its place, such as `server.reports_url`.
-        title: as the form shows it, after those of the fields around it.
+        name: its path, such as `server.reports_url`.
+        title: as in the form, after the titles of the enclosing fields.
         schema: its part of the spec.
     """
 
@@ -75,10 +75,10 @@ class _Field:
 
 @dataclass(frozen=True)
 class _Notes:
-    """What was found so far.
+    """The findings so far.
 
     Attributes:
-        secrets: texts that no message repeats.
+        secrets: texts that messages must not repeat.
         now: the present, in seconds since 1970.
     """
 
@@ -91,7 +91,7 @@ class _Notes:
         self.problems.append(f"{where} is {self.shown(where, given)}, but must be {expected}.")
 
     def shown(self, where: _Field, given: Any) -> str:
-        """Return a value as a message shows it."""
+        """Return a value in the form used in messages."""
         text = _text(given)
         if where.schema.get("airbyte_secret") or where.name.startswith("credentials"):
             return f"{_kind(given)} (not shown)"
@@ -103,7 +103,7 @@ class _Notes:
 def understand_configuration(
     given: Any, specification: Mapping[str, Any], now: float
 ) -> Configuration:
-    """Read what the user gave, any JSON value.
+    """Validate the user's input, which may be any JSON value.
 
     Args:
         specification: the `connection_specification` of the manifest.
@@ -136,7 +136,7 @@ def understand_configuration(
             if len(notes.problems) > before:
                 refused.add(name)
     older = _read_older(present, fields, notes)
-    settings.update(_without_doubles(older, settings, fields, notes))
+    settings.update(_drop_duplicates(older, settings, fields, notes))
     unknown = [
         name
         for name in named
@@ -158,9 +158,9 @@ def understand_configuration(
 
 
 def stand_in(given: Any) -> dict[str, Any]:
-    """Return a configuration that the spec accepts, in place of one that was refused.
+    """Return a configuration that satisfies the spec, in place of a rejected one.
 
-    It has the key of the refused one if there is one, which the CDK then masks in all messages.
+    It keeps the key of the rejected one, if any, so that the CDK masks it in all messages.
     """
     credentials = given.get("credentials") if isinstance(given, Mapping) else None
     key = ""
@@ -173,12 +173,12 @@ def stand_in(given: Any) -> dict[str, Any]:
 
 
 def config_error(message: str) -> AirbyteTracedException:
-    """Return the error of a configuration, catalog or state that cannot be used."""
+    """Return the error for an unusable configuration, catalog or state."""
     return AirbyteTracedException(message=message, failure_type=FailureType.config_error)
 
 
 def closest(name: str, known: Collection[str]) -> str:
-    """Return the known name that is most like another, regardless of case and signs, or ""."""
+    """Return the most similar known name, ignoring case and punctuation, or ""."""
     plain = {_plain(each): each for each in known}
     near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.6)
     return plain[near[0]] if near else ""
@@ -188,7 +188,7 @@ def closest(name: str, known: Collection[str]) -> str:
 
 
 def _read(where: _Field, given: Any, notes: _Notes) -> Any:
-    """Return the value of a field, None if it is empty or refused."""
+    """Return the value of a field; None if it is empty or rejected."""
     schema = where.schema
     if "oneOf" in schema:
         return _read_choice(where, given, notes)
@@ -251,7 +251,7 @@ def _read_text(where: _Field, given: Any, notes: _Notes) -> str | None:
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        # The port is checked when it is asked for.
+        # The port is checked when it is first accessed.
         return parts.port != 0 and _is_host(parts.hostname or "")
     except ValueError:
         return False
@@ -265,7 +265,7 @@ def _is_host(name: str) -> bool:
 
 
 def _read_ids(where: _Field, given: Any, notes: _Notes) -> list[str] | None:
-    """Read a list of ids, or a text with ids that commas or blanks separate."""
+    """Read a list of ids, or a text of ids separated by commas or blanks."""
     if isinstance(given, str):
         given = re.split(r"[\s,;]+", given)
     if not isinstance(given, (list, tuple)):
@@ -291,10 +291,10 @@ def _read_ids(where: _Field, given: Any, notes: _Notes) -> list[str] | None:
 
 
 def _read_date(where: _Field, given: Any, notes: _Notes) -> str | None:
-    """Read a moment; one in the future or before 2000 is refused.
+    """Read a moment; reject one in the future or before 2000.
 
-    Syncs from the future would end green and empty; before 2000 every report would take a request
-    for each month.
+    Syncs from the future would succeed without records; before 2000 every report would take one
+    request per month.
     """
     text = given.strip().upper() if isinstance(given, str) else ""
     second = second_of(text)
@@ -325,9 +325,9 @@ class _Choice:
 
     Attributes:
         where: the field.
-        selector: the name of its field that names the kind.
+        selector: the name of its field that selects the kind.
         kinds: the other fields of each kind, by kind and name.
-        required: the names of those that each kind needs.
+        required: the names of the required fields of each kind.
     """
 
     where: _Field
@@ -341,7 +341,7 @@ class _Choice:
 
     @property
     def forms(self) -> list[str]:
-        """How each kind is written."""
+        """The written forms of the kinds."""
         return [
             json.dumps({self.selector: kind, **dict.fromkeys(self.required[kind], "...")})
             for kind in self.kinds
@@ -406,7 +406,7 @@ def _read_own_fields(
 
 
 def _short_form(choice: _Choice, given: str, notes: _Notes) -> Mapping[str, Any] | None:
-    """Return the object that a text stands for, such as "eu"; None for any other text."""
+    """Return the object for a short form such as "eu"; None for any other text."""
     text = given.strip().lower()
     for kind, own in choice.kinds.items():
         for name, each in own.items():
@@ -445,7 +445,7 @@ def _read_kind(
 def _read_older(
     present: Mapping[str, Any], fields: Mapping[str, _Field], notes: _Notes
 ) -> dict[str, Any]:
-    """Read the flat fields of the older connector; the manifest migrates what is returned."""
+    """Read the flat fields of the older connector; the manifest migrates the result."""
     found: dict[str, Any] = {}
     credentials = _choice(fields["credentials"]).kinds
     servers = _choice(fields["server"]).kinds
@@ -471,15 +471,15 @@ def _read_older(
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _without_doubles(
+def _drop_duplicates(
     older: Mapping[str, Any],
     settings: Mapping[str, Any],
     fields: Mapping[str, _Field],
     notes: _Notes,
 ) -> dict[str, Any]:
-    """Return the older fields without those whose newer form is given too.
+    """Return the older fields whose newer form is not given.
 
-    The manifest would let the older one win; two that differ are refused.
+    The manifest would prefer the older one; if the two differ, both are rejected.
     """
     found: dict[str, Any] = {}
     for name, value in older.items():
@@ -514,7 +514,7 @@ def _read_older_url(where: _Field, given: Any, subdomain: _Field, notes: _Notes)
     return None
 
 
-# What is missing or unknown --------------------------------------------------------------------
+# Missing and unknown fields ------------------------------------------------------------------
 
 
 def _refuse_missing_object(where: _Field, unknown: Sequence[str], notes: _Notes) -> None:
@@ -534,7 +534,7 @@ def _refuse_missing_field(where: _Field, unknown: Sequence[str], notes: _Notes) 
 
 
 def _missing(where: _Field, near: Sequence[str], expected: str, notes: _Notes) -> str:
-    """Return the sentence on a missing field, and on an unknown one that may be meant for it."""
+    """Return a sentence on a missing field, and on an unknown one that may have been meant."""
     text = f"{where} is missing, but must be {expected}."
     if near:
         text += f" Is the unknown field {_shown_name(near[0], notes.secrets)} meant for it?"
@@ -547,7 +547,7 @@ def _check_addon(
     present: Mapping[str, Any],
     notes: _Notes,
 ) -> None:
-    """Refuse an add-on token without workspaces, which it cannot list."""
+    """Reject an add-on token without workspaces, since it cannot list them."""
     credentials = settings.get("credentials") or {}
     if credentials.get("auth_type") != "addon_token" or "api_key" in settings:
         return
@@ -560,7 +560,7 @@ def _check_addon(
 
 
 def _suggestions(fields: Mapping[str, _Field]) -> dict[str, str]:
-    """Return the places of all fields by their own names."""
+    """Return the paths of all fields, by field name."""
     found: dict[str, str] = {}
     for where in fields.values():
         found[where.name] = where.name
@@ -642,7 +642,7 @@ def _looks_like_key(run: str) -> bool:
 
 
 def _secrets_in(given: Mapping[Any, Any]) -> Iterator[str]:
-    """Yield the texts below fields whose names speak of a secret."""
+    """Yield the texts below fields whose names suggest a secret."""
     waiting: list[tuple[Any, bool]] = [(given, False)]
     visited = 0
     while waiting and visited < _MOST_VALUES:
@@ -660,5 +660,5 @@ def _secrets_in(given: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _without_password(text: str) -> str:
-    """Mask the name and password in a URL."""
+    """Mask the user name and password in a URL."""
     return re.sub(r"//[^/?#]*@", "//****@", text)

@@ -1,4 +1,4 @@
-"""The command `source-clockify catalog`: the configured catalog that `read` needs."""
+"""The command `source-clockify catalog`: prints the configured catalog for `read`."""
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
@@ -11,15 +11,15 @@ def configured_catalog(
     *,
     full_refresh: bool = False,
 ) -> dict[str, Any]:
-    """Select streams: incremental where a stream knows that, and appended.
+    """Select streams: incremental where supported, and appended.
 
     Args:
         discovered: the streams of a discovered catalog.
-        selected: names of streams; all if none is given.
+        selected: names of streams; all if empty.
         full_refresh: read all streams in full refresh.
 
     Raises:
-        ValueError: a stream does not exist; the message names similar ones.
+        ValueError: if a stream does not exist; the message names similar ones.
     """
     names = [stream["name"] for stream in discovered]
     unknown = [name for name in selected if name not in names]

@@ -1,7 +1,7 @@
-"""Connections that fail, in words: which host, and why.
+"""Explains failed connections: which host, and why.
 
 `requests` and `urllib3` wrap the cause in several exceptions, whose texts name Python objects and
-may hold the password of a proxy.
+may contain the password of a proxy.
 """
 
 import re
@@ -20,7 +20,7 @@ from urllib3 import exceptions as urllib3_errors
 
 _CHECK_NETWORK = "Check Server (server), and whether a firewall or proxy stands between."
 _CHECK_PROXY = "Check the settings of the proxy (HTTPS_PROXY, NO_PROXY)."
-# What OpenSSL calls these problems of a certificate.
+# OpenSSL's codes for certificate problems.
 _EXPIRED, _SELF_SIGNED, _UNKNOWN_ISSUERS, _OTHER_NAME = 10, 18, (19, 20, 21), (62, 63, 64)
 
 
@@ -30,8 +30,8 @@ class ConnectionProblem:
 
     Attributes:
         message: sentences for the user.
-        failure_type: config_error where only the user can help.
-        is_final: whether another attempt would fail too.
+        failure_type: config_error if only the user can solve it.
+        is_final: whether a retry would fail as well.
     """
 
     message: str
@@ -42,13 +42,13 @@ class ConnectionProblem:
 def describe_connection_error(
     error: BaseException | None, request: requests.PreparedRequest, config: Mapping[str, Any]
 ) -> ConnectionProblem:
-    """Return why no answer came to a request."""
+    """Return why a request received no answer."""
     parts = urlsplit(str(request.url))
     host = f"{parts.hostname}:{_port(parts.port, parts.scheme)}"
     at = f"({request.method} {parts.path})"
     causes = [*_chain(error)]
     proxy = _proxy_of(str(request.url))
-    of_proxy = _of_proxy(causes, proxy, host, at) if proxy else None
+    of_proxy = _describe_proxy_problem(causes, proxy, host, at) if proxy else None
     if of_proxy:
         return of_proxy
     field = _configured_field(config, str(parts.hostname))
@@ -74,11 +74,11 @@ def describe_connection_error(
             lasting,
         )
     return ConnectionProblem(
-        f"{host} {_what_happened(causes)} {at}. {_CHECK_NETWORK}", FailureType.transient_error
+        f"{host} {_describe_failure(causes)} {at}. {_CHECK_NETWORK}", FailureType.transient_error
     )
 
 
-def _what_happened(causes: list[BaseException]) -> str:
+def _describe_failure(causes: list[BaseException]) -> str:
     if _any(causes, ConnectionRefusedError):
         return "refused the connection"
     if _any(causes, requests.exceptions.ConnectTimeout, urllib3_errors.ConnectTimeoutError):
@@ -103,11 +103,11 @@ def _what_happened(causes: list[BaseException]) -> str:
     return "cannot be reached"
 
 
-def _of_proxy(
+def _describe_proxy_problem(
     causes: list[BaseException], proxy: str, host: str, at: str
 ) -> ConnectionProblem | None:
-    """Return the problem of a proxy; None if it is not the proxy that failed."""
-    # The URLs of the connector itself are checked with the configuration.
+    """Return the problem of a proxy; None if something else failed."""
+    # The connector's own URLs are validated with the configuration.
     if _any(
         causes,
         requests.exceptions.InvalidSchema,
@@ -139,7 +139,7 @@ def _of_proxy(
     elif _any(causes, ssl.SSLError, urllib3_errors.SSLError):
         what = "does not speak HTTPS itself"
     else:
-        what = _what_happened(causes)
+        what = _describe_failure(causes)
     return ConnectionProblem(
         f"The proxy {proxy} {what} {at}. {_CHECK_PROXY}", FailureType.transient_error
     )
@@ -162,7 +162,7 @@ def _certificate_problem(causes: list[BaseException]) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception and those that it wraps."""
+    """Yield an exception and the exceptions it wraps."""
     waiting: list[Any] = [error]
     seen: set[int] = set()
     while waiting:
@@ -183,7 +183,7 @@ def _port(port: int | None, scheme: str) -> int:
 
 
 def _proxy_of(url: str) -> str:
-    """Return host and port of the proxy for a URL, empty without one."""
+    """Return host and port of the proxy for a URL; "" if there is none."""
     address = select_proxy(url, get_environ_proxies(url))
     if not address:
         return ""
@@ -196,7 +196,7 @@ def _proxy_of(url: str) -> str:
 
 
 def _configured_field(config: Mapping[str, Any], host: str) -> str:
-    """Return the field that a user entered a host in; empty for a public host of Clockify."""
+    """Return the field in which the user entered a host; "" for a public host of Clockify."""
     server = config.get("server") or {}
     kind = server.get("server_type")
     if kind == "subdomain":

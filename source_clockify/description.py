@@ -1,4 +1,4 @@
-"""What `discover` shows of a stream, from its definition: building all streams takes a second."""
+"""Describes a stream for `discover` by its definition: building all streams takes a second."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from airbyte_cdk.models import AirbyteStream, SyncMode
 
 
 def describe_stream(definition: Mapping[str, Any]) -> AirbyteStream:
-    """Return a stream of the manifest, references resolved, as the CDK describes it once built."""
+    """Return a manifest stream as the CDK describes it once built; references are resolved."""
     stream = AirbyteStream(
         name=definition["name"],
         json_schema=definition["schema_loader"]["schema"],

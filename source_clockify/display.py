@@ -1,7 +1,7 @@
-"""What `read` shows people of its progress on standard error, while the messages go elsewhere.
+"""Shows people the progress of `read` on standard error, while the messages go elsewhere.
 
-live: a table on a terminal, with the warnings above it. plain: the log as lines. Standard error is
-left alone where nobody looks at it, or where the messages themselves are on the screen.
+live: a table on a terminal, with warnings above it. plain: the log as lines. Standard error is not
+used if it has no reader, or if the messages themselves are on the screen.
 """
 
 import logging
@@ -37,24 +37,24 @@ AUTO, LIVE, PLAIN, NONE = "auto", "live", "plain", "none"
 MODES = (AUTO, LIVE, PLAIN, NONE)
 
 REFRESHES_PER_SECOND = 3
-# The lines around the rows of streams, and one that stays free.
+# The lines around the stream rows, plus one that is left free.
 _OTHER_LINES = 8
 _WIDTH = 100
 _GAP = 2
-# Columns of the table and their least widths, and which are left out first on a narrow terminal.
+# Minimum widths of the columns, and the order in which a narrow terminal drops them.
 _WIDTHS = {"stream": 25, "records": 9, "partitions": 14, "requests": 8, "seconds": 8, "status": 26}
 _LEFT_OUT_FIRST = ("seconds", "requests", "partitions", "records")
 
-# What shows the progress of a read while it is entered.
+# Shows the progress of a read within a context.
 Shows = Callable[[SyncProgress], AbstractContextManager[None]]
 
 
 def progress_mode(choice: str, environment: Mapping[str, str] = os.environ) -> str:
     """Return how progress is shown: `live`, `plain` or `none`.
 
-    On its own, standard error is used where it is a terminal and the messages are not on it too,
-    and where the messages go to a file. Not where both are pipes: then a program reads them, such
-    as Airbyte. PyAirbyte gives a read no standard error at all.
+    By default, standard error is used if it is a terminal without the messages, or if the messages
+    go to a file. It is not used if both are pipes, which a program such as Airbyte reads. PyAirbyte
+    gives a read no standard error at all.
 
     Args:
         choice: one of `MODES`.
@@ -80,13 +80,13 @@ def _is_file(descriptor: int) -> bool:
 
 @contextmanager
 def showing_progress(mode: str, ending: Ending) -> Iterator[Shows]:
-    """Show the warnings and errors of a command, and what it yields the progress of a read.
+    """Show the warnings and errors of a command; yield what shows the progress of a read.
 
     Args:
-        mode: as `progress_mode` returns it.
-        ending: is told what a signal has to end.
+        mode: as returned by `progress_mode`.
+        ending: is told what a signal must stop.
     """
-    # The CDK lets `sys.stderr` be a buffer for its messages.
+    # The CDK may replace `sys.stderr` with a buffer for its messages.
     stream = sys.__stderr__
     if mode == NONE or stream is None:
         yield lambda progress: nullcontext()
@@ -107,7 +107,7 @@ def _plain(stream: TextIO) -> Iterator[Shows]:
 
 
 def _live(stream: TextIO, ending: Ending) -> Iterator[Shows]:
-    # It takes a tenth of a second, which a sync without a terminal need not wait.
+    # The import takes a tenth of a second, which only a terminal needs.
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -155,7 +155,7 @@ def _live(stream: TextIO, ending: Ending) -> Iterator[Shows]:
 
     ending.leave_display = leave
     with live, _logging_to(say, logging.WARNING):
-        # A process that is killed would leave the terminal without one.
+        # A killed process would leave the terminal without a cursor.
         console.show_cursor(True)
         live.refresh()
         yield show
@@ -163,8 +163,8 @@ def _live(stream: TextIO, ending: Ending) -> Iterator[Shows]:
 
 @contextmanager
 def _logging_to(say: Callable[[str, int], None], level: int) -> Iterator[None]:
-    """Let log messages of a level and above be said, and the error that ends the command."""
-    handler = _Sayer(say, level)
+    """Show log messages of at least this level, and the error that ends the command."""
+    handler = _DisplayHandler(say, level)
     loggers = logging.getLogger(), logging.getLogger(QUEUED_LINES)
     for each in loggers:
         each.addHandler(handler)
@@ -178,8 +178,8 @@ def _logging_to(say: Callable[[str, int], None], level: int) -> Iterator[None]:
             each.removeHandler(handler)
 
 
-class _Sayer(logging.Handler):
-    """Says log messages to people."""
+class _DisplayHandler(logging.Handler):
+    """Shows log messages to people."""
 
     def __init__(self, say: Callable[[str, int], None], level: int) -> None:
         super().__init__(level)
@@ -191,7 +191,7 @@ class _Sayer(logging.Handler):
         try:
             self._say(filter_secrets(kind + record.getMessage()), record.levelno)
         except OSError:
-            # The terminal is gone; the messages go on.
+            # The terminal was closed; the messages continue.
             return
 
 
@@ -199,14 +199,14 @@ class _Sayer(logging.Handler):
 
 
 def picture_of(progress: SyncProgress, console: "Console", now: float) -> "RenderableType":
-    """Return the table of a sync that goes on."""
+    """Return the table of a running sync."""
     from rich.console import Group
     from rich.text import Text
 
     everything = progress.all()
     streams = [stream for stream in everything if stream.is_selected]
     shown = shown_streams(streams, max(1, console.height - _OTHER_LINES))
-    # Before the streams, what they have in common is read.
+    # Before streams begin, the lists they share are read.
     lines = [summary_of(everything, now) if streams else "Reading the workspaces ..."]
     budget = progress.budget()
     if budget:
@@ -221,8 +221,8 @@ def picture_of(progress: SyncProgress, console: "Console", now: float) -> "Rende
 
 
 def shown_streams(streams: Sequence[StreamProgress], most: int) -> list[StreamProgress]:
-    """Return as many streams as there is room for, in their order: running and failed ones first,
-    then those that ended last."""
+    """Return the streams that fit, in their order: running and failed ones first, then those that
+    ended last."""
 
     def rank(stream: StreamProgress) -> tuple[int, float]:
         if stream.status == RUNNING:
@@ -236,7 +236,7 @@ def shown_streams(streams: Sequence[StreamProgress], most: int) -> list[StreamPr
 
 
 def summary_of(streams: Sequence[StreamProgress], now: float) -> str:
-    """Return the line below the streams; requests for parents count, which are not selected."""
+    """Return the line below the streams; its requests include those for unselected parents."""
     requests = sum(stream.requests for stream in streams)
     streams = [stream for stream in streams if stream.is_selected]
     ended = sum(stream.status in (COMPLETE, WITH_GAPS) for stream in streams)
@@ -256,7 +256,7 @@ def _table(streams: Sequence[StreamProgress], width: int, now: float) -> "Table"
     rows = [_cells(stream, now) for stream in streams]
     widths = {name: max(_WIDTHS[name], *(len(row[name]) for row in rows)) for name in _WIDTHS}
     columns = columns_that_fit(widths, width)
-    # The names of streams may be cut, but not what they do.
+    # Stream names may be cut, but their activity may not.
     status_width = max(len("status"), *(len(row["status"]) for row in rows))
     stream_width = max(1, min(widths["stream"], width - _GAP - status_width))
     widths |= {
@@ -274,7 +274,7 @@ def _table(streams: Sequence[StreamProgress], width: int, now: float) -> "Table"
 
 
 def columns_that_fit(widths: Mapping[str, int], width: int) -> list[str]:
-    """Return the columns of these widths that a terminal has room for."""
+    """Return the columns that fit into a terminal of this width."""
     columns = list(widths)
     for name in _LEFT_OUT_FIRST:
         if sum(widths[each] + _GAP for each in columns) - _GAP > width:
@@ -294,14 +294,14 @@ def _cells(stream: StreamProgress, now: float) -> dict[str, str]:
 
 
 def partitions_of(stream: StreamProgress) -> str:
-    """Return how many partitions are done, and of how many; a plus where more may follow."""
+    """Return the number of finished partitions and their total; a plus marks an open total."""
     if not stream.partitions:
         return ""
     return f"{stream.done} of {stream.partitions}{'' if stream.all_found else '+'}"
 
 
 def status_of(stream: StreamProgress, now: float) -> str:
-    """Return what a stream does."""
+    """Return the activity of a stream."""
     if stream.wait is not None:
         return f"waits {_clock(stream.wait[1] - now)}"
     return stream.phase or stream.status

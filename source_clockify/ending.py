@@ -1,7 +1,7 @@
 """Ends the command at a signal, or when its output can no longer be written.
 
-SIGTERM, SIGHUP and SIGINT are blocked in all threads and awaited by one of them, so they reach a
-process that is the first of its container too, and interrupt nothing half-way.
+SIGTERM, SIGHUP and SIGINT are blocked in all threads and awaited by one of them. So they also reach
+the first process of a container, and do not interrupt other threads at arbitrary points.
 """
 
 import errno
@@ -17,35 +17,35 @@ from typing import NoReturn
 
 from source_clockify.output import Output
 
-# From the signal on, what is read may leave for so long; then the rest is given up ...
+# After a signal, output may be written for this long; the rest is dropped ...
 FLOW_SECONDS = 1.8
-# ... and the last lines have so long.
+# ... and the last lines have this long.
 LAST_SECONDS = 0.6
-# What is shown to people has so long to end, and the sentence below it as long.
+# The time for the progress display to stop, and for the sentence below it.
 DISPLAY_SECONDS = 0.2
-# How often the output is looked at.
+# How often the output is checked.
 TICK_SECONDS = 0.5
 
 SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT")
 
 
 def log_line(text: str) -> str:
-    """Return a sentence as a warning in Airbyte's protocol."""
+    """Return a sentence as a warning of Airbyte's protocol."""
     return json.dumps({"type": "LOG", "log": {"level": "WARN", "message": text}})
 
 
 class Ending:
-    """Watches for signals and over the output; `start` MUST come before any other thread.
+    """Watches for signals and checks the output; `start` MUST be called before any thread starts.
 
     Attributes:
-        reason: the sentence that says why a sync ends; None before a signal.
-        leave_display: ends what standard error shows to people, who are then told why the command
-            ended; None: nobody looks at it. It may be called in any thread, and more than once.
+        reason: the sentence that explains why a sync ends; None before a signal.
+        leave_display: stops the progress display, so that the reason can be printed below it; None
+            without a display. Any thread may call it, more than once.
 
     Args:
         output: of the command.
-        last_line: makes of a sentence the line that says why the command ended; None: the sentence
-            goes to standard error.
+        last_line: turns a sentence into the line that explains the end of the command; None: the
+            sentence goes to standard error.
     """
 
     def __init__(self, output: Output, last_line: Callable[[str], str] | None = log_line) -> None:
@@ -60,12 +60,12 @@ class Ending:
         self.leave_display: Callable[[], None] | None = None
 
     def start(self, signals: Sequence[str] = SIGNALS) -> None:
-        """Watch from now on, whatever the command does."""
+        """Start to watch, independent of what the command does."""
         self._output.on_failure = self.end_for_output
         numbers: list[signal.Signals] = []
         if hasattr(signal, "pthread_sigmask"):
             numbers = [signal.Signals[name] for name in signals]
-            # What whoever started the command ignores, as nohup does, stays ignored.
+            # Signals ignored by the parent process, as with nohup, remain ignored.
             numbers = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]
             signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
         if numbers:
@@ -73,21 +73,21 @@ class Ending:
         threading.Thread(target=self._watch_output, daemon=True).start()
 
     def when_reading(self, send_last: Callable[[str], None]) -> None:
-        """Let a signal from now on wait for what is complete to leave.
+        """From now on, let a signal wait until complete data has been written.
 
         Args:
-            send_last: sends the states and then the sentence to where the records go; it is called
-                in a thread of its own.
+            send_last: sends the states and then the sentence behind the records; called in a thread
+                of its own.
         """
         with self._lock:
             self._send_last = send_last
 
     def finish(self, line: str) -> NoReturn:
-        """End with the last line of a sync; the thread that writes calls it."""
+        """End with the last line of a sync; called by the writing thread."""
         self._exit(line, self.reason)
 
     def settle(self) -> None:
-        """End if there was a signal; the command is otherwise done."""
+        """End if a signal has arrived; the command is otherwise finished."""
         if self._code is not None:
             self._say_and_exit((self._send_last and self.reason) or f"Ended by {self._name}.")
 
@@ -118,7 +118,7 @@ class Ending:
             self._say_and_exit(f"Ended by {self._name}.")
         sends = threading.Thread(target=send_last, args=(self.reason,), daemon=True)
         sends.start()
-        # The thread that writes ends the process before.
+        # The writing thread ends the process before this.
         time.sleep(max(0.0, deadline - time.monotonic()))
         self._say_and_exit(
             f"Ended by {self._name}, before everything that was read could be written. The next "
@@ -132,10 +132,10 @@ class Ending:
         self._exit(self._last_line(sentence), sentence)
 
     def _exit(self, line: str | None, sentence: str | None) -> NoReturn:
-        """End the process without a cut line; nothing follows this one.
+        """End the process without cutting a line; this one is the last.
 
         Args:
-            sentence: for people who are shown something on standard error.
+            sentence: for the people who see a display on standard error.
         """
         try:
             self._output.finish(line, time.monotonic() + LAST_SECONDS)
@@ -145,7 +145,7 @@ class Ending:
             os._exit(self._code or 0)
 
     def _tell(self, sentence: str) -> None:
-        """Say a sentence below what people are shown, once; a terminal that hangs is left."""
+        """Print a sentence below the display, once; skip a terminal that hangs."""
         if not self._telling.acquire(timeout=2 * DISPLAY_SECONDS):
             return
         is_left = self.leave_display is None or _is_done_in_time(self.leave_display)
@@ -160,23 +160,23 @@ class Ending:
 
 
 def say(sentence: str, *, below: str = "") -> None:
-    """Print a line on standard error, past all locks.
+    """Print a line on standard error, bypassing all locks.
 
     Args:
-        below: what ends the line before it.
+        below: terminates the line before it.
     """
     try:
         os.write(2, f"{below}source-clockify: {sentence}\n".encode(errors="replace"))
     except OSError:
-        # Nobody is left who could read it.
+        # Standard error has no reader any more.
         return
 
 
 def _is_done_in_time(action: Callable[[], None]) -> bool:
-    """Do something that may hang, and return whether it ended within `DISPLAY_SECONDS`."""
+    """Run an action that may hang; return whether it finished within `DISPLAY_SECONDS`."""
 
     def act() -> None:
-        # The terminal may be gone.
+        # The terminal may have been closed.
         with suppress(OSError):
             action()
 
@@ -200,7 +200,7 @@ def _sentence_about(error: OSError) -> str:
 
 
 def _path_of_output() -> str | None:
-    """Return the path of the file that the output goes to, where that is known."""
+    """Return the path of the output file, if known."""
     try:
         path = os.readlink("/proc/self/fd/1") if sys.platform == "linux" else ""
     except OSError:

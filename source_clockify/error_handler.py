@@ -1,9 +1,9 @@
-"""Classification of Clockify's responses.
+"""Classifies Clockify's responses.
 
-The filters of the manifest classify refusals, temporary and fatal errors. Beyond them, this handler
-distinguishes Clockify's own refusals from those of proxies, validates a body without building
-objects for a template, resends a refused request in another form, limits the retries of a broken
-server, refuses redirects, and records refusals (see request_notes.py).
+The manifest's filters classify refusals, temporary errors and fatal errors. In addition, this
+handler distinguishes Clockify's own refusals from those of proxies, validates a body without
+building objects for a template, resends a refused request in another form, limits the retries of a
+broken server, rejects redirects, and records refusals (see request_notes.py).
 """
 
 import re
@@ -45,11 +45,11 @@ from source_clockify.request_notes import (
 )
 from source_clockify.retry_after import LONGEST_WAIT_SECONDS
 
-# Retries of a server error, a broken connection or a broken body: 127 seconds of waiting in all.
+# Retries of a server error, a broken connection or a broken body: 127 seconds of waiting in total.
 # The rate limit has its own number in the manifest, because it may last an hour.
 SERVER_RETRIES = 7
 
-# With status 400 the code of a violated rule, also of a missing entity.
+# With status 400: a violated rule, or a missing entity.
 RULE_VIOLATED = 501
 
 _ATTEMPTS = "_clockify_attempts"
@@ -61,9 +61,9 @@ _RATE_LIMITED = 429
 class ClockifyErrorHandler(DefaultErrorHandler):
     """Classifies responses and failed requests.
 
-    The requester's parameter `answer` names the kind of a good answer, see `find_body_problem`.
+    The requester's parameter `answer` names the expected kind of answer, see `find_body_problem`.
     Parameters of the stream are the key of an envelope (`envelope`), the feature of the plan
-    (`feature`), and the key or plan that the stream needs, in words (`needs`).
+    (`feature`), and the required key or plan, in words (`needs`).
     """
 
     max_time: int = LONGEST_WAIT_SECONDS
@@ -79,25 +79,25 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         self, response_or_exception: requests.Response | Exception | None
     ) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response):
-            resolution = self._of_response(response_or_exception)
+            resolution = self._resolve_response(response_or_exception)
         else:
-            resolution = self._of_exception(response_or_exception)
+            resolution = self._resolve_exception(response_or_exception)
         if resolution.response_action is ResponseAction.SUCCESS:
             return resolution
         deferred = _defer_failure(resolution)
         if isinstance(response_or_exception, requests.Response) and deferred is not resolution:
-            # An ignored response with status 200 would be read as if it were good.
+            # Otherwise an ignored response with status 200 would be read like a good one.
             empty_body(response_or_exception)
         return deferred
 
-    def _of_response(self, response: requests.Response) -> ErrorResolution:
-        resolution = _of_adaptable_request(response)
+    def _resolve_response(self, response: requests.Response) -> ErrorResolution:
+        resolution = _resolve_adaptable_request(response)
         if resolution is not None:
             return resolution
-        resolution = self._of_body(response) if response.ok else self._of_error(response)
+        resolution = self._resolve_body(response) if response.ok else self._resolve_error(response)
         if resolution.response_action is ResponseAction.SUCCESS:
             return resolution
-        # A template leaves a blank where it has nothing to say.
+        # A template yields a blank if it has nothing to say.
         message = " ".join(str(resolution.error_message).split())
         resolution = replace(resolution, error_message=f"{message} ({_request_line(response)})")
         if resolution.response_action is ResponseAction.IGNORE:
@@ -105,7 +105,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
                 return _failure(str(resolution.error_message), FailureType.system_error)
             _note_refusal(response, resolution)
         if resolution.response_action is ResponseAction.RATE_LIMITED:
-            return self._of_rate_limit(resolution)
+            return self._resolve_rate_limit(resolution)
         if response.status_code == 404 and not response.content:
             resolution = replace(
                 resolution,
@@ -114,18 +114,18 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         if resolution.response_action is not ResponseAction.RETRY:
             return resolution
         if getattr(response, "from_cache", False):
-            # A retry would only be answered from the cache again.
+            # A retry would be answered from the cache.
             return _failure(str(resolution.error_message), FailureType.system_error)
         transient = replace(resolution, failure_type=FailureType.transient_error)
         return self._retried(response.request, transient)
 
-    def _of_rate_limit(self, resolution: ErrorResolution) -> ErrorResolution:
+    def _resolve_rate_limit(self, resolution: ErrorResolution) -> ErrorResolution:
         if self._is_check:
             return _failure(str(resolution.error_message), FailureType.transient_error)
         _note_wait(str(resolution.error_message))
         return resolution
 
-    def _of_body(self, response: requests.Response) -> ErrorResolution:
+    def _resolve_body(self, response: requests.Response) -> ErrorResolution:
         if self._answer == "list" and row_slices(response) is not None:
             return SUCCESS_RESOLUTION
         body = decoded_body(response)
@@ -137,19 +137,19 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         problem = body_problem(response) or find_body_problem(body, self._answer, self._envelope)
         if not problem:
             return SUCCESS_RESOLUTION
-        # A template may name the remedy, but would parse what no parser can.
+        # A template may name the remedy, but it would parse bodies that no parser accepts.
         named = ErrorResolution() if body is None else super().interpret_response(response)
         if named.response_action in (ResponseAction.FAIL, ResponseAction.IGNORE):
             return named
         return _retry(f"Clockify's answer {problem}.")
 
-    def _of_error(self, response: requests.Response) -> ErrorResolution:
+    def _resolve_error(self, response: requests.Response) -> ErrorResolution:
         status = response.status_code
         if is_too_large(response):
             return _retry(f"Clockify's answer {body_problem(response)}.")
         if 400 <= status < 500 and status not in (_TIMEOUT, _RATE_LIMITED):
             if not response.content.strip():
-                if self._is_of_missing_feature(response):
+                if self._has_missing_feature(response):
                     return ErrorResolution(
                         ResponseAction.IGNORE,
                         FailureType.config_error,
@@ -165,18 +165,18 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         resolution = super().interpret_response(response)
         lacks_scope = "does not have permission" in error_text(decoded_body(response))
         if status == 401 and self._is_account_request(response) and not lacks_scope:
-            # A key that may not read its own account is not valid.
+            # A key that cannot read its own account is invalid.
             return replace(
                 resolution,
                 response_action=ResponseAction.FAIL,
                 failure_type=FailureType.config_error,
             )
         if status == 400 and resolution.response_action is ResponseAction.IGNORE:
-            return _of_violated_rule(response, resolution)
+            return _resolve_violated_rule(response, resolution)
         return resolution
 
-    def _is_of_missing_feature(self, response: requests.Response) -> bool:
-        """Check the features of the workspace for the reason of a refusal without a body."""
+    def _has_missing_feature(self, response: requests.Response) -> bool:
+        """Return whether the plan of the workspace explains a refusal without a body."""
         if response.status_code not in (402, 403) or not self._feature:
             return False
         features = workspace_features(self.config, workspace_of(response.request))
@@ -185,9 +185,9 @@ class ClockifyErrorHandler(DefaultErrorHandler):
     def _is_account_request(self, response: requests.Response) -> bool:
         return self._answer == "workspaces" or urlsplit(response.url).path.endswith("/user")
 
-    def _of_exception(self, exception: Exception | None) -> ErrorResolution:
+    def _resolve_exception(self, exception: Exception | None) -> ErrorResolution:
         if isinstance(exception, BrokenBody):
-            return self._of_response(exception.response)
+            return self._resolve_response(exception.response)
         resolution = super().interpret_response(exception)
         if exception is None:
             return resolution
@@ -195,7 +195,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
         if request is None:
             return resolution
         problem = describe_connection_error(exception, request, self.config)
-        # The CDK logs the exception: its text names objects, and may hold the password of a proxy.
+        # The CDK logs the exception, whose text names objects and may contain a proxy's password.
         exception.args = (problem.message,)
         exception.__cause__ = exception.__context__ = None
         resolution = replace(
@@ -210,7 +210,7 @@ class ClockifyErrorHandler(DefaultErrorHandler):
     def _retried(
         self, request: requests.PreparedRequest, resolution: ErrorResolution
     ) -> ErrorResolution:
-        """Turn the retry into a failure once the request was tried often enough."""
+        """Turn a retry into a failure once the request has been retried often enough."""
         attempts = getattr(request, _ATTEMPTS, 0) + 1
         setattr(request, _ATTEMPTS, attempts)
         retries = min(SERVER_RETRIES, int(self.max_retries or 0))
@@ -297,8 +297,8 @@ def _redirect_message(response: requests.Response) -> str:
     )
 
 
-def _of_adaptable_request(response: requests.Response) -> ErrorResolution | None:
-    """Resolve a redirect, and a refusal of a form of a request; None for any other response."""
+def _resolve_adaptable_request(response: requests.Response) -> ErrorResolution | None:
+    """Resolve a redirect, or a refused form of a request; None for any other response."""
     if 300 <= response.status_code < 400:
         return _failure(_redirect_message(response), FailureType.config_error)
     if _learn_adaptation(response):
@@ -313,7 +313,7 @@ def _of_adaptable_request(response: requests.Response) -> ErrorResolution | None
 
 
 def _learn_adaptation(response: requests.Response) -> bool:
-    """Remember the other form of a refused request for its workspace, if it has one."""
+    """Remember the other form of a refused request for its workspace, if there is one."""
     notes = current_notes()
     adaptation = adaptation_to(response)
     if adaptation is None or notes is None or notes.adaptations is None:
@@ -323,7 +323,7 @@ def _learn_adaptation(response: requests.Response) -> bool:
 
 
 def _note_unlisted_members(response: requests.Response) -> bool:
-    """Record that limited members are missing, if the refused request was the one for them."""
+    """Record that limited members are missing, if this was the request for them."""
     notes = current_notes()
     is_request_for_them = "account-statuses=" in urlsplit(str(response.request.url)).query
     refused = response.status_code == 400 and is_error(decoded_body(response))
@@ -337,7 +337,9 @@ def _note_unlisted_members(response: requests.Response) -> bool:
     return True
 
 
-def _of_violated_rule(response: requests.Response, resolution: ErrorResolution) -> ErrorResolution:
+def _resolve_violated_rule(
+    response: requests.Response, resolution: ErrorResolution
+) -> ErrorResolution:
     """Distinguish a missing entity from a refusal: both have status 400."""
     if _is_vanished(response):
         return resolution

@@ -1,4 +1,4 @@
-"""The files of the command line: configuration, catalog and state, read or refused in words."""
+"""Reads the files named on the command line (configuration, catalog, state), or explains errors."""
 
 import json
 import os
@@ -20,10 +20,10 @@ _STATE_TYPES = ("STREAM", "GLOBAL", "LEGACY")
 
 
 def read_configuration_file(path: str) -> MutableMapping[str, Any]:
-    """Return what the file holds, any JSON value; null is an empty configuration.
+    """Return the content of the file, any JSON value; null is an empty configuration.
 
     Raises:
-        AirbyteTracedException: config_error, for a file that cannot be read or is no JSON.
+        AirbyteTracedException: config_error, for a file that cannot be read or is not JSON.
     """
     content = _read_json("configuration", path)
     found: MutableMapping[str, Any] = {} if content is None else content
@@ -44,7 +44,7 @@ def read_catalog_file(path: str) -> ConfiguredAirbyteCatalog:
 
 
 def read_state_file(path: str | None) -> list[AirbyteStateMessage]:
-    """Return the states in a file; an empty list or object, null or no file is none.
+    """Return the states in a file; none for an empty list or object, null, or no file.
 
     Raises:
         AirbyteTracedException: config_error, for a file that cannot be read or holds no state.
@@ -63,7 +63,7 @@ def read_state_file(path: str | None) -> list[AirbyteStateMessage]:
     try:
         return [AirbyteStateMessageSerializer.load(each) for each in content]
     except Exception:
-        # Whatever the serializer says names classes of the protocol.
+        # The serializer's message names classes of the protocol.
         raise config_error(
             f"The state file {path} holds no state: one of its entries lacks a field or has one of "
             "another type. Give the connector the states that it sent last, or no file to begin "
@@ -90,7 +90,7 @@ def check_catalog(catalog: ConfiguredAirbyteCatalog) -> None:
 
 def _read_json(what: str, path: str) -> Any:
     try:
-        # Editors of Windows write a byte order mark.
+        # Editors on Windows write a byte order mark.
         with open(path, encoding="utf-8-sig") as file:
             text = file.read()
         return json.loads(text)
@@ -170,12 +170,12 @@ def _problems_of_stream(
     try:
         ConfiguredAirbyteCatalogSerializer.load({"streams": [configured]})
     except Exception:
-        # Whatever the serializer says names classes of the protocol.
+        # The serializer's message names classes of the protocol.
         yield f"{name} has a field of another type than the protocol of Airbyte says"
 
 
 def _is_empty_state(state: Mapping[str, Any]) -> bool:
-    """Return whether a state is that of a platform which knows none yet."""
+    """Return whether a state is that of a platform without a saved state."""
     return state.get("type") == "LEGACY" and not state.get("data")
 
 

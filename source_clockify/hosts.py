@@ -1,6 +1,6 @@
-"""Streams whose server has no URL: a custom server may lack those of reports and the audit log.
+"""Streams without a URL: a custom server may have none for reports and the audit log.
 
-Clockify's public hosts never stand in, because the key does not belong to them.
+Clockify's public hosts are never used instead, because the key does not belong to them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,10 +10,10 @@ from typing import Any
 def streams_without_url(
     definitions: Iterable[Mapping[str, Any]], settings: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Return a sentence for each stream that cannot be read, by name.
+    """Return a sentence for each stream that cannot be read, by stream name.
 
-    `definitions` are streams of the manifest, references resolved; `settings` have the hosts. Where
-    a URL is not configured, the manifest has a sentence in its place, up to a colon.
+    `definitions` are streams of the manifest with resolved references; `settings` have the hosts.
+    For a URL that is not configured, the manifest has a sentence in its place, up to a colon.
     """
     found: dict[str, str] = {}
     for host, url in (settings.get("hosts") or {}).items():

@@ -1,4 +1,4 @@
-"""Where the CDK's log lines go."""
+"""Routes the CDK's log lines."""
 
 import io
 import logging
@@ -11,20 +11,20 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
 
 class MessageFormatter(AirbyteLogFormatter):
-    """Makes a message of Airbyte's protocol of every log record."""
+    """Turns log records into messages of Airbyte's protocol."""
 
     def format(self, record: logging.LogRecord) -> str:
         try:
             return super().format(record)
         except TypeError:
-            # The CDK refuses halves of surrogate pairs, as in the name of a file.
+            # The CDK rejects lone surrogates, as in the name of a file.
             record.msg = record.getMessage().encode(errors="replace").decode()
             record.args = None
             return super().format(record)
 
 
 class SentenceFormatter(logging.Formatter):
-    """Makes a line for people of every log record."""
+    """Turns log records into lines for people."""
 
     def format(self, record: logging.LogRecord) -> str:
         return filter_secrets(f"{record.levelname}: {record.getMessage()}")
@@ -34,7 +34,7 @@ class SentenceFormatter(logging.Formatter):
 def log_to(
     stream: TextIO, formatter: logging.Formatter, level: int = logging.NOTSET
 ) -> Iterator[None]:
-    """Send log lines to a stream; the CDK's own buffer holds a line back until the next one."""
+    """Send log lines to a stream; the CDK's own buffer delays each line until the next one."""
     console = cast(dict[str, dict[str, Any]], LOGGING_CONFIG["handlers"])["console"]
     handlers = [
         handler
@@ -42,7 +42,7 @@ def log_to(
         if isinstance(handler, logging.StreamHandler) and handler.stream is PRINT_BUFFER
     ]
     formers = [handler.formatter for handler in handlers]
-    # For handlers that the CDK makes later.
+    # For handlers that the CDK creates later.
     console["stream"] = stream
     with PRINT_BUFFER.lock:
         stream.write(PRINT_BUFFER.buffer.getvalue())

@@ -1,8 +1,8 @@
-"""Builds the manifest of the Python layer from `manifest.yaml`, which also works by itself.
+"""Builds the manifest of the Python layer from `manifest.yaml`, which also works on its own.
 
-Replaces the components that YAML cannot express: an authenticator that sends no key along a
-redirect, an error handler that validates whole bodies and records refusals, pagination that follows
-the server, time entries paged by time; and those that YAML makes slow, see records.py.
+Replaces the components that YAML cannot express: an authenticator that does not send the key along
+a redirect, an error handler that validates whole bodies and records refusals, pagination directed
+by the server, time entries paginated by time; and those that are slow in YAML, see records.py.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,21 +15,21 @@ from source_clockify.report_history import FIRST_DAY, probe_streams, rows_of_rep
 from source_clockify.requested_slices import on_demand
 from source_clockify.users import LARGEST_PAGE
 
-# Pages of events may be filtered after they were cut.
+# Events may be filtered after they were cut into pages.
 EVENT_PAGINATORS = ("webhook_logs_paginator", "entity_changes_paginator", "audit_log_paginator")
 
 
 def with_read_timeout(manifest: Mapping[str, Any], seconds: int) -> dict[str, Any]:
-    """Return the manifest with another limit for the wait for an answer."""
+    """Return the manifest with another read timeout."""
     definitions = manifest["definitions"]
     requester = {**definitions["requester"], "read_timeout_in_seconds": seconds}
     return {**manifest, "definitions": {**definitions, "requester": requester}}
 
 
 def without_schemas(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a manifest whose references are resolved with empty schemas.
+    """Return a manifest with empty schemas; its references are resolved.
 
-    The CDK would copy every record to normalise it by a schema, though none of ours asks for that.
+    Otherwise the CDK would copy every record to normalise it by a schema, which no stream asks for.
     """
     return cast(dict[str, Any], _without_schemas(manifest))
 
@@ -49,10 +49,10 @@ def _without_schemas(part: Any) -> Any:
 def with_python_components(
     manifest: Mapping[str, Any], selected: Collection[str] | None = None
 ) -> dict[str, Any]:
-    """Return the manifest with its authenticator, error handler and pagination in Python.
+    """Return the manifest with Python components for authentication, errors and pagination.
 
-    Only the selected streams and their parents are left, all without a selection, and the streams
-    on demand that they need. References are resolved.
+    Of the streams, only the selected ones (by default all), their parents, and the on-demand
+    streams they need are included. References are resolved.
     """
     definitions = dict(manifest["definitions"])
     definitions["authenticator"] = _component(
@@ -83,14 +83,14 @@ def with_python_components(
         **definitions["base_retriever"],
         "decoder": _component("CustomDecoder", "records.MemoizedJsonDecoder"),
     }
-    # A lazily read parent admits no decoder but the CDK's.
+    # A lazily read parent only accepts a decoder of the CDK.
     definitions["tasks_of_hydrated_projects_stream"] = _with_plain_decoder(
         definitions["tasks_of_hydrated_projects_stream"]
     )
     definitions["entry_in_window"] = _component("CustomRecordFilter", "records.EntryInWindow")
     for name in ("time_entries_stream", "detailed_report_stream"):
         definitions[name] = _with_start_and_cursor(definitions[name])
-    # Without its fields: Clockify's own column is no added one, and its changes count.
+    # It lists no added fields: the column is Clockify's own, so its changes count.
     definitions["no_empty_invoicing_info"] = _component(
         "CustomTransformation", "records.NoEmptyInvoicingInfo"
     )
@@ -122,7 +122,7 @@ def with_python_components(
 
 
 def _with_listed_tasks(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the streams with the tasks of the project list, see tasks.py, instead of either way."""
+    """Yield the streams; the tasks of the project list (see tasks.py) replace both forms."""
     listed = manifest["definitions"]["tasks_of_hydrated_projects_stream"]
     for entry in manifest["streams"]:
         if entry["type"] != "ConditionalStreams":
@@ -147,9 +147,9 @@ def streams_of(entry: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def parents_of(selected: Collection[str], entries: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the names of the streams that the selected ones depend on, grandparents first.
+    """Return the parents of the selected streams, grandparents first.
 
-    `entries` is the list `streams` of a manifest whose references are resolved.
+    `entries` is the list `streams` of a manifest with resolved references.
     """
     found: list[str] = []
     for entry in entries:
@@ -171,7 +171,7 @@ def _collect_parents(stream: Mapping[str, Any], found: list[str]) -> None:
 
 
 def _with_last_page_header(definition: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Replace page numbers that stop on a short page by those that follow the server."""
+    """Replace page numbers that stop on a short page with those directed by the server."""
     strategy = definition.get("pagination_strategy")
     if isinstance(strategy, Mapping) and strategy.get("type") == "PageIncrement":
         return _with_strategy(definition, "LastPageHeaderPagination")
@@ -198,10 +198,10 @@ def _paged_by_time(listing_paginator: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _for_many_entries(stream: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the stream of time entries as it reads many of them.
+    """Return the stream of time entries in a form that reads many of them efficiently.
 
-    It sends both halves of a time token (see `TimeEntriesPagination`), which one option cannot, and
-    needs no template for a record.
+    It sends both parts of a time token (see `TimeEntriesPagination`), which a single option cannot,
+    and uses no templates for records.
     """
     retriever = stream["retriever"]
     requester = retriever["requester"]
@@ -215,7 +215,7 @@ def _for_many_entries(stream: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_start_and_cursor(stream: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the stream with `start` and `cursor` added before its filter, not within it."""
+    """Return the stream with `start` and `cursor` added before its filter instead of within it."""
     retriever = stream["retriever"]
     selector = {**retriever["record_selector"], "transform_before_filtering": True}
     added = {
@@ -230,7 +230,7 @@ def _with_start_and_cursor(stream: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_both_requests(stream: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the stream of users as it is read from any server, see users.py."""
+    """Return the stream of users in a form that works with any server, see users.py."""
     retriever = stream["retriever"]
     requester = retriever["requester"]
     token = "next_page_token['next_page_token']"
@@ -267,7 +267,7 @@ def _with_both_requests(stream: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_states(stream: Mapping[str, Any], listing_paginator: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the stream of approval requests as it requests single states, see approvals.py."""
+    """Return the stream of approval requests in a form that can request single states."""
     retriever = stream["retriever"]
     requester = retriever["requester"]
     token = "next_page_token['next_page_token']"
@@ -298,7 +298,7 @@ def _with_plain_decoder(stream: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_all_history(window: Mapping[str, Any]) -> dict[str, Any]:
-    """Let reports begin before the workspace; report_history.py skips what holds nothing."""
+    """Let reports begin before the workspace; report_history.py skips empty windows."""
     start = {
         **window["start_datetime"],
         "datetime": f"{{{{ (config.get('start_date') or '{FIRST_DAY}')[:10] }}}}",

@@ -1,7 +1,7 @@
-"""Reads `manifest.yaml`, or the JSON that was made of it when the package was built.
+"""Loads `manifest.yaml`, or the JSON generated from it when the package was built.
 
-JSON is read thirty times as fast. It holds the checksum of the YAML, so it is never used for
-another one; a checkout that was not installed has none.
+JSON loads thirty times as fast. It contains the checksum of the YAML, so it is never used for a
+different one; a checkout that was not installed has no JSON.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ _CHECKSUM = "sha256_of_yaml"
 
 
 def load_manifest() -> dict[str, Any]:
-    """Return `manifest.yaml` as it is, references unresolved."""
+    """Return `manifest.yaml` as it is, with unresolved references."""
     content = pkgutil.get_data("source_clockify", YAML_FILE)
     if content is None:
         raise FileNotFoundError(f"source_clockify/{YAML_FILE} is missing from the package")
@@ -33,17 +33,17 @@ def load_manifest() -> dict[str, Any]:
 
 
 def write_json(package: Path) -> None:
-    """Write the JSON of the manifest in the folder of the package.
+    """Write the manifest as JSON into the folder of the package.
 
     Raises:
-        ValueError: if the manifest holds what JSON cannot.
+        ValueError: if the manifest contains values that JSON cannot represent.
     """
     content = (package / YAML_FILE).read_bytes()
     manifest = _parse(content)
     text = json.dumps({_CHECKSUM: _checksum(content), "manifest": manifest}, ensure_ascii=False)
     if json.loads(text)["manifest"] != manifest:
         raise ValueError(f"{YAML_FILE} has keys or values that JSON changes.")
-    # Whoever reads meanwhile finds a whole file.
+    # Concurrent readers find either no file or a whole one.
     draft = package / f"{JSON_FILE}.{os.getpid()}"
     draft.write_text(text, encoding="utf-8")
     draft.replace(package / JSON_FILE)

@@ -2,16 +2,16 @@
 
 import ctypes
 
-# The parameter of glibc's `mallopt`, and the size from which on a block is a mapping of its own.
+# The parameter of glibc's `mallopt`, and the size from which a block gets its own mapping.
 _M_MMAP_THRESHOLD = -3
 _LARGE = 1024 * 1024
 
 
 def return_large_blocks() -> None:
-    """Let large blocks go back to the system when they are freed, where the C library is glibc.
+    """Return large freed blocks to the system, if the C library is glibc.
 
-    By itself glibc raises the size of what it returns to that of the largest block that was freed,
-    and each thread keeps the rest: of pages, tables and states that live for a moment.
+    By default glibc raises this size to that of the largest freed block, and each thread keeps
+    smaller ones, such as short-lived pages, tables and states.
     """
     try:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)

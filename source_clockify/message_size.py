@@ -1,4 +1,4 @@
-"""Records that are too large for a message of Pub/Sub."""
+"""Detects records that are too large for a Pub/Sub message."""
 
 import json
 import logging
@@ -10,12 +10,12 @@ import orjson
 
 logger = logging.getLogger("airbyte")
 
-# Pub/Sub refuses messages over 10 MB. A message is the record's JSON in an envelope.
+# Pub/Sub rejects messages over 10 MB. A message is the record's JSON in an envelope.
 LARGEST_MESSAGE_BYTES = 9_500_000
 ENVELOPE_BYTES = 200
 
-# A record is not larger than the body that it came in, but for the columns that are added to it:
-# records need to be measured only after a body of this size.
+# Apart from added columns, a record is not larger than its response body: records need to be
+# measured only after a body of this size.
 LARGE_BODY_BYTES = 9_000_000
 large_body_seen = threading.Event()
 
@@ -38,9 +38,9 @@ def is_oversized(stream: str, data: Mapping[str, Any], primary_key: Sequence[str
 
 
 def message_size(data: Mapping[str, Any]) -> int:
-    """Return how many bytes a record has as a message of Airbyte's Pub/Sub destination."""
+    """Return the size in bytes of a record as a message of Airbyte's Pub/Sub destination."""
     try:
         return len(orjson.dumps(data)) + ENVELOPE_BYTES
     except TypeError:
-        # Beyond 64 bits orjson knows no integers.
+        # orjson does not support integers beyond 64 bits.
         return len(json.dumps(data, ensure_ascii=False).encode()) + ENVELOPE_BYTES

@@ -1,7 +1,7 @@
-"""Standard output: whole lines in UTF-8, whatever the locale and whichever thread writes.
+"""Standard output: whole lines in UTF-8, regardless of locale and of the writing thread.
 
-It writes no more at once than the reader has room for, so that a thread which waits for a reader
-can be stopped between two lines.
+It writes no more at once than the reader has room for, so that a blocked thread can be stopped
+between two lines.
 """
 
 import io
@@ -13,12 +13,12 @@ import threading
 import time
 from collections.abc import Callable
 
-# Lines that need not leave at once are kept up to this size ...
+# Lines that may wait are buffered up to this size ...
 BUFFERED_BYTES = 64_000
 # ... and for this time.
 IDLE_SECONDS = 0.3
 
-# What a pipe with any room takes as a whole.
+# A pipe with any room accepts this much in one write.
 _ATOMIC_BYTES = 4096
 _POLL_MILLISECONDS = 100
 
@@ -28,11 +28,11 @@ class _TakenOver(Exception):
 
 
 class Output(io.TextIOBase):
-    """A file descriptor that all threads write lines to; it also stands in for `sys.stdout`.
+    """A file descriptor to which all threads write lines; it also replaces `sys.stdout`.
 
     Args:
-        descriptor: where the lines go.
-        on_failure: called with the error of a write, in the thread that met it, and MUST not
+        descriptor: the target of the lines.
+        on_failure: called with the error of a write in the thread that encountered it; it MUST NOT
             return. Without it the error is raised.
     """
 
@@ -45,7 +45,7 @@ class Output(io.TextIOBase):
         self._partial = threading.local()
         self._buffer = bytearray()
         self._written_at = 0.0
-        # Whether the last byte that left is within a line.
+        # Whether the last byte written is within a line.
         self._is_within_line = False
         self._is_taken_over = False
         try:
@@ -56,19 +56,19 @@ class Output(io.TextIOBase):
         self._is_file = stat.S_ISREG(mode)
 
     def write_line(self, line: str, *, flush: bool = True) -> None:
-        """Write a line, given without its end.
+        """Write a line, given without its terminator.
 
         Args:
-            flush: let it leave now, with the lines before it.
+            flush: write it now, after the buffered lines.
         """
         self._add(encode(line) + b"\n", flush=flush)
 
     def write_lines(self, lines: bytes) -> None:
-        """Write whole lines in UTF-8, which need not leave now."""
+        """Write whole lines in UTF-8; they may be buffered."""
         self._add(lines, flush=False)
 
     def write(self, text: str) -> int:
-        """Write text as a file does; a line leaves when it is whole, those of each thread apart."""
+        """Write text like a file; lines are written when complete, separately for each thread."""
         lines, newline, rest = (getattr(self._partial, "text", "") + text).rpartition("\n")
         self._partial.text = rest
         if newline:
@@ -76,7 +76,7 @@ class Output(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Let all whole lines leave."""
+        """Write all complete lines."""
         self._add(b"", flush=True)
 
     @property
@@ -90,7 +90,7 @@ class Output(io.TextIOBase):
         return os.isatty(self._descriptor)
 
     def flush_idle(self) -> None:
-        """Let lines leave that have waited; never waits itself."""
+        """Write lines that have been buffered for some time; never blocks."""
         if not self._lock.acquire(blocking=False):
             return
         try:
@@ -109,9 +109,9 @@ class Output(io.TextIOBase):
         return bool(poll.poll(0))
 
     def finish(self, line: str | None, deadline: float) -> None:
-        """Write a last line, as far as the reader takes it in time; nothing leaves afterwards.
+        """Write a last line, as far as the reader accepts it in time; write nothing afterwards.
 
-        Threads that write from now on wait for ever. No line is begun that may not end.
+        Threads that write from now on block forever. A line is begun only if it can be completed.
 
         Args:
             deadline: on the monotonic clock.
@@ -151,7 +151,7 @@ class Output(io.TextIOBase):
         return bool(poll.poll(milliseconds))
 
     def _write_some(self) -> None:
-        """Write as many whole lines as a pipe takes at once, or a part of a longer one."""
+        """Write as many whole lines as a pipe accepts at once, or a part of a longer one."""
         end = len(self._buffer)
         if not self._is_file and end > _ATOMIC_BYTES:
             end = self._buffer.rfind(b"\n", 0, _ATOMIC_BYTES) + 1 or _ATOMIC_BYTES
@@ -160,7 +160,7 @@ class Output(io.TextIOBase):
         except BlockingIOError:
             return
         except OSError as error:
-            # What cannot be written now is not written later either.
+            # Output that cannot be written now cannot be written later either.
             self._buffer.clear()
             if self.on_failure is not None:
                 self.on_failure(error)
@@ -170,7 +170,7 @@ class Output(io.TextIOBase):
             del self._buffer[:written]
 
     def _next_line_fits(self) -> bool:
-        """Return whether the next line can leave as a whole, or its begun rest has to."""
+        """Return whether the next line can be written whole, or was begun and must be completed."""
         rest = self._buffer.find(b"\n") + 1
         if not self._is_pipe or (rest <= _ATOMIC_BYTES and not self._is_within_line):
             return True
@@ -179,7 +179,7 @@ class Output(io.TextIOBase):
 
 
 def _make_room(descriptor: int, size: int) -> bool:
-    """Enlarge a pipe so that it takes so many bytes more, and return whether it does."""
+    """Enlarge a pipe by this many bytes; return whether it could be enlarged."""
     if sys.platform != "linux":
         return False
     import fcntl
@@ -188,7 +188,7 @@ def _make_room(descriptor: int, size: int) -> bool:
     try:
         capacity = fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
         held = int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
-        # Its pages need not be full.
+        # Its pages may be partly empty.
         needed = 2 * (held + size) + 2 * _ATOMIC_BYTES
         if capacity < needed:
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, needed)
@@ -201,5 +201,5 @@ def encode(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        # Halves of a surrogate pair become one character, others U+FFFD.
+        # A surrogate pair becomes one character, a lone surrogate U+FFFD.
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

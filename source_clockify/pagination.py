@@ -1,7 +1,7 @@
-"""Pages listings as the server directs (unusual behaviours 3 and 5 in AGENTS.md).
+"""Paginates listings as directed by the server (unusual behaviours 3 and 5 in AGENTS.md).
 
-The manifest alone can only stop on a short page. A server that silently clamps the page size sends
-nothing but short pages, and all rows after the first page would be lost.
+The manifest alone can only stop on a short page. From a server that silently limits the page size
+it would read only the first page.
 """
 
 import re
@@ -27,23 +27,23 @@ from source_clockify.records import start_of
 from source_clockify.request_notes import Gap, current_notes
 from source_clockify.timestamps import DAY, format_second, second_of
 
-# Two windows overlap by this much, since Clockify reads the end of a window as wall clock in the
-# account's time zone, which may be 14 hours ahead of UTC and jumps by an hour twice a year.
+# Windows overlap by this much, since Clockify reads the end of a window as wall clock in the
+# account's time zone, which may be 14 hours ahead of UTC and changes by an hour twice a year.
 OVERLAP = DAY
 
-# The last end of a window that has a year of four digits; the first is in 1970.
+# The last end of a window with a four-digit year; the first is in 1970.
 _LAST_END = (second_of("9999-12-30T00:00:00Z") or 0) - OVERLAP
 
 _PAGE_NUMBER = re.compile(r"(?<=[?&])page=\d+")
 
-# How often a listing that shrinks while it is read is read from its beginning.
+# How often a listing that shrinks during the read is restarted.
 _MOST_RESTARTS = 3
 
 
 def is_last_page(response: requests.Response, rows: int, page_size: int | None) -> bool:
-    """Recognize the last page: by the header `Last-Page`, without one by its size.
+    """Recognize the last page: by the header `Last-Page`, or else by its size.
 
-    An empty page is always the last, also where the header claims otherwise.
+    An empty page is always the last one, regardless of the header.
     """
     if rows == 0:
         return True
@@ -59,10 +59,10 @@ class Page:
 
     Attributes:
         response: with its decoded body, see bodies.py.
-        rows: how many rows it holds.
-        last_record: the last that the stream's filter kept, None without one.
-        token: the token that requested the page, None if the first was requested without one.
-        window: the slice that the page belongs to, None without one.
+        rows: the number of its rows.
+        last_record: the last one accepted by the stream's filter; None if there is none.
+        token: the token that requested the page; None for a first page requested without one.
+        window: the slice that the page belongs to; None if there is none.
     """
 
     response: requests.Response
@@ -74,7 +74,7 @@ class Page:
 
 @dataclass
 class LastPageHeaderPagination(PageIncrement):
-    """Page numbers that end when the server says so."""
+    """Page numbers up to the last page announced by the server."""
 
     def next_page_token(  # noqa: PLR0913 (the CDK's signature)
         self,
@@ -91,7 +91,7 @@ class LastPageHeaderPagination(PageIncrement):
         return self.token_after(page)
 
     def token_after(self, page: Page) -> Any | None:
-        """Return the token of the next page, None after the last."""
+        """Return the token of the next page; None after the last one."""
         if is_last_page(page.response, page.rows, self.get_page_size()):
             return None
         refuse_repeated_page(page)
@@ -102,11 +102,11 @@ class LastPageHeaderPagination(PageIncrement):
 
 
 def refuse_repeated_page(page: Page) -> None:
-    """Compare a page with the one that this thread read before it.
+    """Compare a page with the previous one read by this thread.
 
     Raises:
-        AirbyteTracedException: if the server repeats it: there would be no end, or what follows
-            would be missing.
+        AirbyteTracedException: if the server repeats the page: the listing would either not end or
+            lack the following rows.
     """
     notes = current_notes()
     if notes is None:
@@ -125,11 +125,11 @@ def refuse_repeated_page(page: Page) -> None:
 
 @dataclass
 class EventPagination(LastPageHeaderPagination):
-    """Page numbers until an empty page, whatever its size.
+    """Page numbers up to an empty page.
 
-    Event logs may be filtered after they were cut into pages, so a short page says nothing. A
-    server that ignores the page number repeats its only page, of which `PageExtractor` takes no
-    rows.
+    Event logs may be filtered after they were cut into pages, so a short page is no sign of the
+    end. A server that ignores page numbers repeats its only page, from which `PageExtractor` then
+    takes no rows.
     """
 
     def token_after(self, page: Page) -> Any | None:
@@ -154,7 +154,7 @@ class EventPagination(LastPageHeaderPagination):
 
 @dataclass
 class PageExtractor(RecordExtractor):
-    """Takes the rows of a page, none of one that repeats the page before it."""
+    """Takes the rows of a page, unless it repeats the previous page."""
 
     parameters: InitVar[Mapping[str, Any]]
 
@@ -171,23 +171,23 @@ class PageExtractor(RecordExtractor):
 
 
 def hash_of_page(response: requests.Response) -> bytes:
-    """Return a hash of a body and of what was asked for, but for the number of the page."""
-    # Other fields of a row may change from one request to the next.
+    """Return a hash of a body and its request, except for the page number."""
+    # Other fields of a row may change between requests.
     ids = ids_of_rows(response)
     shown = response.content if len(ids) == 1 or None in ids else repr(ids).encode()
     asked_for = _PAGE_NUMBER.sub("", response.url).encode()
     return blake2b(asked_for + b"\0" + shown, digest_size=16).digest()
 
 
-# Of a page of many rows, so many tell it from another one.
+# This many rows of a large page distinguish it from another.
 _ROWS_COMPARED = 100
 
 
 def ids_of_rows(response: requests.Response) -> list[Any]:
-    """Return the number of a page's rows, then their ids, of many rows those of some.
+    """Return the number of a page's rows and their ids; of a large page only some ids.
 
     The id is None for a row that it does not identify: a change of an entity has the id of the
-    entity, so two of them may differ in all else.
+    entity, so two changes may differ in everything else.
     """
     slices = row_slices(response)
     if slices is None:
@@ -202,18 +202,18 @@ def ids_of_rows(response: requests.Response) -> list[Any]:
 
 
 def rows_in(body: Any) -> list[Mapping[str, Any]]:
-    """Return the rows of a bare list, or of an object that holds them under `response`."""
+    """Return the rows of a bare list, or of an object with the rows under `response`."""
     found = body.get("response") if isinstance(body, dict) else body
     return found if isinstance(found, list) else []
 
 
 class CountedPage(int):
-    """A page number that knows what came before it.
+    """A page number with the progress of the pages before it.
 
     Attributes:
-        rows_before: how many rows the earlier pages held.
-        announced: how many the last of them announced, None if it did not.
-        restarts: how often the reading began again.
+        rows_before: the number of rows on the earlier pages.
+        announced: the number announced by the last of them; None if it announced none.
+        restarts: the number of times the reading was restarted.
     """
 
     rows_before: int = 0
@@ -223,11 +223,11 @@ class CountedPage(int):
 
 @dataclass
 class TotalCountPagination(LastPageHeaderPagination):
-    """Page numbers until as many rows are there as the body announces.
+    """Page numbers until as many rows were read as the body announces.
 
-    The stream's parameter `count_path` says where: keys and list positions. If fewer are announced
-    than on the page before, a row was deleted meanwhile and another slipped onto a page that was
-    read already: the reading begins again. The stream drops what comes twice.
+    The stream's parameter `count_path` locates the number, by keys and list positions. If it is
+    lower than on the page before, a row was deleted in the meantime and another one moved to a page
+    that was already read, so the reading is restarted. The stream drops duplicates.
     """
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
@@ -243,7 +243,7 @@ class TotalCountPagination(LastPageHeaderPagination):
             if is_last_page(page.response, page.rows, self.get_page_size()):
                 return None
         elif before.announced is not None and announced < before.announced:
-            return self._first_again(page, before.restarts + 1)
+            return self._restart(page, before.restarts + 1)
         elif rows_so_far >= announced:
             return None
         elif page.rows == 0:
@@ -257,7 +257,7 @@ class TotalCountPagination(LastPageHeaderPagination):
         number.restarts = before.restarts
         return number
 
-    def _first_again(self, page: Page, restarts: int) -> CountedPage | None:
+    def _restart(self, page: Page, restarts: int) -> CountedPage | None:
         if restarts > _MOST_RESTARTS:
             _note_short(page.response, "Rows kept vanishing while they were read.")
             return None
@@ -274,7 +274,7 @@ def _note_short(response: requests.Response, message: str) -> None:
 
 
 def announced_rows(body: Any, count_path: list[str | int]) -> int | None:
-    """Return the number at the path in a decoded body, None if there is none."""
+    """Return the number at the path in a decoded body; None if there is none."""
     for step in count_path:
         try:
             body = body[step]
@@ -295,9 +295,9 @@ class TimeEntriesPagination(LastPageHeaderPagination):
     """Pages by time, from the newest entry to the oldest.
 
     Clockify lists the newest first. The next request ends where this page ended, so an entry that
-    is added or deleted meanwhile cannot push another one over the edge of a page. Where a whole
-    page lies within the overlap, the page number goes up instead. Entries of the overlap come
-    twice; the stream drops them by id.
+    is added or deleted in the meantime cannot push another one across the edge of a page. If a
+    whole page lies within the overlap, the page number is increased instead. Entries in the overlap
+    are returned twice; the stream drops duplicates by id.
     """
 
     @property
@@ -305,7 +305,8 @@ class TimeEntriesPagination(LastPageHeaderPagination):
         return None
 
     def token_after(self, page: Page) -> Any | None:
-        # Without a record every row of this page began before the window: so did all that follow.
+        # Without a record, all rows of this page began before the window, and so did all later
+        # ones.
         if page.last_record is None or is_last_page(page.response, page.rows, self.get_page_size()):
             return None
         refuse_repeated_page(page)
@@ -313,23 +314,24 @@ class TimeEntriesPagination(LastPageHeaderPagination):
         end = end_of_next_window(page.last_record)
         newest = second_of(start_of(first_row(page.response)))
         before = second_of(current["end"])
-        # West of UTC a window ends later than asked, so the next must end earlier than this one.
+        # West of UTC a window ends later than requested, so the next must end earlier than this
+        # one.
         if end is not None and newest is not None and end < min(newest, before or newest):
             return TimeToken(end=format_second(end), page=1)
         return TimeToken(end=current["end"], page=current["page"] + 1)
 
 
 def first_row(response: requests.Response) -> Mapping[str, Any]:
-    """Return the first row of a page that has one."""
+    """Return the first row of a page that has rows."""
     slices = row_slices(response)
     row: Mapping[str, Any] = next(decode_rows(slices[:1])) if slices else decoded_body(response)[0]
     return row
 
 
 def end_of_next_window(oldest: Mapping[str, Any]) -> int | None:
-    """Return the end of the window that holds all older entries, None if none can be asked for.
+    """Return the end of the window with all older entries; None if it cannot be requested.
 
-    Among mistyped years Clockify is not known to take a window's end; the page number goes up.
+    Clockify is not known to accept the end of a window in a mistyped year; page numbers are used.
     """
     start = second_of(start_of(oldest))
     if start is None or not 0 <= start < _LAST_END:

@@ -1,8 +1,8 @@
-"""Streams that the plan of a workspace lacks.
+"""Streams that are not included in the plan of a workspace.
 
 The manifest spends no request on them (the filter of its `visible_workspaces_stream`); this module
-names them. Both go by the stream's parameter `feature` and the workspace's list `features`, since
-the names of the plans themselves (`STANDARD_2021`, `BUNDLE_YEAR_2024` ...) are an open set.
+names them. Both use the stream's parameter `feature` and the workspace's list `features`, since the
+names of the plans themselves (`STANDARD_2021`, `BUNDLE_YEAR_2024` ...) are an open set.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class MissingFeature:
-    """A stream that the plan of a workspace lacks.
+    """A stream that is not included in the plan of a workspace.
 
     Attributes:
         stream: its name.
@@ -31,9 +31,9 @@ def missing_features(
     stream_names: Collection[str],
     workspaces: Sequence[Mapping[str, Any]],
 ) -> Iterator[MissingFeature]:
-    """Yield the streams and workspaces where the plan lacks the stream.
+    """Yield the streams missing from the plan of a workspace, for each workspace.
 
-    `manifest` has its references resolved; `workspaces` are rows of the stream of that name.
+    `manifest` has resolved references; `workspaces` are rows of the stream of that name.
     """
     for definition in manifest["streams"]:
         parameters = definition.get("$parameters") or {}
@@ -51,7 +51,7 @@ def missing_features(
 
 
 def _needed_plan(needs: str) -> str:
-    """Return the plan in the sentence of a stream, alike for all streams that need it."""
+    """Return the plan from a stream's sentence, identical for all streams that need it."""
     match = re.search(r"(the \w+|a paid) plan( or higher)?", needs)
     return match[0] if match else "another plan"
 
@@ -62,5 +62,5 @@ def has_feature(features: Any, feature: str) -> bool:
 
 
 def lacks_feature(features: Any, feature: str) -> bool:
-    """Tell whether a workspace lacks a feature; one without a list of features may have it."""
+    """Return whether a workspace lacks a feature; without a list of features it may have it."""
     return isinstance(features, (list, tuple)) and bool(features) and feature not in features

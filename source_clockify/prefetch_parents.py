@@ -1,8 +1,7 @@
-"""Each listing once: what several streams need as their parent is read before they start.
+"""Fetches the parents of several streams once, before the streams start.
 
-Left to themselves, streams that start at the same time would each fetch their parent. Read ahead,
-it lies in the CDK's request cache. What fails here fails again, and is reported, where a stream
-needs it.
+Streams that start at the same time would each fetch their parent. Once prefetched, it is in the
+CDK's request cache. A failure here is repeated, and reported, by the streams that need the parent.
 """
 
 import logging
@@ -19,9 +18,9 @@ logger = logging.getLogger("airbyte")
 def prefetch_parents(
     streams: Sequence[AbstractStream], names: Sequence[str]
 ) -> list[Mapping[str, Any]]:
-    """Read the named streams, in this order; returns the rows of `workspaces` if it is among them.
+    """Read the named streams in this order; return the rows of `workspaces` if it is among them.
 
-    Names without a stream (a parent that is no stream of its own) are passed over.
+    Names without a stream (parents that are not streams of their own) are skipped.
     """
     by_name = {stream.name: stream for stream in streams}
     workspaces: list[Mapping[str, Any]] = []

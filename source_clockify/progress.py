@@ -1,4 +1,4 @@
-"""How far a sync is: what each stream has read, sent and requested, counted while it happens."""
+"""The progress of a sync: what each stream has read, sent and requested, counted as it happens."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 HOUR_SECONDS = 60 * 60
 
-# What a message can be: new or changed, resent, deleted; EVERY where changes are not tracked.
+# The kinds of messages: new or changed, resent, deleted; EVERY if changes are not tracked.
 SENT = "sent"
 RESENT = "resent"
 DELETED = "deleted"
@@ -17,29 +17,29 @@ EVERY = "every"
 
 RUNNING = "running"
 COMPLETE = "complete"
-# Complete, but for what a warning names.
+# Complete, except for the gaps that a warning names.
 WITH_GAPS = "with gaps"
 INCOMPLETE = "incomplete"
 
 
 @dataclass(frozen=True)
 class StreamProgress:
-    """How far one stream is. Moments are in seconds since 1970.
+    """The progress of one stream. Moments are in seconds since 1970.
 
     Attributes:
         stream: its name.
         is_selected: whether the sync reads it for itself, not only as a parent.
-        is_tracked: whether its changes are tracked, so that its messages are told apart.
-        messages: the number of messages that were emitted.
+        is_tracked: whether its changes are tracked, so that kinds of messages can be distinguished.
+        messages: the number of emitted messages.
         new: of new records among them.
         changed: of changed records.
         deleted: of tombstones.
         resent: of messages of earlier syncs.
-        requests: how many were sent for it, retries and lookups included.
-        partitions: how many were found so far; a window of a partition counts as one.
-        done: how many of them were read, whether they failed or not.
-        all_found: whether no further partition follows.
-        phase: what it does now, in words; "" while it reads its partitions.
+        requests: the number sent for it, including retries and lookups.
+        partitions: the number found so far; each window of a partition counts as one.
+        done: the number of those that were read, successfully or not.
+        all_found: whether all partitions are known.
+        phase: its present activity, in words; "" while it reads its partitions.
         status: "" before it has begun.
         began: when it began; None before.
         ended: when it ended; None before.
@@ -65,7 +65,7 @@ class StreamProgress:
     wait: tuple[str, float] | None = None
 
     def seconds(self, now: float) -> float:
-        """Return how long it has taken."""
+        """Return how long it has run."""
         return 0.0 if self.began is None else (self.ended or now) - self.began
 
 
@@ -88,7 +88,7 @@ class SyncProgress:
         self._statuses: dict[str, str] = {}
         self._began: dict[str, float] = {}
         self._ended: dict[str, float] = {}
-        # The waits of each stream, one for each thread that waits.
+        # The waits of each stream, one for each waiting thread.
         self._waits: dict[str, list[tuple[str, float]]] = {}
 
     def select(
@@ -97,13 +97,12 @@ class SyncProgress:
         tracked: Collection[str] = (),
         hourly_limit: int | None = None,
     ) -> None:
-        """Set the streams that the sync reads, and forget the partitions read before.
+        """Set the streams to read, and reset the partitions.
 
         Args:
             streams: in the order of the catalog.
             tracked: those whose changes are tracked.
-            hourly_limit: how many requests an hour are allowed; None where that is no limit to
-                speak of.
+            hourly_limit: the number of requests allowed per hour; None if it is too high to matter.
         """
         with self._lock:
             self._selected = tuple(dict.fromkeys(streams))
@@ -124,7 +123,7 @@ class SyncProgress:
                 self._sent_at.popleft()
 
     def count_partition(self, stream: str) -> None:
-        """Count a partition that is to be read."""
+        """Count a partition to read."""
         with self._lock:
             self._partitions[stream] += 1
 
@@ -134,12 +133,12 @@ class SyncProgress:
             self._done[stream] += 1
 
     def end_partitions(self, stream: str) -> None:
-        """Note that all partitions of a stream are found."""
+        """Note that all partitions of a stream are known."""
         with self._lock:
             self._all_found.add(stream)
 
     def count_messages(self, stream: str, kinds: Mapping[str, int]) -> None:
-        """Count messages that are emitted, by kind."""
+        """Count emitted messages, by kind."""
         with self._lock:
             found = self._messages.get(stream)
             if found is None:
@@ -148,18 +147,18 @@ class SyncProgress:
                 found[kind] += number
 
     def count_changed(self, stream: str, number: int) -> None:
-        """Count records that are emitted because their content changed; the others are new."""
+        """Count records emitted because their content changed; the others are new."""
         with self._lock:
             self._changed[stream] += number
 
     def begin(self, stream: str) -> None:
-        """Note that a stream begins."""
+        """Note that a stream has begun."""
         with self._lock:
             self._began[stream] = time.time()
             self._statuses[stream] = RUNNING
 
     def enter_phase(self, stream: str, phase: str) -> None:
-        """Note what a stream does from now on, in words."""
+        """Note the present activity of a stream, in words."""
         with self._lock:
             self._phases[stream] = phase
 
@@ -171,13 +170,13 @@ class SyncProgress:
             self._phases.pop(stream, None)
 
     def note_gaps(self, stream: str) -> None:
-        """Note that a warning names what a stream that is complete lacks."""
+        """Note that a complete stream lacks data named in a warning."""
         with self._lock:
             self._statuses[stream] = WITH_GAPS
 
     @contextmanager
     def waiting(self, stream: str, reason: str, until: float) -> Iterator[None]:
-        """Note that a thread of a stream waits, for this reason and until this moment."""
+        """Note that a thread of a stream waits, with the reason and the end."""
         wait = (reason, until)
         with self._lock:
             self._waits.setdefault(stream, []).append(wait)
@@ -190,7 +189,7 @@ class SyncProgress:
     # Reading ------------------------------------------------------------------------------------
 
     def streams_waiting(self, reason: str) -> list[str]:
-        """Return the names of the streams that wait for a reason, sorted."""
+        """Return the names of the streams that wait for this reason, sorted."""
         with self._lock:
             return sorted(
                 stream
@@ -203,14 +202,14 @@ class SyncProgress:
             return self._of(stream)
 
     def all(self) -> list[StreamProgress]:
-        """Return the selected streams in their order, then others that sent requests."""
+        """Return the selected streams in order, then others that sent requests."""
         with self._lock:
             others = [name for name in self._requests if name not in self._selected]
             return [self._of(name) for name in (*self._selected, *others)]
 
     def _of(self, stream: str) -> StreamProgress:
         messages = self._messages.get(stream) or Counter()
-        # A change is counted when it is found, its message when it is emitted.
+        # A change is counted when it is found, but its message when it is emitted.
         changed = min(self._changed[stream], messages[SENT])
         return StreamProgress(
             stream=stream,
@@ -233,7 +232,7 @@ class SyncProgress:
         )
 
     def requests_of_last_hour(self) -> int:
-        """Return the number of requests that this process sent within an hour."""
+        """Return the number of requests that this process sent in the last hour."""
         with self._lock:
             return self._requests_of_last_hour()
 
@@ -242,7 +241,7 @@ class SyncProgress:
         return sum(1 for moment in self._sent_at if moment > since)
 
     def budget(self) -> tuple[int, int] | None:
-        """Return how many requests are left in this hour, and of how many; None without a limit."""
+        """Return the number of requests left in this hour, and the limit; None without a limit."""
         with self._lock:
             limit = self._hourly_limit
             if limit is None:
@@ -250,7 +249,7 @@ class SyncProgress:
             return max(0, limit - self._requests_of_last_hour()), limit
 
     def requests_left(self) -> int:
-        """Return how many requests are left at least: one for each partition that is not done."""
+        """Return the minimum number of remaining requests: one for each unfinished partition."""
         with self._lock:
             open_partitions = sum((self._partitions - self._done).values())
             unbegun = sum(

@@ -1,6 +1,6 @@
-"""What the log says of the progress of a sync: lines while streams run and end, and a table.
+"""Logs the progress of a sync: lines while streams run and when they end, and a table.
 
-What is counted as emitted is counted here, on the messages themselves.
+Emitted messages are counted here.
 """
 
 import logging
@@ -24,16 +24,16 @@ from source_clockify.record_batches import Message, RecordBatch
 
 logger = logging.getLogger("airbyte")
 
-# The logger of lines that reach standard output through the CDK's queue, for those who show them.
+# Lets displays see the lines that reach standard output through the CDK's queue.
 QUEUED_LINES = "source-clockify.queued"
 logging.getLogger(QUEUED_LINES).setLevel(logging.INFO)
 logging.getLogger(QUEUED_LINES).propagate = False
 
-# How often a stream says how far it is.
+# How often a stream logs its progress.
 REPEAT_SECONDS = 30
-# When it is said first that no stream has begun.
+# When it is first logged that no stream has begun.
 FIRST_SECONDS = 10
-# How often that is decided.
+# How often logging is considered.
 TICK_SECONDS = 1.0
 
 _COLUMNS = ("records", "new", "changed", "deleted", "resent", "requests", "seconds")
@@ -45,13 +45,13 @@ def follow_progress(
     kind_of: Callable[[str, Mapping[str, Any]], str],
     has_gaps: Callable[[str], bool],
 ) -> Iterator[Message]:
-    """Yield the messages of a sync; count them, and log how far it is and what it has come to.
+    """Yield the messages of a sync; count them, and log its progress and result.
 
     Args:
         messages: of all streams.
         progress: counts them.
         kind_of: returns the kind of a message of a stream, see progress.py.
-        has_gaps: returns whether a warning says that something is left out of a stream.
+        has_gaps: returns whether a warning names data missing from a stream.
     """
     with _regular_lines(progress):
         try:
@@ -81,7 +81,7 @@ def _note_status(
     if status.status is AirbyteStreamStatus.STARTED:
         progress.begin(stream)
         if not progress.of(stream).is_tracked:
-            # A tracked stream says what it goes on from.
+            # A tracked stream logs where it continues from.
             logger.info("%s: begins.", stream)
     elif status.status is AirbyteStreamStatus.COMPLETE:
         progress.end(stream, WITH_GAPS if has_gaps(stream) else COMPLETE)
@@ -93,7 +93,7 @@ def _note_status(
 
 def _log_table(progress: SyncProgress, has_gaps: Callable[[str], bool]) -> None:
     for stream in progress.all():
-        # Some gaps are known only when all streams have ended.
+        # Some gaps are known only after all streams have ended.
         if stream.status == COMPLETE and has_gaps(stream.stream):
             progress.note_gaps(stream.stream)
     logger.info("Summary of the sync:\n%s", table_of(progress.all(), time.time()))
@@ -103,7 +103,7 @@ def _log_table(progress: SyncProgress, has_gaps: Callable[[str], bool]) -> None:
 
 
 def describe_end(stream: StreamProgress, now: float) -> str:
-    """Return the line of a stream that has ended."""
+    """Return the log line of a stream that has ended."""
     kinds = ""
     if stream.is_tracked:
         kinds = (
@@ -117,10 +117,10 @@ def describe_end(stream: StreamProgress, now: float) -> str:
 
 
 def describe_progress(stream: StreamProgress, budget: tuple[int, int] | None, now: float) -> str:
-    """Return the line of a stream that goes on.
+    """Return the log line of a running stream.
 
     Args:
-        budget: how many requests are left in this hour, and of how many; None without a limit.
+        budget: the number of requests left in this hour, and the limit; None without a limit.
     """
     if stream.all_found:
         partitions = f"{stream.done} of {_count(stream.partitions, 'partition')}"
@@ -138,13 +138,13 @@ def describe_progress(stream: StreamProgress, budget: tuple[int, int] | None, no
 def due_streams(
     streams: Iterable[StreamProgress], said: Mapping[str, tuple[float, int, int]], now: float
 ) -> list[StreamProgress]:
-    """Return the streams that are to say how far they are.
+    """Return the streams whose progress is due to be logged.
 
-    That is every 30 seconds while they run. A stream that only waits has said so, and says no more
-    until it has gone on.
+    Running streams log every 30 seconds. A stream that is only waiting has logged that, and is
+    skipped until it continues.
 
     Args:
-        said: when each said so last, and its messages and requests at that time.
+        said: when each last logged, and its messages and requests at that time.
         now: in seconds since 1970.
     """
     found = []
@@ -160,7 +160,7 @@ def due_streams(
 
 @contextmanager
 def announcing_preparation(progress: SyncProgress) -> Iterator[None]:
-    """Let a thread say that the lists are read which several streams need; none has begun then."""
+    """Log from a thread that shared lists are being read, until the first stream begins."""
     began = time.time()
     due_at = began + FIRST_SECONDS
 
@@ -182,7 +182,7 @@ def announcing_preparation(progress: SyncProgress) -> Iterator[None]:
 
 @contextmanager
 def _regular_lines(progress: SyncProgress) -> Iterator[None]:
-    """Let a thread say how far the streams are."""
+    """Log the progress of the streams regularly from a thread."""
     said: dict[str, tuple[float, int, int]] = {}
 
     def say(now: float) -> None:
@@ -196,7 +196,7 @@ def _regular_lines(progress: SyncProgress) -> Iterator[None]:
 
 @contextmanager
 def _every_tick(act: Callable[[float], None]) -> Iterator[None]:
-    """Let a thread act again and again, with the present in seconds since 1970."""
+    """Call a function regularly from a thread, with the time in seconds since 1970."""
     is_over = threading.Event()
 
     def repeat() -> None:
@@ -216,7 +216,7 @@ def _every_tick(act: Callable[[float], None]) -> Iterator[None]:
 
 
 def table_of(streams: Sequence[StreamProgress], now: float) -> str:
-    """Return what a sync came to, as lines of at most 100 columns: a row for each stream, and sums.
+    """Return the result of a sync in lines of at most 100 columns: a row per stream, and totals.
 
     A stream whose changes are not tracked has no numbers by kind.
     """
@@ -248,7 +248,7 @@ def _row(stream: StreamProgress, now: float) -> tuple[str, ...]:
 def _final_status(stream: StreamProgress) -> str:
     if not stream.is_selected:
         return "parent"
-    # A failed sync ends before all its streams do.
+    # A failed sync may end before all its streams do.
     return {"": "not read", RUNNING: INCOMPLETE}.get(stream.status, stream.status)
 
 

@@ -1,19 +1,19 @@
-"""The fast path of records: serialised by the thread that reads them, many in one queue item.
+"""The fast path for records: serialised by the reading thread, many in one queue item.
 
-The CDK hands on every record by itself, as objects, from the thread that reads it through a queue
-to the thread that prints it. That takes longer than reading a time entry and comparing it.
+The CDK passes every record separately, as objects, through a queue from the reading thread to the
+printing thread. That takes longer than reading and comparing a time entry.
 
-The command reads so (`SourceClockify.read_selected`); `SourceClockify.read` yields ordinary
-messages. The other messages are the same, in the same order. Event logs with change tracking stay
-on the ordinary path: their states are not safe with an event in the batch of another partition. So
-does the free plan, on which a batch might wait for an hour. Limits:
+The command uses it (`SourceClockify.read_selected`); `SourceClockify.read` yields ordinary
+messages. Other messages are the same, in the same order. Event logs with change tracking use the
+ordinary path, because their states are not safe while another partition's batch holds an event, and
+so does the free plan, on which a batch might wait for an hour. Limits:
 
-- A batch holds records of one slice. It leaves before the state of the slice can: whoever keeps
+- A batch holds records of one slice. It is sent before the state of the slice can be: the owner of
   that state MUST let `pack` end first.
-- The cursor of a stream observes the newest record of a batch. A record whose cursor value is no
+- The cursor of a stream observes the newest record of a batch. A record whose cursor value is not a
   plain moment ends the batch, so that it is observed by itself.
-- What is counted of a record (progress, receipts, sizes) is counted when it is packed.
-- `Room` bounds the bytes that wait for the printing thread.
+- Records are counted (progress, receipts, sizes) when they are packed.
+- `Room` limits the bytes that wait for the printing thread.
 """
 
 import re
@@ -35,30 +35,30 @@ from source_clockify.output import encode
 from source_clockify.progress import EVERY, SENT
 from source_clockify.timestamps import second_of
 
-# A batch leaves with the record that makes it so large, or finds it so old.
+# A batch is sent with the record that makes it this large, or finds it this old.
 BATCH_BYTES = 128 * 1024
 _BATCH_MILLISECONDS = 1_000
 
 _TAIL = b',"emitted_at":%d}}\n'
 
-# Bytes of batches that may wait for the printing thread.
+# The bytes of batches that may wait for the printing thread.
 _ROOM_BYTES = 4 * 1024 * 1024
 
-# Moments that compare as text, if they have the same length.
+# Moments that compare as text if they have the same length.
 _PLAIN_MOMENT = re.compile(
     r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8]|(?P<late>29|3[01]))"
     r"(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z)?"
 )
 
 Data = Mapping[str, Any]
-# Makes records of the data of those of one slice.
+# Turns the data of records of one slice into records.
 Pack = Callable[[Iterable[Data], StreamSlice | None], Iterable[Record]]
 KindOf = Callable[[Data], str]
 KeyOf = Callable[[Data], Hashable | None]
 
 
 class Room:
-    """Bounds the bytes of all batches between the threads that read and the one that prints."""
+    """Limits the bytes of all batches between the reading threads and the printing thread."""
 
     def __init__(self, limit: int = _ROOM_BYTES) -> None:
         self._limit = limit
@@ -66,7 +66,7 @@ class Room:
         self._changed = threading.Condition()
 
     def take(self, size: int) -> None:
-        """Wait until there is room. A batch above the limit waits until nothing else is held."""
+        """Wait until there is room. A batch above the limit waits until no other is held."""
         with self._changed:
             while self._held and self._held + size > self._limit:
                 self._changed.wait()
@@ -79,14 +79,14 @@ class Room:
 
 
 class RecordBatch(Record):
-    """Records of one slice as lines of Airbyte's protocol. For the CDK it is its newest record.
+    """Records of one slice as lines of Airbyte's protocol. The CDK sees its newest record.
 
     Attributes:
-        lines: one RECORD message each, with its line end.
-        count: their number.
-        kinds: how many there are of each kind, see progress.py.
-        counted_keys: those of new and changed ones, where receipts count them.
-        oversized: how many are too large for Pub/Sub.
+        lines: RECORD messages, each with its line terminator.
+        count: the number of records.
+        kinds: the number of each kind, see progress.py.
+        counted_keys: of new and changed records, if receipts count them.
+        oversized: the number of records too large for Pub/Sub.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class RecordBatch(Record):
         self._room = room
 
     def release(self) -> None:
-        """Give back its room, once its lines have left."""
+        """Release its room, once its lines have been written."""
         self._room.give_back(len(self.lines))
 
 
@@ -110,12 +110,12 @@ Message = AirbyteMessage | RecordBatch
 
 @dataclass(frozen=True)
 class Packing:
-    """Makes the packers of one read.
+    """Creates the packers of one read.
 
     Attributes:
         primary_keys: the columns of each stream's key.
-        counted_keys: what receipts count of a record of a stream; None for a record that has none.
-        room: what all batches share.
+        counted_keys: return the key by which receipts count a stream's record; None if it has none.
+        room: shared by all batches.
     """
 
     primary_keys: Mapping[str, Sequence[str]]
@@ -127,7 +127,7 @@ class Packing:
 
         Args:
             kind_of: returns the kind of a record, see progress.py.
-            cursor_field: what the cursor of the stream observes; None: nothing.
+            cursor_field: the column that the stream's cursor observes; None if it observes none.
         """
         key_of = self.counted_keys.get(stream)
         return Packer(stream, self.primary_keys[stream], kind_of, key_of, cursor_field, self.room)
@@ -145,9 +145,9 @@ class Packer:
     room: Room
 
     def pack(self, records: Iterable[Data], stream_slice: StreamSlice | None) -> Iterator[Record]:
-        """Yield the records of one slice as batches; before an exception those that came.
+        """Yield the records of one slice as batches, including those before an exception.
 
-        It MUST end before a state that knows the records is sent.
+        It MUST end before a state that includes the records is sent.
 
         Args:
             records: their data.
@@ -179,10 +179,10 @@ class Packer:
 
     def _add(self, batch: "_OpenBatch", data: Data) -> None:
         try:
-            # As the CDK's serialiser, which leaves out nulls at the top.
+            # Like the CDK's serialiser, it omits nulls at the top level.
             text = batch.head + orjson.dumps({k: v for k, v in data.items() if v is not None})
         except TypeError:
-            # It knows no integers beyond 64 bits; the CDK has a second way.
+            # orjson does not support integers beyond 64 bits; the CDK has a fallback.
             message = stream_data_to_airbyte_message(self.stream, data)
             text = encode(AirbyteEntrypoint.airbyte_message_to_string(message))
             batch.whole.add(len(batch.texts))
@@ -198,25 +198,25 @@ class Packer:
                 batch.counted_keys.append(key)
 
     def _moment_of(self, data: Data) -> str | None:
-        """Return what the cursor observes if that compares as text, None if it does not."""
+        """Return the observed cursor value if it compares as text; None otherwise."""
         value = data.get(self.cursor_field or "")
         found = _PLAIN_MOMENT.fullmatch(value) if type(value) is str else None
-        # There is no 30 February.
+        # Rejects dates such as 30 February.
         if found is None or (found["late"] and second_of(value) is None):
             return None
         return str(value)
 
     def _close(self, batch: "_OpenBatch", stream_slice: StreamSlice | None) -> RecordBatch:
-        """Return an open batch as one that may leave, once there is room for it."""
+        """Return an open batch in its final form, once there is room for it."""
         found = RecordBatch(self.stream, batch, stream_slice, self.room)
         self.room.take(len(found.lines))
         return found
 
 
 class _OpenBatch:
-    """A batch that takes further records; `size` is in bytes, `began` in milliseconds.
+    """A batch that accepts further records; `size` is in bytes, `began` in milliseconds.
 
-    Its texts are messages, those whose place is not in `whole` without their end.
+    Its texts are messages; those whose index is not in `whole` lack their end.
     """
 
     def __init__(self, stream: str, first: Data, moment: str | None, now: int) -> None:
@@ -234,11 +234,11 @@ class _OpenBatch:
         self._is_plain = moment is not None
 
     def is_comparable(self, moment: str | None) -> bool:
-        """Return whether the moment of a record compares as text with that of the batch."""
+        """Return whether the moment of a record compares as text with those of the batch."""
         return self._is_plain and moment is not None and len(moment) == len(self.moment)
 
     def lines(self) -> bytes:
-        """Return its records as messages that are emitted now."""
+        """Return its records as messages emitted now."""
         tail = _TAIL % (time.time_ns() // 1_000_000)
         if not self.whole:
             return tail.join((*self.texts, b""))

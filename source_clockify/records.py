@@ -1,6 +1,6 @@
-"""What the manifest does to every single record of the large streams, without templates.
+"""Replaces the manifest's templates for single records of the large streams.
 
-A template takes longer for one record than everything else that happens to it.
+Evaluating a template takes longer than all other processing of a record.
 """
 
 import time
@@ -23,7 +23,7 @@ _YEAR_10000 = second_of("+10000-01-01T00:00:00Z") or 0
 
 @dataclass
 class MemoizedJsonDecoder(JsonDecoder):
-    """Takes the body that was judged: decoded then, or now row by row."""
+    """Takes the body that was validated: decoded earlier, or now row by row."""
 
     parameters: InitVar[Mapping[str, Any]]
 
@@ -36,7 +36,7 @@ class MemoizedJsonDecoder(JsonDecoder):
             yield from decode_rows(slices)
             return
         if getattr(response, "from_cache", False):
-            # Other streams read the same response, and change its records.
+            # Other streams read the same response and modify its records.
             body = decode(response.content)
         else:
             body = decoded_body(response)
@@ -48,9 +48,9 @@ class MemoizedJsonDecoder(JsonDecoder):
 
 @dataclass
 class EnvelopeExtractor(RecordExtractor):
-    """Takes the rows under the key that the stream's parameter `envelope` names.
+    """Takes the rows under the key named by the stream's parameter `envelope`.
 
-    The CDK's extractor walks through all values of a body to find them.
+    The CDK's extractor traverses all values of a body to find them.
     """
 
     parameters: InitVar[Mapping[str, Any]]
@@ -68,7 +68,7 @@ class EnvelopeExtractor(RecordExtractor):
 
 @dataclass
 class StartAndCursor(RecordTransformation):
-    """Adds `start` and `cursor`, as `entry_in_window` of the manifest."""
+    """Adds `start` and `cursor`, like `entry_in_window` of the manifest."""
 
     parameters: InitVar[Mapping[str, Any]]
 
@@ -85,7 +85,7 @@ class StartAndCursor(RecordTransformation):
         start = start_of(record)
         if start:
             record["start"] = start
-            # What began before the sync did needs no newer clock.
+            # For a start before the sync began, the time of the sync is current enough.
             record["cursor"] = (
                 start
                 if is_cursor(start, self._began)
@@ -95,7 +95,7 @@ class StartAndCursor(RecordTransformation):
 
 @dataclass
 class NoEmptyInvoicingInfo(RecordTransformation):
-    """Removes an empty `invoicingInfo`, as `no_empty_invoicing_info` of the manifest."""
+    """Removes an empty `invoicingInfo`, like `no_empty_invoicing_info` of the manifest."""
 
     parameters: InitVar[Mapping[str, Any]]
 
@@ -113,14 +113,14 @@ class NoEmptyInvoicingInfo(RecordTransformation):
 
 
 def is_cursor(start: str, now: str) -> bool:
-    """Return whether a start is a cursor as it is."""
+    """Return whether a start is a valid cursor without conversion."""
     return EARLIEST_TEXT <= start <= now and len(start) == len(now) and start[-1] == "Z"
 
 
 def cursor_of(start: str, now: str) -> str:
-    """Return the start in UTC, to the second, not before `EARLIEST_TEXT` and not after now.
+    """Return the start in UTC, to the second, between `EARLIEST_TEXT` and now.
 
-    What is no timestamp counts as now, so that no window leaves it out.
+    An invalid timestamp counts as now, so that no window excludes the record.
     """
     if is_cursor(start, now):
         return start
@@ -134,9 +134,9 @@ def cursor_of(start: str, now: str) -> str:
 
 @dataclass
 class EntryInWindow(RecordFilter):
-    """Keeps what begins in the window, or where windows are days, not before the start date.
+    """Keeps records that begin in the window or, if windows are days, not before the start date.
 
-    It reads the cursor that `StartAndCursor` has added.
+    It uses the cursor added by `StartAndCursor`.
     """
 
     def filter_records(
@@ -161,13 +161,13 @@ class EntryInWindow(RecordFilter):
 
 
 def _is_older(record: Mapping[str, Any]) -> bool:
-    """Tell whether a record begins before the earliest cursor."""
+    """Return whether a record begins before the earliest cursor."""
     second = second_of(start_of(record))
     return second is not None and second < EARLIEST
 
 
 def start_of(record: Mapping[str, Any]) -> str | None:
-    """Return the start of a time entry as Clockify writes it, None if it has none."""
+    """Return the start of a time entry as Clockify writes it; None if it has none."""
     interval = record.get("timeInterval")
     start = interval.get("start") if isinstance(interval, dict) else None
     return start if isinstance(start, str) else None

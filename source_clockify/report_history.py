@@ -1,10 +1,9 @@
-"""Where the history of a report begins.
+"""Finds the beginning of a report's history.
 
-Reports are asked for in windows of 31 days, and a window without rows costs a request too, so a
-workspace is not read from 2000 on for nothing. Its id tells when it was created, but entries may
-have been imported from before. One request for the oldest row tells from where on a report is to
-be read; where the plan refuses so wide a range, the report begins with the workspace, and a warning
-says so.
+Reports are requested in windows of 31 days, and an empty window costs a request too, so they are
+not read from 2000 on. The id of a workspace tells when it was created, but imported entries may be
+older. One request for the oldest row finds the first day to read; if the plan refuses such a wide
+range, the report begins with the workspace, and a warning says so.
 """
 
 import logging
@@ -25,21 +24,21 @@ from source_clockify.timestamps import EARLIEST_TEXT, creation_time, format_seco
 
 logger = logging.getLogger("airbyte")
 
-# What a report is made of.
+# The rows that reports consist of.
 ENTRIES = "time_entries"
 EXPENSES = "expenses"
 
-# Where windows begin that may hold all history; see `report_window` in the manifest.
+# The start of the windows that cover all history; see `report_window` in the manifest.
 FIRST_DAY = date.fromisoformat(EARLIEST_TEXT[:10])
 _ANCIENT = (date(1, 1, 1), FIRST_DAY - timedelta(days=1))
 
-# How often the oldest row is looked for before the last one that was found. The second time finds
-# none, unless the server does not sort.
+# How often an even older row is searched for. The second search finds none, unless the server does
+# not sort.
 _MOST_PROBES = 10
 
 
 def rows_of_report(stream_name: str) -> str:
-    """Return what a stream's report is made of, empty for a stream that is no report."""
+    """Return the kind of rows a report consists of; "" if the stream is not a report."""
     if not stream_name.endswith("_report"):
         return ""
     return EXPENSES if stream_name == "expense_report" else ENTRIES
@@ -49,15 +48,15 @@ def rows_of_report(stream_name: str) -> str:
 
 
 def probe_streams(definitions: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the definitions of the streams that look for the oldest row, one for each kind.
+    """Return the definitions of the streams that search for the oldest row, one per kind of row.
 
-    `definitions` are those of the manifest, with references resolved. So the probes have its
+    `definitions` are those of the manifest with resolved references, so the probes use its
     authenticator, error handlers and request budget.
     """
     detailed, expenses = definitions["detailed_report_stream"], definitions["expense_report_stream"]
     filters = {"sortColumn": "DATE", "page": 1, "pageSize": 1, "options": {"totals": "EXCLUDE"}}
     return [
-        # A manager's key may not see amounts.
+        # The key of a manager may not be allowed to see amounts.
         _probe(detailed, ENTRIES, {"amountShown": "HIDE_AMOUNT", "detailedFilter": filters}),
         _probe(expenses, EXPENSES, {"sortColumn": "DATE", "page": 1, "pageSize": 1}),
     ]
@@ -66,7 +65,7 @@ def probe_streams(definitions: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _probe(report: Mapping[str, Any], rows: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     requester = report["retriever"]["requester"]
     handler = requester["error_handler"]
-    # A range that is refused is an answer.
+    # A refused range counts as an answer.
     refused = {
         "type": "HttpResponseFilter",
         "http_codes": [400],
@@ -109,19 +108,19 @@ def _probe(report: Mapping[str, Any], rows: str, settings: Mapping[str, Any]) ->
     return on_demand(stream)
 
 
-# The beginning of a workspace's reports -----------------------------------------------------------
+# The beginning of a workspace's reports ----------------------------------------------------------
 
 
 class _Refused(Exception):
-    """Clockify refused a probe; the text is its reason."""
+    """Clockify refused a probe; the text is the reason."""
 
 
 class ReportHistory:
-    """Where the reports of each workspace begin; worker threads share it.
+    """The beginning of the reports in each workspace; worker threads share it.
 
     Args:
-        probes: the streams of `probe_streams`, by name; other streams do no harm.
-        reports: the names of the report streams that are read.
+        probes: the streams of `probe_streams`, by name; other streams are ignored.
+        reports: the names of the selected report streams.
     """
 
     def __init__(self, probes: Mapping[str, AbstractStream], reports: Sequence[str]) -> None:
@@ -135,18 +134,18 @@ class ReportHistory:
         self._lock = threading.Lock()
 
     def know(self, workspaces: Iterable[Mapping[str, Any]]) -> None:
-        """Take rows of the stream `workspaces`, before anything is read; not all may be known."""
+        """Add rows of the stream `workspaces` before anything is read; they may be incomplete."""
         self._workspaces = {str(row.get("id")): row for row in workspaces}
 
     def beginning(self, stream_name: str, workspace_id: str) -> date | None:
-        """Return the first day of a workspace that a report may have rows of.
+        """Return the first day of a workspace on which a report may have rows.
 
-        None if that cannot be told: the error is raised once for each stream and workspace, so that
-        not each of its windows fails with it.
+        None if it is unknown: the error is raised once per stream and workspace, so that it does
+        not fail each of the windows.
 
         Raises:
             AirbyteTracedException, requests.RequestException: if a probe fails.
-            ValueError: for an id that does not tell when the workspace was created.
+            ValueError: for an id that does not contain the time of creation.
         """
         rows = rows_of_report(stream_name)
         key = (workspace_id, rows)
@@ -189,13 +188,13 @@ class ReportHistory:
             )
             return created
         if widest is None:
-            self._warn_of_ancient(workspace_id, rows)
+            self._warn_of_rows_before_windows(workspace_id, rows)
         return oldest or created
 
     def _oldest(
         self, workspace_id: str, rows: str, first: date, last: date, widest: int | None
     ) -> date | None:
-        """Return the day of the oldest row between two days, None without one."""
+        """Return the day of the oldest row between two days; None if there is no row."""
         if widest is None:
             return self._oldest_within(workspace_id, rows, first, last)
         while first <= last:
@@ -241,8 +240,8 @@ class ReportHistory:
             raise _Refused(notes.refusals[0].message)
         return found[0] if found else None
 
-    def _warn_of_ancient(self, workspace_id: str, rows: str) -> None:
-        """Say what no window of a report can hold."""
+    def _warn_of_rows_before_windows(self, workspace_id: str, rows: str) -> None:
+        """Warn of rows that no window of a report can cover."""
         try:
             row = self._first_row(workspace_id, rows, *_ANCIENT)
         except _Refused:
@@ -274,7 +273,7 @@ class ReportHistory:
         )
 
     def _reports_begin(self, rows: str = "") -> tuple[str, str]:
-        """Return the names of the reports that are made of something, and the verb for them."""
+        """Return the names of the reports with this kind of rows, and the verb for them."""
         names = [name for name in self._reports if rows in ("", rows_of_report(name))]
         return ", ".join(names), "begins" if len(names) == 1 else "begin"
 
@@ -293,18 +292,18 @@ def creation_day(workspace_id: str) -> date:
 
 
 def end_of_week(day: str) -> str:
-    """Return the day after the week of a day, which is what the weekly report is asked for."""
+    """Return the day after the week of a day, as requested from the weekly report."""
     found = date.fromisoformat(day[:10])
     return (found + timedelta(days=7 - found.weekday())).isoformat()
 
 
 def ends_before(stream_slice: Mapping[str, Any], day: date) -> bool:
-    """Tell whether a report's window ends before a day."""
+    """Return whether a report's window ends before a day."""
     return bool(stream_slice["end_time"] <= day.isoformat())
 
 
 def ends_before_workspace(stream_slice: Mapping[str, Any]) -> bool:
-    """Tell whether a report's window ends before its workspace was created."""
+    """Return whether a report's window ends before its workspace was created."""
     try:
         return ends_before(stream_slice, creation_day(stream_slice["workspace_id"]))
     except ValueError:
@@ -312,7 +311,7 @@ def ends_before_workspace(stream_slice: Mapping[str, Any]) -> bool:
 
 
 def _widest_range(workspace: Mapping[str, Any]) -> int | None:
-    """Return for how many days a workspace's plan lets a report be, None for any or if unknown."""
+    """Return the longest range, in days, of a workspace's plan; None if unlimited or unknown."""
     features = workspace.get("features") or ()
     if "UNLIMITED_REPORTS" in features:
         return None

@@ -1,8 +1,8 @@
-"""What Clockify refused while a partition was read or generated.
+"""Records requests that Clockify refused while a partition was read or generated.
 
-An ignored request leaves no trace in the records: the listing just seems empty. The error handler
-notes it here, and the stream that caused the request picks it up. Both run in the same thread, so
-the notes are the thread's own.
+An ignored request leaves no trace in the records: the listing just looks empty. The error handler
+records it here for the stream that caused it. Both run in the same thread, so notes belong to a
+thread.
 """
 
 import re
@@ -20,7 +20,7 @@ _PERMISSION = re.compile(
     r"\b(?:you|your|users?|members?|permissions?|access|allowed|plan|subscription|feature)\b",
     re.IGNORECASE,
 )
-# How Clockify calls what the parts of a path name.
+# Clockify's names for the parts of a path.
 _KINDS = {
     "projects": "PROJECT",
     "tasks": "TASK",
@@ -40,12 +40,12 @@ _USER_PATH = re.compile("/(?:users?|member-profile)/")
 
 @dataclass(frozen=True)
 class SkippedRequest:
-    """One request that was ignored.
+    """A request that was ignored.
 
     Attributes:
-        workspace_id: the workspace of the request, empty if its URL names none.
-        partial: True if it was about one user, project ... of the workspace only.
-        vanished: True if the requested entity does not exist (any more), False if the plan or a
+        workspace_id: the workspace of the request; "" if its URL names none.
+        partial: whether it concerned only a part of the workspace, such as one user or project.
+        vanished: whether the requested entity does not exist (any more); False if the plan or a
             permission is missing.
         message: a sentence for the user.
     """
@@ -71,18 +71,18 @@ class Gap:
 
 @dataclass
 class RequestNotes:
-    """What happened in one thread between `recording_requests` and its end.
+    """The events in one thread within `recording_requests`.
 
     Attributes:
         refusals: the ignored requests, in order.
-        gaps: what else is missing, each once.
-        failures: errors of requests to parents that failed; None where a failure is raised at
-            once because nothing else depends on the request.
-        short: fewer rows came than the body announced.
-        last_page: a hash of the page that was read last, to notice a server that repeats it.
+        gaps: other missing data, without duplicates.
+        failures: errors of failed requests to parents; None if a failure is raised immediately
+            because nothing else depends on the request.
+        short: whether fewer rows were returned than the body announced.
+        last_page: a hash of the last page read, to detect a server that repeats it.
         system_events: whether an event by Clockify itself was listed.
         approval_states: the states in the list of approval requests of all states.
-        wait_reason: why the next request waits, as a sentence.
+        wait_reason: the reason why the next request waits, as a sentence.
         adaptations: the forms of requests that the server refuses, shared by all threads.
     """
 
@@ -107,11 +107,11 @@ def recording_requests(
     *,
     defer_failures: bool = False,
 ) -> Iterator[RequestNotes]:
-    """Collect what the error handler notes in this thread.
+    """Collect the notes of the error handler in this thread.
 
-    With `defer_failures` a failed request is noted and taken for an empty answer, so that an error
-    in one workspace does not keep the others from being read; the caller raises it afterwards.
-    Without `scope` and `adaptations` those of an outer `recording_requests` hold.
+    With `defer_failures`, a failed request is recorded and treated as an empty answer, so that the
+    other workspaces can still be read; the caller raises the error afterwards. `scope` and
+    `adaptations` default to those of an enclosing `recording_requests`.
     """
     outer = current_notes()
     if adaptations is None and outer is not None:
@@ -126,17 +126,17 @@ def recording_requests(
 
 
 def current_notes() -> RequestNotes | None:
-    """Return the notes of this thread, None outside `recording_requests`."""
+    """Return the notes of this thread; None outside of `recording_requests`."""
     return getattr(_current, "notes", None)
 
 
 def is_about_requested_entity(message: str, path: str) -> bool:
-    """Tell whether the message of a code 501 says that the entity of a path does not exist.
+    """Return whether the message of a code 501 says that the entity of a path does not exist.
 
-    `path` is below the workspace, as `/projects/{id}/tasks`. Clockify uses the code for every
+    `path` is below the workspace, such as `/projects/{id}/tasks`. Clockify uses the code for every
     violated rule: for a page size of 0, and for a user who may not see a project (section 8.1 of
-    the API reference). So only a message counts whose subject is an id or a kind of the path, and
-    that speaks of no permission.
+    the API reference). So a message counts only if its subject is an id or a kind of the path and
+    if it does not mention permissions.
     """
     message = message.replace("\u2019", "'")
     absent = _ABSENT.search(message)

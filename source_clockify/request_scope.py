@@ -11,7 +11,7 @@ from source_clockify.waits import Waits
 
 @dataclass(frozen=True)
 class RequestScope:
-    """A stream, and what its requests are counted and announced by.
+    """A stream, and the objects that count and announce its requests.
 
     Attributes:
         stream: its name.
@@ -29,7 +29,7 @@ _current = threading.local()
 
 @contextmanager
 def requesting_for(scope: RequestScope | None) -> Iterator[None]:
-    """Let this thread's requests belong to a stream."""
+    """Attribute this thread's requests to a stream."""
     outer = current_scope()
     _current.scope = scope
     try:
@@ -39,5 +39,5 @@ def requesting_for(scope: RequestScope | None) -> Iterator[None]:
 
 
 def current_scope() -> RequestScope | None:
-    """Return the scope of this thread, None outside of a read."""
+    """Return the scope of this thread; None outside of a read."""
     return getattr(_current, "scope", None)

@@ -1,7 +1,7 @@
-"""Streams that are read on demand: one record, one window, a list once more.
+"""Streams read on demand, such as a single record, a window, or a list for a second time.
 
-They stand in the manifest's list `streams` after those of the catalog, and have its authenticator,
-error handlers and request budget. What they read is said by the thread that reads them.
+They follow those of the catalog in the manifest's list `streams`, and use its authenticator, error
+handlers and request budget. The reading thread determines their slices.
 """
 
 import threading
@@ -13,7 +13,7 @@ from typing import Any
 from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
 from airbyte_cdk.sources.types import StreamSlice, StreamState
 
-# The definition of the router, for streams on demand.
+# The definition of the router for streams on demand.
 REQUESTED_SLICES: Mapping[str, str] = {
     "type": "CustomPartitionRouter",
     "class_name": "source_clockify.requested_slices.RequestedSlices",
@@ -30,13 +30,13 @@ def on_demand(stream: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_on_demand(entry: Mapping[str, Any]) -> bool:
-    """Tell an entry of the list `streams` that is read on demand from those of the catalog."""
+    """Return whether an entry of the list `streams` is read on demand."""
     return bool((entry.get("$parameters") or {}).get(_MARK))
 
 
 @contextmanager
 def requesting(slices: Sequence[StreamSlice]) -> Iterator[None]:
-    """Let `RequestedSlices` yield these in this thread."""
+    """Let `RequestedSlices` yield these slices in this thread."""
     _requested.slices = slices
     try:
         yield
@@ -46,7 +46,7 @@ def requesting(slices: Sequence[StreamSlice]) -> Iterator[None]:
 
 @dataclass
 class RequestedSlices(PartitionRouter):
-    """The partitions that this thread requests, see `requesting`."""
+    """Yields the slices requested by this thread, see `requesting`."""
 
     parameters: InitVar[Mapping[str, Any]]
 

@@ -1,4 +1,4 @@
-"""The wait before a retry: as long as the server asks, in seconds or as a date, or growing."""
+"""The wait before a retry: as requested by the server (in seconds or as a date), or growing."""
 
 import email.utils
 import logging
@@ -22,16 +22,16 @@ logger = logging.getLogger("airbyte")
 LONGEST_WAIT_SECONDS = 2 * 60 * 60
 
 
-# The CDK sleeps a second more than it is told.
+# The CDK sleeps one second longer than it is told.
 _NO_MORE_WAIT = -0.999
 
 
 @dataclass
 class RetryAfterStrategy(BackoffStrategy):
-    """Waits as long as the header `Retry-After` says, else 1, 2, 4 ... seconds.
+    """Waits as long as the header `Retry-After` requests, or else 1, 2, 4 ... seconds.
 
-    The manifest's `WaitTimeFromHeader` understands seconds only. The wait happens here, where it is
-    announced, since the CDK sleeps in silence.
+    The manifest's `WaitTimeFromHeader` only supports seconds. The wait takes place here, where it
+    can be announced, since the CDK sleeps silently.
     """
 
     parameters: InitVar[Mapping[str, Any]]
@@ -44,7 +44,7 @@ class RetryAfterStrategy(BackoffStrategy):
         attempt_count: int,
     ) -> float:
         requested = _requested_wait(response_or_exception)
-        # A second more, since the server may round.
+        # One second more, since the server may round.
         wait = 2 ** (attempt_count - 1) if requested is None else requested + 1
         notes, scope = current_notes(), current_scope()
         if notes is None or scope is None:
@@ -59,10 +59,10 @@ class RetryAfterStrategy(BackoffStrategy):
 def _requested_wait(
     response_or_exception: requests.Response | requests.RequestException | None,
 ) -> int | None:
-    """Return the seconds that a response asks for.
+    """Return the wait that a response requests, in seconds.
 
     Raises:
-        AirbyteTracedException: transient_error, if they are too many.
+        AirbyteTracedException: transient_error, if it is too long.
     """
     if not isinstance(response_or_exception, requests.Response):
         return None
@@ -79,9 +79,9 @@ def _requested_wait(
 
 
 def seconds_to_wait(header: str, now: float) -> int | None:
-    """Return the wait that a `Retry-After` asks for, None if it is neither seconds nor a date.
+    """Return the wait that `Retry-After` requests; None if it is neither seconds nor a date.
 
-    A moment that has passed asks for no wait, as does 0.
+    A moment in the past requests no wait, as does 0.
     """
     text = header.strip()
     if text.isascii() and text.isdigit():

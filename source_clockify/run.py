@@ -1,6 +1,6 @@
-"""The command `source-clockify`: Airbyte's four, and catalog, state and probe.
+"""The command `source-clockify`: Airbyte's four commands, and catalog, state and probe.
 
-Nothing but the standard library is imported before signals are watched.
+Only the standard library is imported before signals are watched.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def run() -> NoReturn:
     command = next(iter(arguments), "")
     output = Output()
     ending = Ending(output, log_line if command in _MESSAGES else None)
-    # An interrupted probe still reports what it found.
+    # An interrupted probe still reports its findings.
     ending.start([name for name in SIGNALS if (command, name) != ("probe", "SIGINT")])
     code = 1
     try:
@@ -52,17 +52,17 @@ def run() -> NoReturn:
     except BaseException as error:
         sys.excepthook(type(error), error, error.__traceback__)
     finally:
-        # The CDK's threads may wait for room in a queue that nobody empties any more.
+        # The CDK's threads may wait for room in a queue that is no longer emptied.
         os._exit(code)
 
 
 def _open_standard_files() -> None:
-    """Let no file that is opened later take the place of a standard one that was closed."""
+    """Open standard files that were closed, so that no other file takes their place."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest free descriptor is the one that is missing.
+            # The lowest free descriptor is that of the closed file.
             os.open(os.devnull, os.O_RDWR)
             if descriptor == 1:
                 say("There is no standard output to write to.")
@@ -74,7 +74,7 @@ def _open_standard_files() -> None:
 def main(
     arguments: Sequence[str], output: Output | None = None, ending: Ending | None = None
 ) -> int:
-    """Run a command line within this process; returns the exit code."""
+    """Run a command line within this process; return the exit code."""
     output = output or Output()
     try:
         if arguments[:1] == ["probe"]:
@@ -87,7 +87,7 @@ def main(
     if given.command == "spec":
         return print_specification(output)
     skip_documentation_of_fields()
-    # Until a source is built next to nothing becomes garbage; looking for it takes a tenth of that.
+    # Before a source is built there is hardly any garbage; collecting it takes a tenth of the time.
     gc.disable()
     try:
         if given.command == "catalog":
@@ -105,13 +105,13 @@ def _probe(arguments: Sequence[str], output: Output) -> int:
 
 
 def source_of(arguments: Sequence[str]) -> "SourceClockify":
-    """Return the source that the command line describes.
+    """Return the source described by the command line.
 
     The CDK interpolates the manifest while the source is built, so the files named on the command
-    line are read here already.
+    line are read before that.
 
     Raises:
-        AirbyteTracedException: config_error, for a file that is missing or no JSON.
+        AirbyteTracedException: config_error, for a file that is missing or not JSON.
     """
     given = parse_arguments(arguments)
     return _files_of(given).source(given.command)
@@ -119,7 +119,7 @@ def source_of(arguments: Sequence[str]) -> "SourceClockify":
 
 @dataclass(frozen=True)
 class _Files:
-    """The contents of the files that the command line names."""
+    """The contents of the files named on the command line."""
 
     config: Any
     catalog: Any
@@ -153,8 +153,8 @@ def _files_of(given: argparse.Namespace) -> _Files:
 def _print_messages(given: argparse.Namespace, output: Output, ending: Ending) -> int:
     """Run one of Airbyte's commands, in place of the CDK's `launch`.
 
-    That one keeps the configuration and a request cache in a temporary folder, which outlives a
-    killed process, and holds a message back until the next one comes.
+    That one stores the configuration and a request cache in a temporary folder, which outlives a
+    killed process, and delays each message until the next one.
     """
     from airbyte_cdk.entrypoint import AirbyteEntrypoint
     from airbyte_cdk.exception_handler import init_uncaught_exception_handler
@@ -180,7 +180,8 @@ def _print_messages(given: argparse.Namespace, output: Output, ending: Ending) -
             files = _files_of(given)
             source = files.source(given.command)
             source.show_progress = show_progress
-            # A sync makes many records and no cycles; looking for garbage takes a fifth of it.
+            # A sync creates many records and no cycles; collecting garbage takes a fifth of its
+            # time.
             gc.freeze()
             gc.set_threshold(100_000, 50, 100)
             gc.enable()
@@ -192,7 +193,7 @@ def _print_messages(given: argparse.Namespace, output: Output, ending: Ending) -
                 line = AirbyteEntrypoint.airbyte_message_to_string(message)
                 if message.log is not None and message.log.message is ending.reason:
                     ending.finish(line)
-                # What is no record tells how far the sync is.
+                # Messages other than records report progress.
                 output.write_line(line, flush=message.type is not Type.RECORD)
         except AirbyteTracedException as error:
             status = error.as_connection_status_message()
@@ -210,7 +211,7 @@ def _print_messages(given: argparse.Namespace, output: Output, ending: Ending) -
 
 @dataclass(frozen=True)
 class _Run:
-    """One of Airbyte's commands."""
+    """One run of an Airbyte command."""
 
     given: argparse.Namespace
     files: _Files
@@ -219,7 +220,7 @@ class _Run:
     ending: Ending
 
     def messages(self) -> "Iterator[Message]":
-        """Yield the messages of the command, and those that the CDK kept meanwhile."""
+        """Yield the messages of the command, and those buffered by the CDK."""
         _choose_level(self.entrypoint.logger, debug=self.given.debug)
         try:
             yield from self._messages()
@@ -242,7 +243,7 @@ class _Run:
 
             messages = read_in_batches(source, specification, config, self.files.catalog)
             for first in messages:
-                # From now on, what is sent to the CDK's queue leaves.
+                # From now on, messages in the CDK's queue are written.
                 self.ending.when_reading(partial(_send_last, source))
                 yield first
                 yield from messages
@@ -260,7 +261,7 @@ def _choose_level(logger: logging.Logger, *, debug: bool) -> None:
 
 
 def _send_last(source: "SourceClockify", reason: str) -> None:
-    """Send the states of what is complete, then the sentence that ends the output."""
+    """Send the states of complete data, then the sentence that ends the output."""
     from airbyte_cdk.models import AirbyteLogMessage, AirbyteMessage, Level, Type
 
     source.checkpoint()
@@ -280,7 +281,7 @@ def _print_catalog(given: argparse.Namespace, output: Output) -> int:
     from source_clockify.logs import SentenceFormatter, log_to
 
     try:
-        # The CDK prints a migrated configuration, with its key.
+        # The CDK prints a migrated configuration, including its key.
         logs = log_to(sys.stderr, SentenceFormatter(), logging.WARNING)
         with redirect_stdout(io.StringIO()), logs:
             files = _files_of(given)
@@ -294,7 +295,7 @@ def _print_catalog(given: argparse.Namespace, output: Output) -> int:
         say(filter_secrets(error.message or "The configuration cannot be used."))
         return 1
     except Exception as error:
-        # Its text may hold a value of the configuration.
+        # Its text may contain values of the configuration.
         say(f"The configuration has a form that cannot be read ({type(error).__name__}).")
         return 1
     streams = AirbyteMessageSerializer.dump(discovered)["catalog"]["streams"]

@@ -1,4 +1,4 @@
-"""The command `source-clockify state`: the state for the next sync, from what `read` printed."""
+"""The command `source-clockify state`: extracts the state for the next sync from a `read`."""
 
 import argparse
 import gzip
@@ -14,23 +14,23 @@ from typing import IO, Any, cast
 from source_clockify.ending import say
 from source_clockify.output import Output
 
-# The key of a state: the name of its stream, and its namespace.
+# States by the name and namespace of their streams.
 _States = dict[tuple[str, str], Any]
 
 
 class _Unusable(Exception):
-    """A sentence about what keeps the command from its work."""
+    """The command cannot continue; the text explains why."""
 
 
 def print_state(given: argparse.Namespace, output: Output) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command; return the exit code."""
     try:
         previous = _previous(given.previous) if given.previous else None
         states: _States = dict(previous or {})
         found = 0
         for name in given.files:
             for key, state in _states_in(name):
-                # The last state of a stream takes the last place.
+                # The last state of a stream determines its position.
                 states.pop(key, None)
                 states[key] = state
                 found += 1
@@ -69,7 +69,7 @@ def _previous(path: str) -> _States:
 
 
 def _key_of(state: Any) -> tuple[str, str]:
-    """Return the stream of a state; KeyError or TypeError if it is none of a stream."""
+    """Return the stream of a state; raise KeyError or TypeError if it belongs to no stream."""
     descriptor = state["stream"]["stream_descriptor"]
     name = descriptor["name"]
     if not isinstance(name, str):
@@ -106,7 +106,7 @@ def _lines_of(name: str) -> Iterable[bytes]:
             yield from file
             return
         file.seek(0)
-        # gzip needs no more of the file than to read it.
+        # gzip only needs to read the file.
         lines = gzip.GzipFile(fileobj=cast(IO[bytes], file))
         try:
             yield from lines
@@ -115,8 +115,8 @@ def _lines_of(name: str) -> Iterable[bytes]:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Replace a file so that it is the old or the new one, whatever happens."""
-    # Through a link the file itself is replaced.
+    """Replace a file atomically."""
+    # A link is kept; its target is replaced.
     path = Path(os.path.realpath(path))
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -1,4 +1,4 @@
-"""What a sync leaves out, and the one warning per workspace that says so."""
+"""The data that a sync leaves out, and one warning per workspace that names it."""
 
 import logging
 import threading
@@ -11,7 +11,7 @@ logger = logging.getLogger("airbyte")
 
 
 class SkipReport:
-    """What is left out of each workspace and stream; worker threads share it under its lock."""
+    """The gaps of each workspace and stream; worker threads share it under its lock."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
@@ -23,22 +23,22 @@ class SkipReport:
         self._gaps: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
 
     def select(self, streams: Collection[str]) -> None:
-        """Leave out of the warnings what is read for other streams only."""
+        """Exclude streams from the warnings that are only read for others."""
         with self._lock:
             self._selected = frozenset(streams)
 
     def name_workspaces(self, names: Mapping[str, str]) -> None:
-        """Add names of workspaces by id."""
+        """Add the names of workspaces, by id."""
         with self._lock:
             self._names.update(names)
 
     def skip(self, stream: str, workspace_id: str, reason: str) -> None:
-        """Take note that a workspace is left out of a stream."""
+        """Record that a workspace is left out of a stream."""
         with self._lock:
             self._skipped[workspace_id].setdefault(stream, reason)
 
     def note_read(self, stream: str, partition: str) -> None:
-        """Take note that a window of a partition was read whole."""
+        """Record that a window of a partition was read completely."""
         with self._lock:
             self._read.add((stream, partition))
 
@@ -51,7 +51,7 @@ class SkipReport:
             return stream in self._skipped.get(workspace_id, {})
 
     def add(self, stream: str, notes: RequestNotes) -> None:
-        """Take note of what happened while a stream was read, and log what vanished meanwhile."""
+        """Record the notes of a stream's read, and log which entities have vanished meanwhile."""
         for refusal in notes.refusals:
             if refusal.vanished:
                 logger.warning("%s: %s", stream, refusal.message)
@@ -64,14 +64,14 @@ class SkipReport:
             self.add_gap(stream, gap)
 
     def add_gap(self, stream: str, gap: Gap) -> None:
-        """Take note of data that is missing from a stream."""
+        """Record data that is missing from a stream."""
         with self._lock:
             found = self._gaps[gap.workspace_id][stream]
             if gap.message not in found:
                 found.append(gap.message)
 
     def gaps_of(self, stream: str) -> tuple[tuple[str, str], ...]:
-        """Return what is missing from a stream: workspaces and sentences."""
+        """Return the gaps of a stream: pairs of a workspace and a sentence."""
         with self._lock:
             return tuple(
                 (workspace_id, message)
@@ -81,7 +81,7 @@ class SkipReport:
             )
 
     def sentences(self, stream: str) -> list[str]:
-        """Return what is left out of a stream, a sentence for each workspace and kind."""
+        """Return the data left out of a stream, one sentence per workspace and kind."""
         with self._lock:
             found = [
                 f"{self._label(workspace_id)} is left out: {reasons[stream]}"
@@ -104,7 +104,7 @@ class SkipReport:
         return f"Workspace {workspace_id}" + (f" ({name})" if name else "")
 
     def log(self) -> None:
-        """Log one warning for each workspace of which something is left out."""
+        """Log one warning per workspace with gaps."""
         with self._lock:
             for workspace_id in sorted({*self._skipped, *self._parts, *self._gaps}):
                 sentence = self._sentence(workspace_id)

@@ -1,4 +1,4 @@
-"""The source: the manifest with Python components, parents read ahead, a check that explains."""
+"""The source: the manifest with Python components, prefetched parents and a detailed check."""
 
 import logging
 import threading
@@ -107,10 +107,10 @@ NO_AUDIT_LOG_FOR_ADDONS = (
     "Clockify lets no add-on read the audit log. Use an API key (credentials.api_key)."
 )
 
-# `check` is interactive: it waits for an answer no longer than people do.
+# `check` is interactive: an answer must arrive within the patience of a person.
 CHECK_TIMEOUT_SECONDS = 30
 
-# The streams that a command reads, where that is not for the catalog to say.
+# The streams needed by commands that have no catalog.
 _BUILT_FOR: Mapping[str | None, Collection[str]] = {"check": CHECKED_STREAMS, "discover": ()}
 
 NO_LONGER_VISIBLE = "This key no longer sees workspace %s. Nothing of it is taken for deleted."
@@ -119,17 +119,17 @@ NO_LONGER_VISIBLE = "This key no longer sees workspace %s. Nothing of it is take
 class SourceClockify(StreamsSource):
     """Reads a Clockify account.
 
-    All arguments are optional, as for a `spec`. Only the streams of the catalog are built; all
-    without one.
+    All arguments are optional, as for `spec`. Only the streams of the catalog are built; without a
+    catalog, all of them.
 
     Args:
-        command: "check" or "discover", if the source is for it alone; then only what it needs is
-            built.
+        command: "check" or "discover", if the source serves only that command; then only the
+            streams that it needs are built.
 
     Attributes:
-        arguments: what the source was built with; `check`, `discover` and `read` take other ones.
-        problem: the error of a configuration that was refused; there are no settings then.
-        show_progress: returns what shows the progress of a read to people while it is entered.
+        arguments: the arguments of this source; `check`, `discover` and `read` may be given others.
+        problem: the error of a rejected configuration, for which there are no settings.
+        show_progress: returns a context that shows people the progress of a read.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class SourceClockify(StreamsSource):
         self._report = SkipReport()
         self._lost_workspaces: dict[str, list[str]] = {}
         selected = {stream.stream.name for stream in catalog.streams} if catalog else None
-        # Without a configuration there is only the spec, or the error of one that is refused.
+        # Without a configuration, only `spec` or the error of a rejected configuration is needed.
         built = () if config is None else _BUILT_FOR.get(command, selected)
         self._checkpoints = Checkpoints()
         self.is_ending = threading.Event()
@@ -186,7 +186,7 @@ class SourceClockify(StreamsSource):
         self._stored_sizes = stored_sizes(state)
         known = usable_state(state, catalog)
         hashed = settings_hash(given, specs)
-        # With requests enough, what was read before is read again, so that it is up to date.
+        # With enough requests, everything is reread instead, so that it is up to date.
         goes_on = hashed if given.get("plan") == "free" else None
         bounds = sync_bounds(given, int(self._now))
         saved = saved_streams(known, specs, bounds, settings=goes_on, warn=tracking_on)
@@ -212,7 +212,7 @@ class SourceClockify(StreamsSource):
         self._configured: tuple[Mapping[str, Any], Any] = (self.settings, self.arguments.config)
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
-        """Return the streams as `discover` describes them and `check` reads them."""
+        """Return the streams in the form that `discover` describes and `check` reads."""
         if self.arguments.config is None and config:
             return SourceClockify(self.arguments.catalog, config).streams(config)
         streams = self._build().streams
@@ -277,9 +277,9 @@ class SourceClockify(StreamsSource):
         return read_state_file(state_path)
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
-        """Return the configuration as the spec has it, which the CDK then compares with the spec.
+        """Return the configuration in the form of the spec, which the CDK then validates.
 
-        What cannot be understood is refused in words afterwards, so the CDK gets another one.
+        An invalid configuration is explained later, so the CDK is given a valid stand-in.
         """
         source = self._for(config, command="discover")
         usable = source.settings if source.problem is None else stand_in(config)
@@ -293,10 +293,10 @@ class SourceClockify(StreamsSource):
         state: list[AirbyteStateMessage] | None = None,
         command: str | None = None,
     ) -> "SourceClockify":
-        """Return the source for these arguments: this one, or another where they differ.
+        """Return a source for these arguments: this one if they are the same, or a new one.
 
         Args:
-            command: what the source must be built for; discover and the settings need any.
+            command: the command the source must be built for; discover and the settings accept any.
         """
         usable, given = self._configured
         if config is None or (given is not None and config == usable):
@@ -313,10 +313,10 @@ class SourceClockify(StreamsSource):
         return SourceClockify(asked.catalog, asked.config, asked.state, command=command)
 
     def report_configuration(self) -> None:
-        """Log what the configuration ignores.
+        """Log the ignored parts of the configuration.
 
         Raises:
-            AirbyteTracedException: config_error, for a configuration that was refused.
+            AirbyteTracedException: config_error, for a rejected configuration.
         """
         for warning in self._warnings:
             logger.warning("%s", warning)
@@ -355,17 +355,17 @@ class SourceClockify(StreamsSource):
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
         source = self._for(config, catalog, state)
-        # Without batches all of them are messages.
+        # Without batches, all of them are messages.
         yield from cast(Iterator[AirbyteMessage], source.read_selected(catalog))
 
     def read_selected(
         self, catalog: ConfiguredAirbyteCatalog, *, in_batches: bool = False
     ) -> Iterator[Message]:
-        """Read with the configuration and the state that the source was built with.
+        """Read with the source's own configuration and state.
 
         Args:
-            catalog: of the streams that it was built with.
-            in_batches: yield batches in place of records where requests hardly wait, see
+            catalog: of the streams that were built.
+            in_batches: yield batches in place of records, unless requests have to wait, see
                 record_batches.py.
         """
         self.report_configuration()
@@ -415,7 +415,7 @@ class SourceClockify(StreamsSource):
         if not self._tracks_changes:
             self._checkpoint_cursors(built, _incremental_streams(catalog))
         kinds = {stream.name: _kinds_of(stream) for stream in streams}
-        # A record of a batch would leave only after the waits of its slice.
+        # Records of a batch would only be sent after the waits of their slice.
         in_batches = in_batches and self.settings.get("plan") != "free"
         reading = _Reading(built, streams, catalog, missing_urls, budget)
         yield from follow_progress(
@@ -428,10 +428,10 @@ class SourceClockify(StreamsSource):
     def _read_with_receipts(
         self, reading: "_Reading", batched: Mapping[str, KindOf] | None
     ) -> Iterator[Message]:
-        """Read the catalog, and at last its `sync_log` if it has that.
+        """Read the catalog, then its `sync_log` if selected.
 
         Args:
-            batched: what the records of each stream are; None: do not read them in batches.
+            batched: the kinds of each stream's records; None: do not read in batches.
         """
         keys = {
             name: stream_spec(definition).primary_key
@@ -460,24 +460,24 @@ class SourceClockify(StreamsSource):
         )
 
     def checkpoint(self) -> None:
-        """Send the state of every complete partition to where the records go, at once.
+        """Send the state of every complete partition immediately.
 
-        Any thread may call it while `read` is iterated. The receipts of the sync are left out.
+        Any thread may call it while `read` is iterated. The receipts of the sync are not included.
         """
         self.is_ending.set()
         self._checkpoints.send(patience=0.1)
 
     def _checkpoint_cursors(self, built: "_Streams", incremental: Collection[str]) -> None:
-        """Let the cursors of the manifest send their states before waits too."""
+        """Make the manifest's cursors send their states before waits as well."""
         for stream in built.streams:
             if stream.name in incremental:
                 built.context.checkpoints.add(partial(self.send_cursor_state, stream.cursor))
 
     def _say_after_states(self, reader: int) -> Callable[[str], None]:
-        """Return a function that logs a line, so that no state that was sent before follows it.
+        """Return a function that logs a line after the states that were sent before it.
 
         Args:
-            reader: the thread that emits the messages; it takes none while it logs itself.
+            reader: the thread that emits the messages; while it logs itself, it emits none.
         """
 
         def say(text: str) -> None:
@@ -491,11 +491,11 @@ class SourceClockify(StreamsSource):
         return say
 
     def _left_out(self, stream: str) -> list[str]:
-        """Return what is left out of a stream, in sentences."""
+        """Return the gaps of a stream, as sentences."""
         return [*self._report.sentences(stream), *self._lost_workspaces.get(stream, ())]
 
     def _read(self, reading: "_Reading") -> Iterator[Message]:
-        """Read streams, and log at their end what is left out.
+        """Read streams, and finally log the gaps.
 
         Raises:
             AirbyteTracedException: config_error, if the catalog names a stream that does not exist,
@@ -538,9 +538,9 @@ class SourceClockify(StreamsSource):
     def _skip_missing_features(
         self, selected: Collection[str], workspaces: Sequence[Mapping[str, Any]]
     ) -> set[tuple[str, str]]:
-        """Skip streams that a workspace cannot have; return their names with the workspace."""
+        """Skip streams missing from a workspace's plan; return pairs of stream and workspace."""
         skipped: set[tuple[str, str]] = set()
-        # Named workspaces are requested in any case, and the refusal warns.
+        # Named workspaces are requested in any case, and a refusal is a warning.
         if not self.settings.get("workspace_ids"):
             for missing in missing_features(self.resolved_manifest, selected, workspaces):
                 skipped.add((missing.stream, missing.workspace_id))
@@ -557,7 +557,7 @@ class SourceClockify(StreamsSource):
         skipped: Collection[tuple[str, str]],
         budget: StateBudget,
     ) -> list[AbstractStream]:
-        """Return the streams with tracking around those that are incremental."""
+        """Return the streams, the incremental ones with change tracking."""
         if not self._tracks_changes:
             return list(built.streams)
         visible = self.settings.get("workspace_ids") or [row["id"] for row in workspaces]
@@ -605,17 +605,17 @@ class SourceClockify(StreamsSource):
     def _parents_to_read(self, selected: set[str]) -> list[str]:
         parents = parents_of(selected, self.resolved_manifest["streams"])
         if selected >= {"projects", "tasks"}:
-            # Both may need the list, see `TasksStream`.
+            # Both forms may need the list, see `TasksStream`.
             parents.append("projects")
         if self.settings.get("workspace_ids") and "workspaces" not in selected:
-            # They are named already, so no list of them is needed.
+            # They are named in the configuration, so no list is needed.
             return [name for name in parents if name != "workspaces"]
         return parents
 
 
 @dataclass(frozen=True)
 class _Arguments:
-    """What a source was built with, or is asked for."""
+    """The arguments of a source, or of a command."""
 
     catalog: ConfiguredAirbyteCatalog | None
     config: Any
@@ -630,7 +630,7 @@ class _Streams:
     Attributes:
         streams: those of the catalog and their parents.
         on_demand: the others, by name.
-        context: what the streams share.
+        context: shared by the streams.
     """
 
     streams: Sequence[ClockifyStream]
@@ -647,26 +647,26 @@ def _kinds_of(stream: AbstractStream) -> KindOf:
 
 
 def _with_batches(stream: AbstractStream, packing: Packing, kind_of: KindOf) -> AbstractStream:
-    """Return a stream as it yields its records in batches."""
+    """Return a stream that yields its records in batches."""
     if isinstance(stream, TrackedStream):
         if stream.tracker.spec.profile.kind is not Kind.EVENT_LOG:
             stream.pack = packing.packer_for(stream.name, kind_of).pack
         return stream
-    # The cursor of a full refresh observes nothing.
+    # A full refresh cursor observes no column.
     cursor_field = None if isinstance(stream, StampedStream) else stream.cursor_field or None
     return PackedStream(stream, packing.packer_for(stream.name, kind_of, cursor_field))
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """What one read works on.
+    """The data of one read.
 
     Attributes:
         built: the streams of the manifest.
-        streams: those with change tracking around them, where it is on.
-        catalog: selects among them.
-        missing_urls: the streams whose URL is not configured; their errors were sent.
-        budget: what the states of all streams may take.
+        streams: the same, with change tracking if it is on.
+        catalog: selects from them.
+        missing_urls: the streams without a configured URL; their errors have been sent.
+        budget: limits the size of all states.
     """
 
     built: _Streams
@@ -679,7 +679,7 @@ class _Reading:
 def _unknown_streams(
     unknown: Sequence[ConfiguredAirbyteStream], known: Collection[str], others_read: bool
 ) -> AirbyteTracedException:
-    """Return the error of a catalog that names streams which do not exist."""
+    """Return the error for a catalog that names unknown streams."""
     names = sorted(
         f"{each.stream.namespace}.{each.stream.name}" if each.stream.namespace else each.stream.name
         for each in unknown
@@ -696,7 +696,7 @@ def _unknown_streams(
 def _errors_of(
     missing_urls: Mapping[str, str], catalog: ConfiguredAirbyteCatalog
 ) -> Iterator[AirbyteMessage]:
-    """Yield the error of each stream of a catalog whose URL is not configured."""
+    """Yield the error of each stream of a catalog that has no configured URL."""
     for configured in catalog.streams:
         name = configured.stream.name
         if name in missing_urls:

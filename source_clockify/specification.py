@@ -1,4 +1,4 @@
-"""The command `source-clockify spec`. It needs the manifest alone, and does not import the CDK."""
+"""The command `source-clockify spec`, which needs only the manifest and does not import the CDK."""
 
 import json
 
@@ -7,14 +7,14 @@ from source_clockify.output import Output
 
 
 def print_specification(output: Output) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command; return the exit code."""
     spec = load_manifest()["spec"]
     message = {
         "type": "SPEC",
         "spec": {
             "connectionSpecification": spec["connection_specification"],
             "documentationUrl": spec["documentation_url"],
-            # The protocol's defaults, which the CDK prints too.
+            # The protocol's defaults, which the CDK prints as well.
             "supportsNormalization": False,
             "supportsDBT": False,
         },

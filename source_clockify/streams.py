@@ -1,8 +1,7 @@
-"""The streams of the manifest, wrapped.
+"""Wrappers around the streams of the manifest.
 
-The manifest builds the streams; a wrapper adds what happens around a read: warnings for what was
-refused, errors of a parent after its siblings were read, no entry twice, no report from before its
-history begins.
+They add warnings about refused requests, raise the error of a parent after its siblings were read,
+drop duplicate entries, and skip report windows from before the history begins.
 """
 
 import logging
@@ -51,10 +50,11 @@ class ReadQuirks:
 
     Attributes:
         overlapping_pages: its pages may repeat records, newest first.
-        restarted_pages: its pages may be read from their beginning again; the column of their id.
-        has_history: it is a report that may have to be read from the oldest record on.
-        equal_records: records may be equal in everything, so their id needs an ordinal.
-        tracked: change tracking is on, so an incomplete window is read again by a later sync.
+        restarted_pages: the column with the record id, if its pages may be reread from the
+            beginning.
+        has_history: whether it is a report that may have to be read from the oldest record on.
+        equal_records: whether records may be identical, so that their ids need ordinals.
+        tracked: whether change tracking is on, so that a later sync rereads an incomplete window.
     """
 
     overlapping_pages: bool = False
@@ -126,7 +126,7 @@ class WrappedPartition(Partition):
 
 
 class DataPartition(WrappedPartition, ABC):
-    """A partition that is read as the data of its records."""
+    """A partition that can be read as the data of its records."""
 
     @abstractmethod
     def read_data(self) -> Iterator[dict[str, Any]]:
@@ -144,7 +144,7 @@ class DataPartition(WrappedPartition, ABC):
 def as_records(
     stream: str, records: Iterable[Mapping[str, Any]], stream_slice: StreamSlice | None
 ) -> Iterator[Record]:
-    """Yield records, each by itself."""
+    """Yield data as separate records."""
     for data in records:
         yield Record(data, stream, stream_slice)
 
@@ -158,7 +158,7 @@ class PackedStream(WrappedStream):
 
     def generate_partitions(self) -> Iterable["PackedPartition"]:
         for partition in self._inner.generate_partitions():
-            # Those of the manifest's streams, with or without columns.
+            # Partitions of manifest streams, with or without added columns.
             yield PackedPartition(cast(DataPartition, partition), self._packer)
 
 
@@ -176,13 +176,13 @@ class PackedPartition(WrappedPartition):
 
 @dataclass(frozen=True)
 class ReadContext:
-    """What all streams of one read share.
+    """The data shared by all streams of one read.
 
     Attributes:
-        report: collects what is left out.
+        report: collects the gaps.
         adaptations: the forms of requests that the server refuses.
-        history: where the reports begin without a start date.
-        system_events: where the audit log has events by Clockify itself.
+        history: the beginning of the reports without a start date.
+        system_events: the workspaces whose audit log has events by Clockify itself.
         progress: counts requests and partitions.
         checkpoints: sends the states of all streams.
         waits: announces waits.
@@ -199,7 +199,7 @@ class ReadContext:
     def recording(
         self, stream: str, *, defer_failures: bool = False
     ) -> AbstractContextManager[RequestNotes]:
-        """Record what happens to requests of a stream, see `recording_requests`."""
+        """Record the requests of a stream, see `recording_requests`."""
         return recording_requests(
             RequestScope(stream, self.progress, self.waits),
             self.adaptations,
@@ -208,15 +208,15 @@ class ReadContext:
 
 
 class ClockifyStream(WrappedStream):
-    """A stream of the manifest and what the Python layer does around it.
+    """A stream of the manifest with the behaviour added by the Python layer.
 
     Attributes:
-        refused_workspaces: whose parents were refused, known once the partitions were generated.
+        refused_workspaces: those whose parents were refused; known once partitions were generated.
         checkpoints: sends the states of all streams.
 
     Args:
-        inner: was built without its schema.
-        definition: has the schema.
+        inner: built without its schema.
+        definition: includes the schema.
     """
 
     def __init__(
@@ -252,7 +252,7 @@ class ClockifyStream(WrappedStream):
                 history = None
                 if self._quirks.has_history:
                     found = partition.to_slice() or {}
-                    # The windows of a workspace come in order.
+                    # The windows of a workspace are generated in order.
                     if found["start_time"] == FIRST_DAY.isoformat():
                         from_beginning.add(found["workspace_id"])
                     if found["workspace_id"] in from_beginning:
@@ -266,23 +266,23 @@ class ClockifyStream(WrappedStream):
             raise notes.failures[0]
 
     def recording(self) -> AbstractContextManager[RequestNotes]:
-        """Record what happens to requests that are sent for the stream."""
+        """Record the requests sent for the stream."""
         return self._context.recording(self.name)
 
     def gaps(self) -> tuple[tuple[str, str], ...]:
-        """Return what is missing so far: workspaces and sentences."""
+        """Return the gaps found so far: pairs of a workspace and a sentence."""
         return self._context.report.gaps_of(self.name)
 
     def report_gap(self, gap: Gap) -> None:
-        """Take note of data that is missing from the stream."""
+        """Record data that is missing from the stream."""
         self._context.report.add_gap(self.name, gap)
 
 
 class ClockifyPartition(DataPartition):
-    """A partition of the manifest, read with the stream's traits.
+    """A partition of the manifest, read according to the stream's quirks.
 
     Attributes:
-        refused: whether something of it did not come, known once it was read.
+        refused: whether a part of it was refused; known once it was read.
     """
 
     def __init__(
@@ -339,9 +339,9 @@ class ClockifyPartition(DataPartition):
         return self.to_slice() or {}
 
     def _check_window(self, notes: RequestNotes) -> None:
-        """Fail a window that is incomplete where the cursor of the manifest would pass it for ever.
+        """Fail an incomplete window that the manifest's cursor would otherwise pass for good.
 
-        A partition of which no window is read at all is skipped with a warning instead.
+        A partition none of whose windows can be read is skipped with a warning instead.
 
         Raises:
             AirbyteTracedException: without change tracking, for such a window.
@@ -365,14 +365,14 @@ class ClockifyPartition(DataPartition):
             )
 
     def _is_window_of_refused_workspace(self) -> bool:
-        """Tell whether an earlier window was refused: the next would be too."""
+        """Return whether an earlier window was refused, so that this one would be too."""
         found = self.to_slice() or {}
         return "start_time" in found and self._context.report.is_skipped(
             self.stream_name(), found.get("workspace_id", "")
         )
 
     def _precedes(self, history: ReportHistory) -> bool:
-        """Tell whether a report's window lies before its history, or before nobody knows what."""
+        """Return whether a report's window precedes its history, or the history is unknown."""
         found = dict(self.to_slice() or {})
         if self.stream_name() == "weekly_report":
             found["end_time"] = end_of_week(found["start_time"])
@@ -385,7 +385,7 @@ class ClockifyPartition(DataPartition):
 
 
 def _ids_in(partition: Mapping[str, Any]) -> str:
-    """Return the ids of a partition, its parents' first: `workspace/user`."""
+    """Return the ids of a partition, beginning with its parents: `workspace/user`."""
     parent = partition.get("parent_slice")
     ids = [
         str(value)
@@ -396,7 +396,7 @@ def _ids_in(partition: Mapping[str, Any]) -> str:
 
 
 def _turn_refusals_into_gaps(notes: RequestNotes) -> None:
-    """Let a refusal of Clockify's own events leave the events of everybody else."""
+    """Keep a refusal of Clockify's own events from affecting all other events."""
     for refusal in notes.refusals:
         message = f"Clockify's own events are missing. {refusal.message}"
         notes.gaps[Gap(refusal.workspace_id, message)] = None
@@ -405,7 +405,7 @@ def _turn_refusals_into_gaps(notes: RequestNotes) -> None:
 
 @contextmanager
 def _masking_secrets() -> Iterator[None]:
-    """Take the secrets out of an exception's text: the CDK emits it in a trace as it is."""
+    """Mask secrets in an exception's text, which the CDK emits unchanged in a trace."""
     try:
         yield
     except Exception as error:
@@ -415,15 +415,15 @@ def _masking_secrets() -> Iterator[None]:
         raise
 
 
-# How far apart the same entry can come twice: the overlap of two windows, and some margin.
+# The maximum distance between duplicates: the overlap of two windows, and some margin.
 _REMEMBERED = 3 * DAY
 
 
 def without_repeats(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield each record once, by id, from records that come newest first.
+    """Yield each record once, by id, from records sorted newest first.
 
-    Remembers only the ids of entries near the current one, so memory does not grow with a user's
-    history.
+    Only the ids of entries near the current one are remembered, so memory does not grow with a
+    user's history.
     """
     starts: dict[str, str] = {}
     prune_at = 20_000
@@ -440,7 +440,7 @@ def without_repeats(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any
 
 
 def _near(starts: Mapping[str, str], current: str) -> dict[str, str]:
-    """Return the entries that may come again after one that began at `current`, by id."""
+    """Return the entries that may be repeated after one that began at `current`, by id."""
     second = second_of(current)
     if second is None:
         return {**starts}
@@ -457,7 +457,7 @@ def _near(starts: Mapping[str, str], current: str) -> dict[str, str]:
 
 
 def each_once(records: Iterable[dict[str, Any]], id_column: str) -> Iterator[dict[str, Any]]:
-    """Yield the first record with each id, and all without one."""
+    """Yield the first record with each id, and all records without an id."""
     seen: set[str] = set()
     for record in records:
         identifier = record.get(id_column)
@@ -468,7 +468,7 @@ def each_once(records: Iterable[dict[str, Any]], id_column: str) -> Iterator[dic
 
 
 def with_ordinals(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Append -2, -3 ... to the id of the second, third ... record that has it."""
+    """Append -2, -3 ... to the ids of the second, third ... record with the same id."""
     seen: Counter[str] = Counter()
     for record in records:
         identifier = record["id"]

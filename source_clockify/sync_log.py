@@ -1,7 +1,8 @@
-"""The stream `sync_log`: a receipt for each other stream of a sync, so that a loss can be seen.
+"""The stream `sync_log`: a receipt for every other stream of a sync, which makes losses visible.
 
-A destination may acknowledge messages and lose them. A receipt says how many records of its stream
-bear the version of the sync, and how many exist: a consumer that has fewer knows that it lost some.
+A destination may acknowledge messages and lose them. A receipt states how many records of its
+stream have the version of the sync, and how many exist: a consumer with fewer records has lost
+some.
 """
 
 import base64
@@ -12,8 +13,6 @@ import time
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -56,6 +55,7 @@ from source_clockify.change_tracking.state import (
 )
 from source_clockify.change_tracking.stream import TrackedStream
 from source_clockify.change_tracking.tracker import HintResults
+from source_clockify.installed import installed_version
 from source_clockify.message_size import is_oversized
 from source_clockify.progress import DELETED, RESENT
 from source_clockify.record_batches import KeyOf, Message, RecordBatch
@@ -170,7 +170,7 @@ SCHEMA: Mapping[str, Any] = {
 
 
 def describe_sync_log() -> AirbyteStream:
-    """Return the stream as `discover` shows it."""
+    """Return the stream as described by `discover`."""
     return AirbyteStream(
         name=SYNC_LOG,
         json_schema=dict(SCHEMA),
@@ -183,7 +183,7 @@ def describe_sync_log() -> AirbyteStream:
 
 
 def without_sync_log(catalog: ConfiguredAirbyteCatalog) -> ConfiguredAirbyteCatalog:
-    """Return the catalog of the streams that the CDK reads."""
+    """Return the catalog of the streams read by the CDK."""
     return ConfiguredAirbyteCatalog(
         [each for each in catalog.streams if each.stream.name != SYNC_LOG]
     )
@@ -198,8 +198,8 @@ class PendingReceipt:
 
     Attributes:
         data: the record.
-        times: in how many more syncs.
-        sent_at: when the sync began that sent it last, in seconds since 1970.
+        times: the number of remaining syncs that resend it.
+        sent_at: when the last sync that sent it began, in seconds since 1970.
     """
 
     data: Mapping[str, Any]
@@ -221,11 +221,11 @@ class SyncLogState:
 
 
 def encode_state(state: SyncLogState) -> dict[str, Any]:
-    """Return the blob of a state.
+    """Return a state as a blob.
 
     `{"connector": "source-clockify", "state_version": 2, "stream": "sync_log", "previous": {"tags":
-    "2026-11-24T09:00:00.000Z"}, "pending": 38, "content": "...", "checksum": "..."}`; `content` are
-    the pending receipts, compressed: they differ in little.
+    "2026-11-24T09:00:00.000Z"}, "pending": 38, "content": "...", "checksum": "..."}`; `content`
+    holds the pending receipts, compressed, since they are very similar.
     """
     receipts = [[each.data, each.times, each.sent_at] for each in state.pending]
     packed = zlib.compress(json.dumps(receipts, separators=(",", ":")).encode(), 9)
@@ -241,7 +241,7 @@ def encode_state(state: SyncLogState) -> dict[str, Any]:
 
 
 def decode_state(blob: Mapping[str, Any]) -> SyncLogState:
-    """Return the state of a blob; an empty one, and that of a full refresh, hold nothing.
+    """Return the state in a blob; empty for an empty blob, or for that of a full refresh.
 
     Raises:
         AirbyteTracedException: config_error, for a damaged blob or one of another version.
@@ -285,14 +285,14 @@ class StreamLog:
     """Counts the messages of one stream in this sync. Times are in milliseconds since 1970.
 
     Attributes:
-        version: as its records bear it.
+        version: of its records.
         baseline_at: likewise.
         primary_key: its columns.
-        sync_mode: how it is read.
-        count_live: counts the records that exist once the stream is complete; None: unknown.
-            It is given the number of records that were sent.
-        unreported: what earlier syncs emitted that have no receipt yet.
-        hints: what change feeds named; None where no feeds are followed.
+        sync_mode: of this sync.
+        count_live: counts the existing records once the stream is complete, given the number of
+            records sent; None if unknown.
+        unreported: the messages of earlier syncs that have no receipt yet.
+        hints: the results of change feeds; None where they are not followed.
     """
 
     version: int
@@ -315,7 +315,7 @@ class StreamLog:
         self.key_of = _key_function(self.primary_key)
 
     def count(self, data: Mapping[str, Any]) -> None:
-        """Count a message. A record without a column of its key does not count as sent."""
+        """Count a message. A record that lacks a column of its key does not count as sent."""
         kind = message_kind(data, self._version_text)
         if kind == RESENT:
             self._resent += 1
@@ -359,12 +359,12 @@ class StreamLog:
             "oversized": self.oversized,
             "hinted": self.hints and self.hints.sent + self.hints.deleted,
             "waiting": self.hints and self.hints.waiting,
-            "connector_version": _connector_version(),
+            "connector_version": installed_version(),
         }
         return {name: value for name, value in found.items() if value is not None}
 
     def late_receipts(self, stream: str, previous: str | None) -> Iterator[dict[str, Any]]:
-        """Yield the receipts of killed syncs. Their states tell what they emitted, at least."""
+        """Yield the receipts of killed syncs, with the minimum numbers saved in their states."""
         for version, sent, deleted in self.unreported:
             found = {
                 "stream": stream,
@@ -381,7 +381,7 @@ class StreamLog:
 
 
 def _key_function(primary_key: Sequence[str]) -> KeyOf:
-    """Return a function from a record to its key; None if it lacks a column of it."""
+    """Return a function from a record to its key; the key is None if a column is missing."""
     only_column = primary_key[0] if len(primary_key) == 1 else ""
 
     def only_key(data: Mapping[str, Any]) -> Hashable | None:
@@ -396,14 +396,14 @@ def _key_function(primary_key: Sequence[str]) -> KeyOf:
 
 
 def _previous(version: int, baseline_at: int, previous: str | None) -> str | None:
-    """Return the version of the receipt before, None if it is void: of a former baseline."""
+    """Return the version of the previous receipt; None if it belongs to a former baseline."""
     if previous is None or baseline_at == version or previous < format_version(baseline_at):
         return None
     return previous
 
 
 def stream_log(stream: AbstractStream, definition: Mapping[str, Any], began: int) -> StreamLog:
-    """Return what counts the messages of a stream of the manifest that is read from now on."""
+    """Return the counter for the messages of a manifest stream."""
     spec = stream_spec(definition)
     if isinstance(stream, TrackedStream):
         tracker = stream.tracker
@@ -431,7 +431,7 @@ class SyncLog:
     Args:
         state: of the last sync; None in full refresh.
         began: when the sync began, in milliseconds since 1970.
-        resend: in how many later syncs a receipt is resent.
+        resend: the number of later syncs in which a receipt is resent.
     """
 
     def __init__(self, state: SyncLogState | None, began: int, resend: int) -> None:
@@ -442,7 +442,7 @@ class SyncLog:
         self._streams: dict[str, StreamLog] = {}
 
     def with_unreported(self, stream: str, state: StreamState) -> StreamState:
-        """Return a saved state with what was emitted in syncs after that of the last receipt."""
+        """Return a saved state with the messages emitted by syncs after the last receipt."""
         if not self._is_incremental:
             return replace(state, unreported=())
         found = [*state.unreported]
@@ -453,11 +453,11 @@ class SyncLog:
         return replace(state, unreported=unreported)
 
     def add(self, stream: str, log: StreamLog) -> None:
-        """Add a stream that this sync reads."""
+        """Add a stream read in this sync."""
         self._streams[stream] = log
 
     def counted_keys(self) -> dict[str, KeyOf]:
-        """Return what the receipts count of a record of each stream."""
+        """Return the functions that return the key counted for a record, by stream."""
         return {name: log.key_of for name, log in self._streams.items()}
 
     def follow(
@@ -468,13 +468,13 @@ class SyncLog:
         budget: StateBudget,
         is_ending: threading.Event | None = None,
     ) -> Iterator[Message]:
-        """Yield the messages of all streams, then the receipts, then raise what was raised.
+        """Yield the messages of all streams, then the receipts; finally raise the streams' error.
 
         Args:
             messages: of the other streams.
-            queued: returns those that still wait when the streams have ended.
-            skipped: returns what was left out of a stream, in sentences.
-            budget: what the states of all streams may take.
+            queued: returns messages that are still queued when the streams have ended.
+            skipped: returns the gaps of a stream, as sentences.
+            budget: limits the size of all states.
             is_ending: set once the sync is being ended early; there are no receipts then.
         """
         if self._is_incremental:
@@ -495,7 +495,7 @@ class SyncLog:
         except Exception:
             if failure is None:
                 raise
-            # The failure of the streams says what is to be done.
+            # The failure of the streams names the remedy.
             logger.exception("%s: the receipts could not be made.", SYNC_LOG)
         if failure is not None:
             raise failure
@@ -529,7 +529,7 @@ class SyncLog:
             log.is_complete = status.status is AirbyteStreamStatus.COMPLETE
 
     def _messages(self, budget: StateBudget) -> Iterator[AirbyteMessage]:
-        """Yield the stream: its statuses, the receipts and the state. The others have ended."""
+        """Yield the stream: its statuses, receipts and state. All other streams have ended."""
         stream = StreamDescriptor(name=SYNC_LOG)
         yield status_message(stream, AirbyteStreamStatus.STARTED)
         resent, waiting = self._resent()
@@ -539,14 +539,14 @@ class SyncLog:
         for data in [*resent, *receipts]:
             yield stream_data_to_airbyte_message(SYNC_LOG, data)
         if not self._is_incremental:
-            # As the CDK says it of a stream in full refresh.
+            # As the CDK does for a stream in full refresh.
             yield _state_message({"__ab_no_cursor_state_message": True})
         else:
             yield from self._state_messages(receipts, waiting, budget)
         yield status_message(stream, AirbyteStreamStatus.COMPLETE)
 
     def _new(self, name: str, log: StreamLog) -> Iterator[dict[str, Any]]:
-        """Yield the receipt of a stream, after those of killed syncs before it."""
+        """Yield the receipt of a stream, preceded by those of killed syncs."""
         previous = self._state.previous.get(name)
         for late in log.late_receipts(name, previous):
             yield late
@@ -554,7 +554,7 @@ class SyncLog:
         yield log.receipt(name, self._began, previous)
 
     def _resent(self) -> tuple[list[Mapping[str, Any]], list[PendingReceipt]]:
-        """Return the receipts that are resent now, and those that are still to be resent."""
+        """Return the receipts to resend now, and those that remain to be resent."""
         if not self._resend:
             return [], []
         now = self._began // 1000
@@ -578,7 +578,7 @@ class SyncLog:
         waiting: Sequence[PendingReceipt],
         budget: StateBudget,
     ) -> Iterator[AirbyteMessage]:
-        """Yield the state, with as many of the newest receipts to resend as there is room for."""
+        """Yield the state, with the newest pending receipts for which there is room."""
         now = self._began // 1000
         new = [PendingReceipt(data, self._resend, now) for data in receipts if self._resend]
         pending = [*waiting, *new]
@@ -609,15 +609,15 @@ def sync_log_of(
     began: int,
     resend: int | None,
 ) -> SyncLog | None:
-    """Return what makes the receipts of a sync, None if the catalog does not read them.
+    """Return the receipts of a sync; None if the catalog does not select them.
 
     Args:
         states: the states of all streams.
         began: when the sync began, in milliseconds since 1970.
-        resend: as it is configured.
+        resend: as configured.
 
     Raises:
-        AirbyteTracedException: config_error, for a state that cannot be used.
+        AirbyteTracedException: config_error, for an unusable state.
     """
     for configured in catalog.streams if catalog else ():
         if configured.stream.name == SYNC_LOG:
@@ -632,7 +632,7 @@ def with_sizes_checked(
 ) -> Iterator[Message]:
     """Yield messages, and warn of records that are too large for Pub/Sub.
 
-    Those of batches were checked when they were packed.
+    Records in batches were checked when they were packed.
 
     Args:
         primary_keys: the columns of each stream's key.
@@ -655,10 +655,3 @@ def _state_message(blob: Mapping[str, Any]) -> AirbyteMessage:
 
 def _now() -> int:
     return int(time.time() * 1000)
-
-
-def _connector_version() -> str | None:
-    try:
-        return installed_version("source-clockify")
-    except PackageNotFoundError:
-        return None

@@ -1,9 +1,9 @@
-"""The tasks of all projects, with one request where Clockify's project list proves to hold them.
+"""Tasks of all projects, in one request if Clockify's project list demonstrably includes them.
 
-The hydrated project list (`GET /workspaces/{id}/projects?hydrated=true`) holds the tasks of every
-project. No document says that done tasks are among them (section 8 of the API reference, unknown
-18). So a workspace is read from it only if at least one of its tasks there is done; otherwise its
-projects are requested one by one.
+The hydrated project list (`GET /workspaces/{id}/projects?hydrated=true`) has the tasks of every
+project. Whether done tasks are included is not documented (section 8 of the API reference, unknown
+18). It is therefore used only if at least one of a workspace's tasks in it is done; otherwise the
+tasks of each project are requested separately.
 """
 
 import logging
@@ -28,7 +28,7 @@ UNPROVEN = (
 
 
 class TasksStream(WrappedStream):
-    """The stream `tasks`, read in the way that brings every task.
+    """The stream `tasks`, read in the way that returns every task.
 
     `listed` reads the tasks of the project list, `by_project` each project's own list. Without
     `by_project`, as on the free plan, whose 30 requests an hour it would use up, a warning names
@@ -58,7 +58,7 @@ class TasksStream(WrappedStream):
     def _read_project_list(self) -> tuple[Mapping[str, Sequence[Partition]], bool]:
         """Return the partitions of the proven workspaces, and whether there are no others.
 
-        A request that fails is not reported: the requests that replace it meet the same failure if
+        A failed request is not reported: the requests that replace it encounter the same failure if
         it matters.
         """
         proven: dict[str, Sequence[Partition]] = {}
@@ -66,7 +66,8 @@ class TasksStream(WrappedStream):
         with recording_requests(defer_failures=True) as notes:
             troubles = 0
             for workspace_id, partitions in _by_workspace(self._inner.generate_partitions()):
-                # A failed page ends the list of its workspace, and is noted before the next one's.
+                # A failed page ends the list of its workspace, and is recorded before the next
+                # workspace.
                 found = len(notes.failures or ()) + len(notes.refusals)
                 if found == troubles and _shows_done_task(partitions):
                     proven[workspace_id] = partitions
@@ -87,7 +88,7 @@ class TasksStream(WrappedStream):
 def _by_workspace(
     partitions: Iterable[Partition],
 ) -> Iterator[tuple[str, Sequence[Partition]]]:
-    """Yield the partitions of each workspace; those of one workspace have to come in a row."""
+    """Yield the partitions of each workspace; those of one workspace MUST be consecutive."""
     for workspace_id, group in groupby(partitions, _workspace_of):
         yield workspace_id, list(group)
 

@@ -1,8 +1,8 @@
-"""Times as Clockify writes them: `2024-05-31T08:30:00Z`, UTC, to the second.
+"""Times in Clockify's form: `2024-05-31T08:30:00Z`, UTC, to the second.
 
-Accounts also hold mistyped years, which Clockify writes as Java does: `0022-03-01T09:00:00Z`,
-`+20226-01-01T09:00:00Z`. No date of Python reaches beyond the years 1 to 9999, so moments are
-seconds since 1970 here.
+Accounts also contain mistyped years, which Clockify writes in Java's form: `0022-03-01T09:00:00Z`,
+`+20226-01-01T09:00:00Z`. Python's dates are limited to the years 1 to 9999, so moments are seconds
+since 1970 here.
 """
 
 import re
@@ -13,8 +13,8 @@ import pendulum
 
 DAY = 24 * 60 * 60
 
-# The manifest's windows begin here where all history is read: before it, a start is a mistake, and
-# a window's bound would have to be written with another year than one of four digits.
+# The start of the manifest's windows if all history is read. Earlier starts are mistakes, and would
+# require window bounds with years of other than four digits.
 EARLIEST_TEXT = "2000-01-01T00:00:00Z"
 
 _TIME = re.compile(
@@ -23,17 +23,17 @@ _TIME = re.compile(
     r"(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)?)?",
     re.ASCII,
 )
-# The calendar repeats after so many years, and days.
+# The calendar repeats after this many years and days.
 _CYCLE, _CYCLE_DAYS = 400, 146_097
 _EPOCH = date(1970, 1, 1).toordinal()
 _MIDNIGHT = datetime(1970, 1, 1)
 
 
 def parse_time(text: str) -> pendulum.DateTime:
-    """Return the moment of a wire timestamp; fractions and offsets are understood too.
+    """Return the moment of a wire timestamp; fractions and offsets are accepted.
 
     Raises:
-        ValueError: for text that is no timestamp of the years 1 to 9999.
+        ValueError: for text that is not a timestamp of the years 1 to 9999.
     """
     moment = pendulum.parse(text)
     if not isinstance(moment, pendulum.DateTime):
@@ -42,23 +42,23 @@ def parse_time(text: str) -> pendulum.DateTime:
 
 
 def second_of(value: Any) -> int | None:
-    """Return the second since 1970 of a wire timestamp or day, None for what is none."""
+    """Return the second since 1970 of a wire timestamp or day; None for any other value."""
     if not isinstance(value, str):
         return None
     if len(value) == len("2024-05-31T08:30:00Z") and value[-1] == "Z":
-        # Every record passes here.
+        # The path of every record.
         try:
             since = datetime.fromisoformat(value[:-1]) - _MIDNIGHT
             return since.days * DAY + since.seconds
         except (ValueError, TypeError):
-            # TypeError: of a text that names an offset too.
+            # TypeError: for a text that includes an offset.
             pass
     match = _TIME.fullmatch(value.strip())
     if match is None:
         return None
     cycles, year = divmod(int(match["year"]), _CYCLE)
     try:
-        # A year of the same calendar that Python has.
+        # A year with the same calendar that Python supports.
         day = date(year + _CYCLE, int(match["month"]), int(match["day"])).toordinal() - _EPOCH
     except ValueError:
         return None
@@ -79,7 +79,7 @@ def _offset(text: str) -> int:
 
 
 def format_second(second: int) -> str:
-    """Return a second since 1970 as Clockify writes it."""
+    """Return a second since 1970 in Clockify's form."""
     days, rest = divmod(second, DAY)
     cycles, day = divmod(days + _EPOCH - 1, _CYCLE_DAYS)
     moment = date.fromordinal(day + 1)
@@ -94,7 +94,7 @@ def format_second(second: int) -> str:
 
 
 def format_time(moment: datetime) -> str:
-    """Return a moment as Clockify writes it."""
+    """Return a moment in Clockify's form."""
     return format_second(int(moment.timestamp() // 1))
 
 

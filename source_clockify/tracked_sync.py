@@ -1,4 +1,4 @@
-"""What a sync with change tracking goes on from, and what its streams share."""
+"""The starting point of a sync with change tracking, and the data shared by its streams."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ from source_clockify.plan_features import has_feature
 from source_clockify.progress import SyncProgress
 from source_clockify.timestamps import format_second
 
-# How many records a sync asks for one by one, so that it ends; the rest waits for the next.
+# The most records that a sync reads one by one, so that it ends; the next sync reads the rest.
 SINGLE_READS = 500
 FREE_SINGLE_READS = 10
 
 
 @dataclass(frozen=True)
 class SavedSync:
-    """What a sync goes on from.
+    """The starting point of a sync.
 
     Attributes:
         bounds: the limits of all windows, and the clock.
@@ -52,14 +52,14 @@ class SavedSync:
         budget: StateBudget,
         progress: SyncProgress,
     ) -> Sync:
-        """Return what the trackers of the sync share.
+        """Return the data shared by the trackers of the sync.
 
         Args:
             settings: the configuration with its transformations.
-            on_demand: the streams that are read for others, by name.
+            on_demand: the streams read for others, by name.
             workspaces: rows of the stream of that name.
-            budget: what the states of all streams may take.
-            progress: counts what the streams send.
+            budget: limits the size of all states.
+            progress: counts the messages of the streams.
         """
         lookups = Lookups(on_demand)
         is_free = settings.get("plan") == "free"
@@ -81,7 +81,7 @@ class SavedSync:
         )
 
     def _mark(self) -> SyncMark:
-        """Return the mark of the sync that this process begins, or goes on with."""
+        """Return the mark of the sync that this process begins or continues."""
         resumed = [saved.resumed for saved in self.streams.values() if saved.resumed]
         now = self.bounds.now
         return SyncMark(
@@ -96,7 +96,7 @@ class SavedSync:
         lookups: Lookups,
         workspaces: Sequence[Mapping[str, Any]],
     ) -> ChangeFeeds | None:
-        """Return the change feeds; None where the configuration does not follow them."""
+        """Return the change feeds; None if the configuration does not follow them."""
         is_free = settings.get("plan") == "free"
         follows = settings.get("follow_changes")
         if not (not is_free if follows is None else follows):
@@ -105,7 +105,7 @@ class SavedSync:
         return ChangeFeeds(lookups, self.bounds.now, most_rows, _audited(settings, workspaces))
 
     def describe_resumed(self) -> str:
-        """Return what a sync that goes on with an interrupted one does not show; "" otherwise."""
+        """Return a warning on the limits of a continued sync; "" for a new one."""
         resumed = {name: saved.resumed for name, saved in self.streams.items() if saved.resumed}
         names = [name for name, mark in sorted(resumed.items()) if mark.has_read]
         if not names:
@@ -118,7 +118,7 @@ class SavedSync:
         )
 
     def lost_workspaces(self, visible: Collection[str]) -> dict[str, list[str]]:
-        """Return the workspaces in each state that the key no longer sees, sorted."""
+        """Return the workspaces of each state that are no longer visible to the key, sorted."""
         found: dict[str, list[str]] = {}
         for name, saved in self.streams.items():
             fields = saved.state.partition_fields
@@ -133,7 +133,7 @@ class SavedSync:
 def _audited(
     settings: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]]
 ) -> frozenset[str]:
-    """Return the workspaces whose plan has the audit log, as far as that is known."""
+    """Return the workspaces with the audit log in their plan, as far as known."""
     host = str((settings.get("hosts") or {}).get("audit_log"))
     if is_addon(settings) or not host.startswith("http"):
         return frozenset()

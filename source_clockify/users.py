@@ -1,7 +1,7 @@
-"""The users of a workspace: found by `POST /users/info`, listed by `GET /users` where it is absent.
+"""The users of a workspace, by `POST /users/info` or, where that is absent, by `GET /users`.
 
-The search takes several account statuses, the listing one. Without any, the listing leaves limited
-members out, so it is read a second time for them (see adaptations.py).
+The search accepts several account statuses, the listing one. Without a status, the listing omits
+limited members, so it is read a second time for them (see adaptations.py).
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,9 +21,9 @@ from source_clockify.pagination import (
 )
 from source_clockify.request_notes import Gap, current_notes
 
-# What Clockify's listings grant; a server that refuses it to the search is asked for the listing.
+# The page size of Clockify's listings; a server that refuses it for the search is sent a listing.
 LARGEST_PAGE = 5000
-# What a page of the search holds if no size is asked for.
+# The page size of a search that does not specify one.
 DEFAULT_PAGE_SIZE = 50
 
 
@@ -32,7 +32,7 @@ class UsersToken(TypedDict):
 
     Attributes:
         page: its number.
-        statuses: the account statuses of a search; of a listing none, or the one it is filtered by.
+        statuses: the account statuses of a search; for a listing none, or the one it filters by.
     """
 
     page: int
@@ -43,9 +43,9 @@ class UsersToken(TypedDict):
 class UsersPagination(LastPageHeaderPagination):
     """Pages of users, found by `POST /users/info` or listed by `GET /users`.
 
-    The search announces neither the last page nor a number, and its largest page is documented
-    nowhere, so only an empty page proves that all were read. The listing is followed by a second
-    one of the limited members, which it leaves out (see adaptations.py).
+    The search announces neither the last page nor a total, and its largest page is undocumented, so
+    only an empty page proves that all users were read. The listing is followed by a second one of
+    the limited members, which it omits (see adaptations.py).
     """
 
     @property
@@ -68,9 +68,9 @@ class UsersPagination(LastPageHeaderPagination):
 
 @dataclass
 class UsersExtractor(PageExtractor):
-    """Takes the users of a page; of the second listing the limited members only.
+    """Takes the users of a page; from the second listing only limited members.
 
-    A server that ignores the filter lists everybody twice, and does not show who is missing.
+    A server that ignores the filter lists everyone twice, and does not reveal who is missing.
     """
 
     def extract_records(self, response: requests.Response) -> Iterable[Mapping[str, Any]]:
@@ -83,7 +83,7 @@ class UsersExtractor(PageExtractor):
 
 
 def _note_repeated_page(response: requests.Response) -> None:
-    """Note that a search repeats a page, which may be all it has or all that it ever shows."""
+    """Record that a search repeats a page: either it has no others, or it never returns them."""
     notes = current_notes()
     repeated = len(rows_in(decoded_body(response)))
     if notes is not None and repeated >= DEFAULT_PAGE_SIZE:

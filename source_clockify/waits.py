@@ -1,6 +1,6 @@
-"""Waits for Clockify's request limits and before retries: announced, and states leave before them.
+"""Announces waits for Clockify's request limits and before retries; states are sent before them.
 
-The CDK sleeps in silence, for up to an hour where a Free workspace is read.
+The CDK sleeps silently, for up to an hour with a Free workspace.
 """
 
 import logging
@@ -13,25 +13,25 @@ from source_clockify.timestamps import format_second
 
 logger = logging.getLogger("airbyte")
 
-# A wait up to this many seconds is neither announced nor preceded by states.
+# A wait of up to this many seconds is neither announced nor preceded by states.
 SILENT_SECONDS = 5
-# A longer one is announced every so many seconds.
+# The interval at which a longer wait is announced.
 REPEAT_SECONDS = 5 * 60
 
 
 class Checkpoints:
-    """What sends the states of the streams of one read; worker threads share it under its lock."""
+    """Sends the states of the streams of one read; worker threads share it under its lock."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._senders: list[Callable[[float], None]] = []
 
     def add(self, send: Callable[[float], None]) -> None:
-        """Add a function that sends the state of a stream's complete partitions, if it is new.
+        """Add a function that sends the state of a stream's complete partitions if it has changed.
 
-        Its argument says for how many seconds it may wait for another thread that sends the same;
-        negative: until that has. Several threads may call it at the same time, and it MUST not
-        raise.
+        Its argument is the number of seconds it may wait for another thread that is sending the
+        same state; negative: until that has finished. It MUST be callable from several threads at
+        once and MUST NOT raise.
         """
         with self._lock:
             self._senders.append(send)
@@ -40,7 +40,7 @@ class Checkpoints:
         """Send the states of all streams.
 
         Args:
-            patience: the argument of their functions, see `add`.
+            patience: passed to the functions, see `add`.
         """
         with self._lock:
             senders = list(self._senders)
@@ -52,10 +52,10 @@ class Waits:
     """The waits of one read; worker threads share it under its lock.
 
     Args:
-        progress: notes which streams wait, and tells how many requests are left.
+        progress: records which streams wait, and knows how many requests are left.
         checkpoints: sends the states before a wait.
-        say: sends a line to the log, after the states that were sent before. Several threads may
-            call it at the same time, and it MUST not raise.
+        say: logs a line after the states that were sent before it. It MUST be callable from several
+            threads at once and MUST NOT raise.
     """
 
     def __init__(
@@ -68,15 +68,15 @@ class Waits:
         self._checkpoints = checkpoints
         self._say = say
         self._announcing = threading.Lock()
-        # When a reason was announced last, and until when it was said to last.
+        # When a reason was last announced, and the announced end of the wait.
         self._announced: dict[str, tuple[float, float]] = {}
 
     def wait(self, seconds: float, stream: str, reason: str) -> None:
         """Wait; announce a wait of more than a few seconds now and every few minutes.
 
         Args:
-            stream: the one that waits.
-            reason: a sentence that says why. Waits with the same reason are announced together.
+            stream: the waiting stream.
+            reason: a sentence. Waits with the same reason are announced together.
         """
         if seconds <= SILENT_SECONDS:
             time.sleep(max(0.0, seconds))
@@ -91,7 +91,7 @@ class Waits:
                     self._checkpoint_and_announce(reason, until)
 
     def _checkpoint_and_announce(self, reason: str, until: float) -> None:
-        """Send the states, and the line right after them, whichever other thread begins to wait."""
+        """Send the states and right after them the line, even if other threads start to wait."""
         with self._announcing:
             self._checkpoints.send()
             self._announce(reason, until)

@@ -103,7 +103,7 @@ def test_a_server_that_ignores_the_page_of_users_lists_each_once(clockify: Clock
     assert len(clockify.sent_for("users")) == 2
 
 
-def test_users_are_asked_for_with_every_status_because_the_default_hides_some(
+def test_users_are_requested_with_every_status(
     clockify: Clockify,
 ) -> None:
     """Without `accountStatuses` limited members are missing, and their time entries with them."""

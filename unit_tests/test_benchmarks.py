@@ -72,7 +72,7 @@ def test_ratios_are_of_cpu_seconds_within_a_repetition() -> None:
     assert cpu_ratios(one, other) == [0.5, 2.0]
 
 
-def test_a_reader_that_takes_twice_the_cpu_seconds_of_the_bare_loop_has_half_its_speed() -> None:
+def test_twice_the_cpu_seconds_of_the_bare_loop_are_half_its_speed() -> None:
     runs = {BARE: [a_run(1), a_run(2)], TRACKED: [a_run(2), a_run(8)]}
     assert speeds(runs, TRACKED) == [0.5, 0.25]
     assert speeds({TRACKED: [a_run(2)]}, TRACKED) == []
@@ -138,7 +138,7 @@ def test_the_chart_has_a_line_with_a_label_and_points_for_each_reader() -> None:
     assert {"10,000", "100,000", "1,000,000", "0.1", "1", "10", "100"} <= set(texts)
 
 
-def test_a_greater_cost_is_higher_and_a_greater_size_is_further_to_the_right() -> None:
+def test_greater_costs_are_higher_and_greater_sizes_further_right() -> None:
     root = ElementTree.fromstring(draw("", "", "", {"one": [(10, 1), (1000, 100)]}))
     low, high = (element for element in root.iter() if element.tag.endswith("circle"))
     assert float(high.attrib["cx"]) > float(low.attrib["cx"])
@@ -248,7 +248,7 @@ def _state(stream: str, version: int) -> str:
 
 
 @pytest.mark.parametrize("pause", [None, 0])
-def test_a_command_prints_to_a_file_or_to_a_pipe_whose_lines_reach_the_file(
+def test_a_command_prints_to_a_file_or_through_a_pipe_into_one(
     tmp_path: Path, pause: float | None
 ) -> None:
     output = tmp_path / "output.jsonl"
@@ -258,7 +258,7 @@ def test_a_command_prints_to_a_file_or_to_a_pipe_whose_lines_reach_the_file(
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="the system has no /proc")
-def test_the_memory_of_a_command_leaves_out_that_of_the_process_that_began_it(
+def test_the_memory_of_a_command_leaves_out_that_of_its_parent(
     tmp_path: Path,
 ) -> None:
     held = bytearray(b"x") * 300_000_000

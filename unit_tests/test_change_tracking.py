@@ -66,7 +66,7 @@ def test_the_first_sync_sends_every_record(clockify: Clockify, connect: Connect)
     }
 
 
-def test_a_later_sync_sends_what_is_new_or_edited_and_a_tombstone_for_what_is_gone(
+def test_a_later_sync_sends_new_and_edited_records_and_tombstones(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("tags")
@@ -137,7 +137,7 @@ def test_every_stream_goes_on_from_its_own_state(clockify: Clockify, connect: Co
     assert stamps(output, "_ab_cdc_baseline_at") == {"2026-11-25T09:00:00.000Z"}
 
 
-def test_a_full_refresh_sends_every_record_and_no_tombstone_whatever_the_state(
+def test_a_full_refresh_sends_every_record_and_no_tombstone(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("tags", "time_entries")
@@ -282,7 +282,7 @@ def test_a_failed_partition_keeps_the_time_of_its_last_read(
 # Tracking off and on ---------------------------------------------------------------------------
 
 
-def test_with_tracking_off_the_manifests_cursor_starts_at_the_last_read_less_the_lookback(
+def test_without_tracking_the_cursor_starts_at_last_read_less_lookback(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("time_entries", lookback_days=5)
@@ -408,7 +408,7 @@ def test_a_user_who_is_new_is_read_from_the_beginning(clockify: Clockify, connec
     assert changes(connection.sync()) == ["+old"]
 
 
-def test_entries_of_a_user_who_is_no_longer_listed_live_on_and_are_read_by_id(
+def test_entries_of_an_unlisted_user_live_on_and_are_read_by_id(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("time_entries")
@@ -432,7 +432,7 @@ def test_entries_of_a_user_who_is_no_longer_listed_live_on_and_are_read_by_id(
 # Configuration that changes ----------------------------------------------------------------------
 
 
-def test_a_longer_lookback_sends_the_stretch_that_was_forgotten_once_as_new(
+def test_a_longer_lookback_sends_the_forgotten_stretch_once_as_new(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("time_entries", lookback_days=10)
@@ -457,7 +457,7 @@ def test_a_shorter_lookback_forgets_records_without_tombstones(
     assert changes(connection.sync(lookback_days=10)) == []
 
 
-def test_an_earlier_start_date_reads_the_missing_stretch_once_as_a_baseline(
+def test_an_earlier_start_date_reads_the_missing_stretch_once(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("time_entries", start_date="2026-06-01T00:00:00Z")
@@ -775,7 +775,7 @@ def test_the_role_alone_counts_too(clockify: Clockify, connect: Connect) -> None
     assert len(warnings(output)) == 1
 
 
-def test_what_a_lesser_key_did_not_see_is_undecided_until_it_is_seen_again(
+def test_records_hidden_from_a_lesser_key_are_undecided_until_seen_again(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("tags", resend_changes=0)
@@ -807,7 +807,7 @@ def test_back_with_the_old_key_everything_is_decided_again(
     assert warnings(output) == []
 
 
-def test_another_key_of_the_same_rights_that_sees_everything_changes_nothing(
+def test_another_key_that_sees_everything_changes_nothing(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("tags")
@@ -862,7 +862,7 @@ def approval(identifier: str, updated_at: str, state: str = "PENDING") -> dict[s
     return {"approvalRequest": {"id": identifier, "status": status}, "entries": []}
 
 
-def test_approval_requests_are_sent_when_they_change_and_never_as_tombstones(
+def test_approval_requests_are_sent_on_change_and_never_as_tombstones(
     clockify: Clockify, connect: Connect
 ) -> None:
     path = f"/workspaces/{WORKSPACE}/approval-requests"
@@ -935,7 +935,7 @@ def test_gone_children_of_a_listed_parent_do_not_fail_the_stream(
     assert changes(connection.sync()) == []
 
 
-def test_a_record_that_comes_back_elsewhere_replaces_its_pending_tombstone(
+def test_a_record_that_returns_elsewhere_replaces_its_pending_tombstone(
     clockify: Clockify, connect: Connect
 ) -> None:
     """Else the old tombstone would come after the record."""

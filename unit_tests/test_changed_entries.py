@@ -110,7 +110,7 @@ def sync(state: list[AirbyteStateMessage] | None = None, **settings: Any) -> Ent
 
 
 @both_layers
-def test_an_entry_is_read_by_id_if_it_began_before_the_lookback_of_its_change(
+def test_an_entry_that_began_before_the_lookback_is_read_by_id(
     clockify: Clockify, alone: bool
 ) -> None:
     at = days_ago(10)
@@ -362,7 +362,7 @@ def test_a_row_with_a_time_in_the_future_does_not_stop_the_feeds(
     assert ids(second) == ["3", "4"]
 
 
-def test_a_clock_that_was_ahead_stops_only_the_feed_whose_position_is_ahead(
+def test_a_clock_that_was_ahead_stops_only_the_feed_that_is_ahead(
     clockify: Clockify, clock: FrozenDateTimeFactory
 ) -> None:
     clock.move_to(days_ago(-400))
@@ -489,7 +489,7 @@ def test_an_edit_of_what_was_made_between_two_earlier_syncs_is_not_lost(
     assert sorted(found) == sorted([*resent, ("3", days_ago(-1.5))])
 
 
-def test_a_deletion_of_what_was_made_between_two_earlier_syncs_is_not_lost(
+def test_a_deletion_of_an_entry_made_between_earlier_syncs_is_not_lost(
     clockify: Clockify, connect: Connect
 ) -> None:
     gone = {"1": (OLD, days_ago(-0.5)), "2": (days_ago(-0.6), days_ago(-1.5))}
@@ -513,7 +513,7 @@ def test_a_deletion_of_what_was_made_between_two_earlier_syncs_is_not_lost(
     assert [sync_of(connection) for _ in range(4)] == [[], ["1"], ["1", "2"], ["2"]]
 
 
-def test_later_syncs_read_only_what_changed_from_ten_minutes_before_the_last_one(
+def test_later_syncs_read_changes_from_ten_minutes_before_the_last_one(
     clockify: Clockify, connect: Connect
 ) -> None:
     serve(clockify, created=[change(f"{each:024x}", days_ago(1)) for each in range(40)])
@@ -545,7 +545,7 @@ def test_a_change_is_requested_for_its_resend_apart_from_the_new_ones(
     assert windows(clockify, "updated") == wanted
 
 
-def test_an_entry_that_is_named_with_the_same_time_again_is_sent_if_its_content_changed(
+def test_an_entry_named_twice_with_one_time_is_sent_if_it_changed(
     clockify: Clockify, connect: Connect
 ) -> None:
     at = days_ago(5 / 24 / 60)
@@ -559,7 +559,7 @@ def test_an_entry_that_is_named_with_the_same_time_again_is_sent_if_its_content_
     assert sent == [["a"], [], ["b"], []]
 
 
-def test_an_entry_that_vanished_does_not_keep_its_workspace_from_being_complete(
+def test_a_vanished_entry_leaves_its_workspace_complete(
     clockify: Clockify, connect: Connect
 ) -> None:
     rows = [change("1", days_ago(3)), change("2", days_ago(2))]
@@ -602,7 +602,7 @@ def test_a_deletion_has_the_key_and_what_clockify_kept_of_the_entry(
     assert re.findall(r"type=(\w+)", request.url) == ["TIME_ENTRY"]
 
 
-def test_a_change_that_its_feed_shows_no_more_does_not_hold_the_window_back(
+def test_a_change_gone_from_its_feed_does_not_hold_the_window_back(
     clockify: Clockify, connect: Connect
 ) -> None:
     serve(clockify)

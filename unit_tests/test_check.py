@@ -111,7 +111,7 @@ def test_a_failure_says_what_to_do(
     assert [part for part in said if part not in result.message] == []
 
 
-def test_an_unknown_workspace_fails_and_is_named_with_those_that_can_be_seen(
+def test_an_unknown_workspace_fails_and_is_named_with_the_visible_ones(
     clockify: Clockify, check: Any
 ) -> None:
     unknown = "65aaaaaaaaaaaaaaaaaaaaaa"
@@ -159,7 +159,7 @@ def test_a_check_survives_one_hiccup(clockify: Clockify, check: Any) -> None:
 
 
 @pytest.mark.parametrize("plan", ["FREE", "BASIC_2021", "STANDARD_2021"])
-def test_a_stream_that_the_plan_lacks_is_listed_and_does_not_fail_the_check(
+def test_a_stream_that_the_plan_lacks_is_listed_and_the_check_succeeds(
     clockify: Clockify, check: Any, plan: str
 ) -> None:
     clockify.workspaces(
@@ -289,7 +289,7 @@ FREE = {"featureSubscriptionType": "FREE"}
         ("free", [workspace(featureSubscriptionType=None)], ""),
     ],
 )
-def test_a_request_budget_that_does_not_fit_the_plans_is_one_warning_of_check_and_read(
+def test_a_budget_that_does_not_fit_the_plans_is_one_warning(
     clockify: Clockify, plan: str, workspaces: list[dict[str, Any]], said: str
 ) -> None:
     clockify.workspaces(*workspaces)

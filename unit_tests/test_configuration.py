@@ -293,7 +293,7 @@ NO_START_DATES: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("given", "problem"), NO_START_DATES)
-def test_a_start_date_that_cannot_be_meant_is_one_error_in_words_before_any_request(
+def test_an_impossible_start_date_is_one_error_before_any_request(
     clockify: Clockify, given: Any, problem: str
 ) -> None:
     clockify.workspaces()
@@ -337,7 +337,7 @@ def test_the_spec_is_a_json_schema() -> None:
 
 def test_the_spec_is_there_without_a_configuration() -> None:
     spec = SourceClockify().spec(logging.getLogger("airbyte"))
-    assert str(spec.documentationUrl).endswith("clockify")
+    assert str(spec.documentationUrl).endswith("/docs/integrations/sources/clockify.md")
 
 
 # The hosts -------------------------------------------------------------------------------------
@@ -395,7 +395,7 @@ def test_each_server_means_these_hosts(
     }
 
 
-def test_a_report_without_its_host_is_a_config_error_for_the_reports_alone(
+def test_a_missing_reports_host_is_a_config_error_for_reports_alone(
     clockify: Clockify,
 ) -> None:
     """Never the public host: the key does not belong to it."""

@@ -239,7 +239,7 @@ def catalog_of(*streams: str) -> Any:
 
 
 @pytest.mark.parametrize(("given", "said"), WRONG, ids=name_of)
-def test_a_wrong_configuration_is_refused_in_the_same_words_by_every_command(
+def test_every_command_refuses_a_wrong_configuration_in_the_same_words(
     clockify: Clockify, run_command: Any, given: Any, said: list[str]
 ) -> None:
     messages, raised = run_command("check", config=given)
@@ -546,7 +546,7 @@ REPORTS = ("detailed_report", "summary_report")
 
 
 @pytest.mark.parametrize("others", [("tags",), ("tags", "sync_log"), ()], ids=str)
-def test_selected_streams_without_a_url_fail_before_any_request_and_the_others_are_read(
+def test_streams_without_a_url_fail_before_any_request_others_are_read(
     clockify: Clockify, others: tuple[str, ...]
 ) -> None:
     clockify.api = "https://clockify.example.com/api/v1"
@@ -587,7 +587,7 @@ def test_the_receipt_of_a_stream_without_a_url_is_incomplete(clockify: Clockify)
     assert (receipt["stream"], receipt["status"]) == ("detailed_report", "incomplete")
 
 
-def test_a_check_names_the_streams_without_a_url_in_one_warning_for_each_field(
+def test_a_check_names_streams_without_a_url_in_one_warning_a_field(
     clockify: Clockify,
 ) -> None:
     clockify.api = "https://clockify.example.com/api/v1"

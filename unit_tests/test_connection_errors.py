@@ -172,7 +172,7 @@ UNKNOWN_HOST = socket.gaierror(-2, "Name or service not known")
         ),
     ],
 )
-def test_an_unknown_host_that_was_entered_is_a_config_error_with_its_field(
+def test_an_unknown_host_that_was_entered_is_an_error_of_its_field(
     server: dict[str, Any], url: str, field: str
 ) -> None:
     problem = described(UNKNOWN_HOST, url, **server)

@@ -84,7 +84,7 @@ def test_a_listing_of_which_a_page_failed_tells_of_what_came_only(
     assert changes(connection.sync()) == []
 
 
-def test_a_user_whose_entries_failed_does_not_keep_others_from_being_decided(
+def test_entries_of_others_are_decided_although_those_of_a_user_failed(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("time_entries")
@@ -165,7 +165,7 @@ def test_a_report_that_sends_fewer_rows_than_it_announces_is_undecided(
 @pytest.mark.parametrize(
     ("stream", "resource"), [("tags", "tags"), ("clients", "clients"), ("projects", "projects")]
 )
-def test_what_is_missing_is_asked_for_by_id_and_gone_only_if_clockify_says_so(
+def test_a_missing_record_is_deleted_only_if_clockify_says_so_by_id(
     clockify: Clockify, connect: Connect, stream: str, resource: str
 ) -> None:
     connection = connect(stream)
@@ -269,7 +269,7 @@ def test_a_time_entry_that_is_there_but_not_listed_is_no_message(
     assert changes(connection.sync()) == []
 
 
-def test_a_row_of_the_detailed_report_that_moved_comes_in_the_shape_of_the_report(
+def test_a_moved_row_of_the_detailed_report_has_the_reports_shape(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("detailed_report", start_date="2026-01-01T00:00:00Z", lookback_days=5)
@@ -288,7 +288,7 @@ def test_a_row_of_the_detailed_report_that_moved_comes_in_the_shape_of_the_repor
     assert changes(connection.sync(), key="_id") == []
 
 
-def test_a_record_that_grows_older_than_the_window_leaves_without_a_tombstone(
+def test_a_record_older_than_the_window_leaves_without_a_tombstone(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("time_entries", lookback_days=5)
@@ -416,7 +416,7 @@ def test_a_listing_that_was_empty_once_is_not_deleted(clockify: Clockify, connec
     assert changes(connection.sync()) == []
 
 
-def test_an_assignment_that_moved_out_of_the_window_is_found_in_the_widest(
+def test_an_assignment_moved_out_of_the_window_is_found_in_the_widest(
     clockify: Clockify, connect: Connect
 ) -> None:
     def assignment(identifier: str, start: str) -> dict[str, Any]:

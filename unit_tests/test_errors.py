@@ -248,7 +248,7 @@ def test_a_key_that_sees_no_workspace_fails(clockify: Clockify, stream: str) -> 
 
 
 @pytest.mark.parametrize("stream", ["workspaces", "tags", "time_entries"])
-def test_an_unknown_workspace_is_named_together_with_those_that_can_be_seen(
+def test_an_unknown_workspace_is_named_with_the_visible_ones(
     clockify: Clockify, stream: str
 ) -> None:
     """Clockify answers with 404 and an empty body, also where the key may not see it."""
@@ -719,7 +719,7 @@ def test_the_manifest_alone_takes_only_a_good_answer_for_a_page(
 
 
 @pytest.mark.parametrize("status", [500, 400, 301])
-def test_the_manifest_alone_judges_a_status_before_a_body_that_looks_like_a_page(
+def test_the_manifest_alone_judges_a_status_before_a_plausible_body(
     clockify: Clockify, status: int
 ) -> None:
     clockify.workspaces()
@@ -761,7 +761,7 @@ def test_a_workspace_that_fails_does_not_keep_the_others_from_being_read(
     [SERVER_ERROR, requests.exceptions.ReadTimeout, CUT_OFF],
     ids=["500", "timeout", "cut off"],
 )
-def test_a_parent_that_fails_in_one_workspace_leaves_the_children_of_the_others(
+def test_a_parent_that_fails_in_one_workspace_leaves_other_children(
     clockify: Clockify, broken: str, answer: Any
 ) -> None:
     """The stream must end incomplete: the children of that workspace are unknown, not gone."""

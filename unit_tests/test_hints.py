@@ -34,6 +34,9 @@ from unit_tests.clockify import (
 )
 from unit_tests.protocol import logs_of, stream_of
 
+# As a whole, though each test is short.
+pytestmark = pytest.mark.slow
+
 KINDS = ("created", "updated", "deleted")
 OLD = "2026-03-02T09:00:00Z"
 RECENT = "2026-11-20T09:00:00Z"
@@ -153,7 +156,7 @@ def test_rates_and_custom_fields_name_their_entry(
     assert changes(connection.sync()) == [f"+{number(1)}"]
 
 
-def test_an_entry_that_vanished_is_a_tombstone_with_what_the_feed_knows_of_it(
+def test_a_vanished_entry_is_a_tombstone_with_what_the_feed_knows(
     clockify: Clockify, connect: Connect
 ) -> None:
     account(clockify, old(number(1)))
@@ -186,7 +189,7 @@ def test_a_tombstone_takes_nothing_that_it_cannot_use(
     assert not {"userId", "start"} & sent.keys()
 
 
-def test_a_row_of_the_detailed_report_is_read_on_the_day_on_which_its_entry_lies(
+def test_a_row_of_the_detailed_report_is_read_on_the_day_of_its_entry(
     clockify: Clockify, connect: Connect
 ) -> None:
     account(clockify, old(number(1)))
@@ -251,7 +254,7 @@ def test_what_lies_inside_of_the_window_is_left_to_the_comparison(
     assert single_reads(clockify, "time-entries") == []
 
 
-def test_a_sync_without_changes_takes_three_requests_a_workspace_and_a_few_bytes(
+def test_a_quiet_sync_takes_three_requests_a_workspace_and_a_few_bytes(
     clockify: Clockify, connect: Connect
 ) -> None:
     recent = entry(number(1), RECENT, RECENT, workspaceId=WORKSPACE, userId=USER)
@@ -364,7 +367,7 @@ def test_an_entry_of_another_workspace_is_not_deleted(clockify: Clockify, connec
     assert changes(connection.sync()) == [f"-{number(2)}"]
 
 
-def test_an_entry_that_the_feed_places_in_another_workspace_is_not_looked_up(
+def test_an_entry_of_another_workspace_in_the_feed_is_not_looked_up(
     clockify: Clockify, connect: Connect
 ) -> None:
     account(clockify)
@@ -439,7 +442,7 @@ def test_refused_feeds_are_named_and_asked_again_from_the_same_moment(
         {"status_code": 400, "json": error_body(3001, "no")},
     ],
 )
-def test_feeds_that_fail_fail_no_stream_and_are_asked_again_from_the_same_moment(
+def test_failing_feeds_fail_no_stream_and_are_asked_from_the_same_moment(
     clockify: Clockify, connect: Connect, answer: dict[str, Any]
 ) -> None:
     account(clockify, old(number(1)))

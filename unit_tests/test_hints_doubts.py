@@ -43,6 +43,9 @@ from unit_tests.test_hints import (
     synced,
 )
 
+# As a whole, though each test is short.
+pytestmark = pytest.mark.slow
+
 REFUSED = {"status_code": 403, "json": error_body(501, "Access Denied")}
 OTHER_USER = "640000000000000000000043"
 
@@ -130,7 +133,7 @@ def without_hints(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("shown", [(), (recent(number(90)),)])
-def test_an_entry_that_fewer_permissions_hide_is_never_deleted_and_is_a_gap(
+def test_an_entry_hidden_by_fewer_permissions_is_a_gap_and_not_deleted(
     clockify: Clockify, connect: Connect, shown: Sequence[Any]
 ) -> None:
     account(clockify, *shown, old(number(1)))
@@ -148,7 +151,7 @@ def test_an_entry_that_fewer_permissions_hide_is_never_deleted_and_is_a_gap(
 
 
 @pytest.mark.parametrize("kind", ["updated", "deleted"])
-def test_a_state_without_hints_whose_permissions_changed_proves_no_deletion_at_once(
+def test_a_state_without_hints_proves_nothing_under_other_permissions(
     clockify: Clockify, connect: Connect, kind: str
 ) -> None:
     account(clockify, recent(number(90)), old(number(1)))
@@ -232,7 +235,7 @@ def test_an_entry_whose_row_is_hidden_is_sent_when_a_feed_names_it(
 # Streams of different age -----------------------------------------------------------------------
 
 
-def test_a_stream_that_is_set_back_takes_no_deletion_from_one_that_is_up_to_date(
+def test_a_stream_set_back_takes_no_deletion_from_an_up_to_date_one(
     clockify: Clockify, connect: Connect
 ) -> None:
     account(clockify)
@@ -278,7 +281,7 @@ def test_a_stream_that_stands_still_does_not_starve_the_others(
     assert sent == [[f"+{number(n)}"] for n in range(1, 10)]
 
 
-def test_a_stream_never_asks_from_earlier_than_before_because_another_does(
+def test_no_stream_asks_from_earlier_because_another_does(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracked_sync, "MOST_ROWS", 3)
@@ -314,7 +317,7 @@ def test_an_earlier_start_date_swallows_no_hint(clockify: Clockify, connect: Con
     assert message_of(output, number(1))["description"] == "new"
 
 
-def test_a_row_of_a_report_that_moved_beyond_the_end_of_the_window_is_sent(
+def test_a_row_that_moved_beyond_the_end_of_the_window_is_sent(
     clockify: Clockify, connect: Connect
 ) -> None:
     account(clockify, old(number(1)))
@@ -329,7 +332,7 @@ def test_a_row_of_a_report_that_moved_beyond_the_end_of_the_window_is_sent(
     assert message_of(output, number(1), key="_id")["timeInterval"]["start"] == ahead
 
 
-def test_an_entry_that_was_created_just_before_the_first_sync_and_then_deleted_is_a_tombstone(
+def test_an_entry_created_just_before_the_first_sync_gets_its_tombstone(
     clockify: Clockify, connect: Connect
 ) -> None:
     account(clockify).name("created", change(number(1), "2026-11-24T08:55:00Z"))
@@ -561,7 +564,7 @@ def live_keys(outputs: Sequence[Any], window_start: str) -> set[str]:
 
 
 @pytest.mark.parametrize("resend", [0, 1])
-def test_entries_of_a_removed_user_are_sent_and_counted_as_a_consumer_has_them(
+def test_entries_of_a_removed_user_are_counted_as_a_consumer_has_them(
     clockify: Clockify, connect: Connect, resend: int
 ) -> None:
     owner = {"id": USER, "roles": [{"role": "OWNER"}]}

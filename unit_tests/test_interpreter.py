@@ -15,7 +15,7 @@ from source_clockify.cdk_patches import serialize_literal_eval
 @pytest.mark.parametrize(
     ("version", "at_once"), [((3, 11, 7), 1), ((3, 11, 8), 4), ((3, 10, 13), 4), ((3, 12, 0), 4)]
 )
-def test_where_python_cannot_parse_in_several_threads_one_parses_at_a_time(
+def test_where_python_cannot_parse_in_threads_one_parses_at_a_time(
     monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int], at_once: int
 ) -> None:
     meeting = threading.Barrier(at_once)

@@ -90,7 +90,7 @@ def _states_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
 
 
-def test_a_timer_that_the_window_has_passed_is_looked_up_by_the_sync_that_goes_on(
+def test_a_timer_before_the_window_is_looked_up_by_the_sync_that_goes_on(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect(
@@ -111,7 +111,7 @@ def test_a_timer_that_the_window_has_passed_is_looked_up_by_the_sync_that_goes_o
     assert changes(output) == [f"+{timer}"]
 
 
-def test_many_deletions_are_confirmed_by_the_next_sync_although_each_is_killed(
+def test_many_deletions_are_confirmed_although_each_sync_is_killed(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("time_entries", plan="free", num_workers=2, resend_changes=0)
@@ -133,7 +133,7 @@ def test_many_deletions_are_confirmed_by_the_next_sync_although_each_is_killed(
 
 
 @pytest.mark.usefixtures("_states_at_once")
-def test_what_is_missing_is_not_deleted_if_permissions_changed_between_the_attempts(
+def test_nothing_is_deleted_if_permissions_changed_between_the_attempts(
     clockify: Clockify, connect: Connect
 ) -> None:
     def group(name: str) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def test_a_workspace_that_was_refused_is_read_by_the_sync_that_goes_on(
 
 
 @pytest.mark.usefixtures("_states_at_once")
-def test_what_is_missing_from_a_partition_is_told_by_the_sync_that_goes_on(
+def test_gaps_of_a_partition_are_told_by_the_sync_that_goes_on(
     clockify: Clockify, connect: Connect
 ) -> None:
     def without_amounts(request: Any, context: Any) -> Mapping[str, Any]:

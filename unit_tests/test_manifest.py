@@ -18,6 +18,7 @@ from airbyte_cdk.test import entrypoint_wrapper
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 
 import source_clockify
+from integration_tests.stream_facts import cursor_of, definitions
 from source_clockify import SourceClockify
 from source_clockify.manifest_file import load_manifest
 from unit_tests.clockify import (
@@ -41,51 +42,7 @@ from unit_tests.protocol import present
 FILE = Path(source_clockify.__file__).with_name("manifest.yaml")
 RECENT = {"start_date": "2026-11-01T00:00:00Z"}
 
-# Primary keys, and whether the manifest itself reads the stream incrementally.
-ID = (["id"], False)
-EVENT = (["workspaceId", "documentCode", "id", "timestamp"], True)
-ALL_STREAMS: dict[str, tuple[list[str], bool]] = {
-    "workspaces": ID,
-    "users": (["workspaceId", "id"], False),
-    "member_profiles": (["workspaceId", "userId"], False),
-    "user_groups": ID,
-    "clients": ID,
-    "projects": ID,
-    "tasks": ID,
-    "tags": ID,
-    "custom_fields": ID,
-    "project_custom_fields": (["projectId", "id"], False),
-    "time_entries": (["id"], True),
-    "time_entries_in_progress": ID,
-    "expenses": ID,
-    "expense_categories": ID,
-    "invoices": ID,
-    "invoice_details": ID,
-    "invoice_payments": ID,
-    "invoice_settings": (["workspaceId"], False),
-    "holidays": ID,
-    "time_off_policies": ID,
-    "time_off_requests": (["id"], True),
-    "time_off_balances": (["policyId", "userId"], False),
-    "scheduling_assignments": (["id"], True),
-    "scheduling_user_totals": (["workspaceId", "userId"], False),
-    "scheduling_project_totals": (["workspaceId", "projectId", "taskId"], False),
-    "approval_requests": (["id"], True),
-    "shared_reports": ID,
-    "webhooks": ID,
-    "webhook_logs": (["id"], True),
-    "audit_log": (["workspaceId", "id"], True),
-    "detailed_report": (["workspaceId", "_id"], True),
-    "summary_report": (["workspaceId", "date"], True),
-    "weekly_report": (["workspaceId", "weekStart", "_id"], True),
-    "attendance_report": (["workspaceId", "userId", "date"], True),
-    "expense_report": (["id"], True),
-    "entity_changes_created": EVENT,
-    "entity_changes_updated": EVENT,
-    "entity_changes_deleted": EVENT,
-    "time_entries_changed": (["workspaceId", "id", "changedAt"], True),
-    "time_entries_deleted": (["workspaceId", "id", "deletedAt"], True),
-}
+ALL_STREAMS = tuple(definitions())
 # Their cursor is a day.
 OF_DAYS = ("summary_report", "weekly_report", "expense_report")
 
@@ -148,7 +105,6 @@ def test_both_plans_show_the_same_streams(streams: dict[str, Any]) -> None:
     free = discovered(config(plan="free"))
 
     assert set(free) == set(streams) == {*ALL_STREAMS, "sync_log"}
-    assert len(ALL_STREAMS) == 40
     assert {name: stream.json_schema for name, stream in free.items()} == {
         name: stream.json_schema for name, stream in streams.items()
     }
@@ -156,7 +112,7 @@ def test_both_plans_show_the_same_streams(streams: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", ALL_STREAMS)
 def test_the_primary_key_is_in_the_schema(streams: dict[str, Any], name: str) -> None:
-    key, _ = ALL_STREAMS[name]
+    key = definitions()[name]["primary_key"]
 
     assert streams[name].source_defined_primary_key == [[part] for part in key]
     assert set(key) <= set(streams[name].json_schema["properties"])
@@ -167,14 +123,14 @@ def test_without_change_tracking_the_cursors_are_the_manifests() -> None:
     catalog = source.discover(logging.getLogger("airbyte"), config(track_changes=False))
 
     for stream in catalog.streams:
-        _, incremental = ALL_STREAMS[stream.name]
-        assert (SyncMode.incremental in stream.supported_sync_modes) == incremental
+        cursor = cursor_of(stream.name)
+        assert (SyncMode.incremental in stream.supported_sync_modes) == bool(cursor)
         assert SyncMode.full_refresh in stream.supported_sync_modes
         assert "_ab_cdc_updated_at" not in stream.json_schema["properties"]
-        if incremental:
+        if cursor:
             assert stream.source_defined_cursor
-            (field,) = stream.default_cursor_field
-            assert stream.json_schema["properties"][field]["format"] in ("date-time", "date")
+            assert stream.default_cursor_field == [cursor]
+            assert stream.json_schema["properties"][cursor]["format"] in ("date-time", "date")
 
 
 @pytest.mark.parametrize("name", ALL_STREAMS)
@@ -336,7 +292,7 @@ def test_it_continues_from_its_own_state(clockify: Clockify) -> None:
     assert ids(second) == ["a"]
 
 
-def test_the_connector_continues_from_the_state_of_the_manifest_and_the_reverse(
+def test_connector_and_manifest_continue_from_each_others_state(
     clockify: Clockify,
 ) -> None:
     """So that a user may switch between the image and the Connector Builder."""

@@ -176,7 +176,7 @@ def test_edits_and_deletions_of_entries_with_odd_years_are_found(
 
 
 @LAYERS
-def test_rows_of_the_detailed_report_are_compared_with_the_start_date_as_moments(
+def test_report_rows_are_compared_with_the_start_date_as_moments(
     clockify: Clockify, alone: bool
 ) -> None:
     clockify.workspaces()
@@ -284,7 +284,7 @@ def test_approval_requests_are_compared_as_moments(clockify: Clockify, connect: 
     assert changes(connection.sync()) == [f"+{times[0]}"]
 
 
-def test_no_more_entries_are_remembered_than_can_come_twice_whatever_their_year() -> None:
+def test_only_entries_that_can_come_twice_are_remembered() -> None:
     def named(number: int, start: str) -> dict[str, Any]:
         return {"id": f"{number}", "start": start}
 

@@ -233,7 +233,7 @@ def test_a_row_takes_few_bytes_while_its_partition_is_open() -> None:
     assert taken < 20 * count
 
 
-def test_the_rows_of_a_state_become_no_list_of_numbers_while_it_is_written() -> None:
+def test_a_state_is_written_without_a_list_of_numbers() -> None:
     count = 50_000
     chance = random.Random(5)
     packed = pack(

@@ -403,7 +403,7 @@ LOOKBACKS = [
 @each_layer
 @each_planned
 @pytest.mark.parametrize("case", LOOKBACKS)
-def test_a_later_sync_of_what_is_planned_begins_the_lookback_before_the_present(
+def test_a_later_sync_of_plans_begins_the_lookback_before_the_present(
     clockify: Clockify, stream: str, case: tuple[int, str, str], alone: bool
 ) -> None:
     lookback, day, week = case
@@ -445,7 +445,7 @@ def test_the_weekly_report_goes_on_from_a_day_that_is_no_monday(
 
 
 @each_planned
-def test_without_change_tracking_it_goes_on_from_the_last_read_of_a_tracked_sync(
+def test_without_tracking_it_goes_on_from_the_last_tracked_read(
     clockify: Clockify, stream: str
 ) -> None:
     clockify.workspaces()
@@ -464,7 +464,7 @@ def test_without_change_tracking_it_goes_on_from_the_last_read_of_a_tracked_sync
 
 
 @pytest.mark.parametrize("plan", ["FREE", "BASIC_2021", "A_PLAN_OF_TOMORROW", None])
-def test_a_stream_that_the_features_lack_costs_no_request_and_is_said_once(
+def test_a_stream_without_its_feature_costs_no_request_and_is_said_once(
     clockify: Clockify, plan: str | None
 ) -> None:
     """The names of the plans are an open set; the list of features tells."""

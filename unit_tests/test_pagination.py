@@ -128,7 +128,7 @@ def test_without_the_header_a_full_page_is_followed_by_another(
 
 
 @groups_with_header
-def test_last_page_false_on_a_short_page_goes_on_and_ends_on_an_empty_page(
+def test_last_page_false_on_a_short_page_goes_on_to_an_empty_page(
     clockify: Clockify, group: list[str]
 ) -> None:
     """However often the header claims that there is more, an empty page is the end."""

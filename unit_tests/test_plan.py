@@ -123,7 +123,7 @@ def plan_of(case: Case) -> ReadPlan:
 
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(cases())
-def test_a_record_that_is_expected_lies_in_the_window_that_the_cursor_gets(case: Case) -> None:
+def test_an_expected_record_lies_in_the_window_of_the_cursor(case: Case) -> None:
     plan = plan_of(case)
     state = StreamState(1, 1, True, ("workspace_id",), {(WORKSPACE,): case.known})
     saved = SavedStream(plan.spec, state, {(WORKSPACE,): plan})

@@ -20,7 +20,7 @@ def probe_column() -> list[str]:
     return [row.strip("|").split("|")[place].strip() for row in rows[2:]]
 
 
-def test_each_unproven_decision_names_its_lines_or_says_that_no_read_can_tell() -> None:
+def test_each_unproven_decision_names_its_lines_or_that_no_read_can_tell() -> None:
     column = probe_column()
     assert len(column) > 30
     assert all(
@@ -54,7 +54,7 @@ def test_a_message_keeps_only_words_of_clockifys_own(message: str, masked: str) 
     assert redaction.message(message) == masked
 
 
-def test_a_header_is_shown_only_if_it_is_about_pages_limits_or_the_content_type() -> None:
+def test_only_headers_about_pages_limits_and_content_type_are_shown() -> None:
     given = {
         "Last-Page": "true",
         "Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT",

@@ -103,7 +103,7 @@ def test_the_table_tells_new_changed_deleted_and_resent_messages_apart(
         assert int(table(output)["sync_log"]["records"]) == len(messages(output, "sync_log"))
 
 
-def test_a_record_that_is_restored_or_found_by_id_is_counted_by_what_a_reader_has(
+def test_a_restored_or_found_record_is_counted_by_what_a_reader_has(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("tags", resend_changes=0)
@@ -254,7 +254,7 @@ def test_a_stream_that_only_waits_is_not_due_until_it_has_gone_on(
     assert len(due_streams(progress.all(), {"tags": (began, 2, 1)}, began + 60)) == 1
 
 
-def test_a_line_in_between_tells_partitions_requests_and_what_is_left_of_the_budget(
+def test_a_line_in_between_tells_partitions_requests_and_the_budget(
     clock: FrozenDateTimeFactory,
 ) -> None:
     progress = SyncProgress()

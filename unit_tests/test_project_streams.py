@@ -96,7 +96,7 @@ def test_custom_fields_are_never_paged(clockify: Clockify, count: int) -> None:
     assert query(request) == {}
 
 
-def test_tasks_are_read_for_each_project_and_get_the_workspace_of_their_path(
+def test_tasks_are_read_a_project_each_with_the_workspace_of_their_path(
     clockify: Clockify,
 ) -> None:
     clockify.workspaces(WORKSPACE, OTHER_WORKSPACE)
@@ -196,7 +196,7 @@ def answer_hydrated(clockify: Clockify, answer: dict[str, Any], page: str = "1")
     )
 
 
-def test_a_done_task_in_the_project_list_saves_the_requests_of_all_projects(
+def test_a_done_task_in_the_project_list_saves_a_request_a_project(
     clockify: Clockify,
 ) -> None:
     clockify.workspaces()
@@ -370,7 +370,7 @@ def test_on_the_free_plan_projects_themselves_stay_small(clockify: Clockify) -> 
     [[{"id": PROJECT}], [hydrated("p1", {"id": "t1"}), {"id": PROJECT}]],
     ids=["none has tasks", "one has no tasks"],
 )
-def test_on_the_free_plan_a_project_list_without_tasks_fails_and_says_what_to_do(
+def test_on_the_free_plan_a_list_without_tasks_fails_and_says_what_to_do(
     clockify: Clockify, projects: list[dict[str, Any]]
 ) -> None:
     """The hydrated shape is not documented; were it to change, tasks would silently be gone."""

@@ -164,7 +164,7 @@ def test_a_refusal_of_the_plan_skips_the_stream_and_is_said(
 
 
 @pytest.mark.parametrize("status", [402, 403])
-def test_an_empty_refusal_skips_a_stream_only_where_the_features_explain_it(
+def test_an_empty_refusal_skips_only_where_the_features_explain_it(
     clockify: Clockify, status: int
 ) -> None:
     small = workspace(features=["TIME_TRACKING"])
@@ -183,7 +183,7 @@ def test_an_empty_refusal_skips_a_stream_only_where_the_features_explain_it(
     assert "without a reason" in failure(other, "custom_fields").message
 
 
-def test_one_warning_for_each_workspace_lists_what_is_skipped_of_the_selected_streams(
+def test_one_warning_a_workspace_lists_its_skipped_selected_streams(
     clockify: Clockify,
 ) -> None:
     clockify.workspaces(workspace(features=["INVOICING"]), workspace(OTHER_WORKSPACE))
@@ -468,7 +468,7 @@ def test_a_refusal_of_the_audit_log_needs_no_message(clockify: Clockify) -> None
         assert part in warning
 
 
-def test_an_addon_is_told_that_it_may_not_read_the_audit_log_before_any_request(
+def test_an_addon_is_refused_the_audit_log_before_any_request(
     clockify: Clockify,
 ) -> None:
     clockify.workspaces()
@@ -712,7 +712,7 @@ def test_changes_of_any_year_are_read(clockify: Clockify, moment: str, alone: bo
 
 
 @pytest.mark.parametrize("refused", ["refused", "short"])
-def test_a_window_that_is_incomplete_without_change_tracking_fails_the_sync(
+def test_without_tracking_an_incomplete_window_fails_the_sync(
     clockify: Clockify, refused: str
 ) -> None:
     """The cursor of the manifest would pass it, and no later sync would read it again."""

@@ -219,7 +219,7 @@ def test_a_named_workspace_is_probed_too(clockify: Clockify) -> None:
 # Plans that limit the range -----------------------------------------------------------------------
 
 
-def test_a_plan_of_a_month_is_not_probed_and_the_sync_says_where_reports_begin(
+def test_on_a_plan_of_a_month_the_sync_says_where_reports_begin(
     clockify: Clockify,
 ) -> None:
     reports = account(clockify, ["ONE_MONTH_RANGE_REPORTS"], featureSubscriptionType="FREE")
@@ -247,7 +247,7 @@ def test_a_plan_of_a_year_is_probed_year_by_year_until_a_row_is_found(clockify: 
 
 @pytest.mark.parametrize("features", [None, ["SOMETHING_ELSE"], ["ONE_YEAR_RANGE_REPORTS"]])
 @pytest.mark.parametrize("status", [400, 402, 403])
-def test_a_refused_probe_is_a_warning_and_reports_begin_with_the_workspace(
+def test_after_a_refused_probe_reports_begin_with_the_workspace(
     clockify: Clockify, features: list[str] | None, status: int
 ) -> None:
     reports = account(clockify, features or [])

@@ -92,7 +92,7 @@ def test_the_request_asks_for_utc_and_for_an_immutable_order(clockify: Clockify)
     }
 
 
-def test_the_windows_are_whole_days_without_gap_or_overlap_and_at_most_31_days(
+def test_windows_are_whole_days_without_gap_or_overlap_31_at_most(
     clockify: Clockify,
 ) -> None:
     """The free plan refuses 32 days; a gap would lose a day, an overlap would double one."""
@@ -169,7 +169,7 @@ def test_ids_that_look_like_numbers_stay_text(clockify: Clockify, odd: str) -> N
         assert [record[key] for key in ("_id", "workspaceId", "userId", "projectId")] == [odd] * 4
 
 
-def test_rows_up_to_31_days_ahead_are_read_and_do_not_move_the_cursor_past_now(
+def test_rows_31_days_ahead_are_read_without_moving_the_cursor_past_now(
     clockify: Clockify,
 ) -> None:
     clockify.workspaces()
@@ -288,7 +288,7 @@ def test_a_report_that_announces_more_than_it_sends_ends_and_says_so(clockify: C
 
 
 @pytest.mark.parametrize(("vanishing", "readings"), [(1, 2), (9, 4)])
-def test_a_report_that_shrinks_while_it_is_read_is_read_from_its_beginning_three_times_at_most(
+def test_a_report_that_shrinks_is_read_anew_three_times_at_most(
     clockify: Clockify, vanishing: int, readings: int
 ) -> None:
     """The deleted row has pulled another one onto the page that was read already."""

@@ -121,7 +121,7 @@ def check_report_windows(
         second=times_of_day,
     ),
 )
-def test_every_day_of_a_report_is_asked_for_once_and_no_request_is_too_long(
+def test_every_day_of_a_report_is_requested_once_in_short_windows(
     clockify: Clockify,
     clock: FrozenDateTimeFactory,
     layer: str,
@@ -178,7 +178,7 @@ def test_every_day_of_a_report_is_asked_for_once_and_no_request_is_too_long(
 @pytest.mark.parametrize("log", [("audit_log", 31), ("entity_changes_created", 30)])
 @examples
 @given(moment=st.tuples(st.integers(1, 400 * 86_400), times_of_day))
-def test_every_second_of_an_event_log_is_asked_for_and_no_request_touches_too_many_days(
+def test_every_second_of_an_event_log_is_requested_within_allowed_days(
     clockify: Clockify,
     clock: FrozenDateTimeFactory,
     layer: str,

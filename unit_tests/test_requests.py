@@ -161,7 +161,7 @@ def test_on_the_free_plan_the_suggested_streams_take_few_requests(clockify: Cloc
     assert len(clockify.sent()) == 7
 
 
-def test_on_the_free_plan_the_thirty_first_request_waits_for_the_next_hour(
+def test_on_the_free_plan_request_31_waits_for_the_next_hour(
     clockify: Clockify, waits: list[float], clock: FrozenDateTimeFactory
 ) -> None:
     clockify.workspaces()

@@ -165,7 +165,7 @@ def test_an_entry_that_left_the_window_is_sent_again_by_id(
     assert messages(connection.sync()) == []
 
 
-def test_a_record_without_reads_by_id_is_sent_again_by_a_window_that_reaches_it(
+def test_a_record_without_reads_by_id_is_resent_once_a_window_reaches_it(
     clockify: Clockify, connect: Connect
 ) -> None:
     path = f"/workspaces/{WORKSPACE}/approval-requests"

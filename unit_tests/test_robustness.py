@@ -29,7 +29,7 @@ from unit_tests.clockify import (
 RECENT = config(start_date="2026-11-01T00:00:00Z")
 
 
-def test_time_entries_west_of_utc_end_although_the_window_ends_later_than_asked(
+def test_entries_west_of_utc_end_although_their_window_ends_later(
     clockify: Clockify,
 ) -> None:
     """In Los Angeles an end lies 8 hours later than asked: the same page would come for ever."""

@@ -143,7 +143,7 @@ def is_forgotten(row: Row, moment: int) -> bool:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_starts_before_a_moment_is_forgotten_unless_something_is_open(seed: int) -> None:
+def test_rows_before_a_moment_are_forgotten_unless_something_is_open(seed: int) -> None:
     chance = random.Random(seed)
     pendings = [None, None, Pending(5, 1, DAY)]
     rows = {an_id(chance): a_row(chance, pendings) for _ in range(200)}

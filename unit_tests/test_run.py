@@ -126,7 +126,7 @@ def test_a_stream_that_does_not_exist_is_named_and_fails_the_sync(
         assert len(records(output, "tags")) == 2
 
 
-def test_a_stream_that_does_not_exist_is_named_beside_the_failure_of_another(
+def test_an_unknown_stream_is_named_beside_the_failure_of_another(
     clockify: Clockify,
 ) -> None:
     clockify.workspaces()
@@ -177,7 +177,7 @@ def test_a_file_that_cannot_be_read_is_a_config_error(
     assert KEY not in str(raised.value.message)
 
 
-def test_an_older_configuration_is_told_to_the_platform_and_its_file_is_left_alone(
+def test_an_older_configuration_is_announced_and_its_file_left_alone(
     clockify: Clockify, command: Any, tmp_path: Path
 ) -> None:
     clockify.workspaces()
@@ -319,7 +319,7 @@ def test_a_catalog_in_full_refresh_has_no_cursor(catalog_command: Any) -> None:
     assert "cursor_field" not in made
 
 
-def test_without_change_tracking_a_catalog_is_incremental_where_a_stream_is(
+def test_without_tracking_a_catalog_is_incremental_where_a_stream_is(
     catalog_command: Any,
 ) -> None:
     _, out, _ = catalog_command(config(track_changes=False), "tags", "detailed_report")

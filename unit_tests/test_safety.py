@@ -268,7 +268,7 @@ def test_a_loopback_host_may_be_unencrypted(clockify: Clockify, host: str) -> No
     assert len(records(read_ok("workspaces", with_config=config(server=server)))) == 1
 
 
-def test_a_refused_redirect_is_raised_as_a_config_error_from_the_stream_itself(
+def test_a_refused_redirect_is_a_config_error_of_the_stream_itself(
     clockify: Clockify,
 ) -> None:
     clockify.answer("/workspaces", {"status_code": 307, "headers": {"Location": ELSEWHERE}})

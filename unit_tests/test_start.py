@@ -57,7 +57,7 @@ def config_file(tmp_path: Path) -> str:
 IMPORTED = "print(json.dumps(sorted({name.partition('.')[0] for name in {*sys.modules} - before})))"
 
 
-def test_signals_are_watched_before_anything_but_the_standard_library_is_imported() -> None:
+def test_signals_are_watched_before_anything_heavy_is_imported() -> None:
     code = f"import json, sys; before = {{*sys.modules}}; import source_clockify.run; {IMPORTED}"
 
     imported = {*run_python(code)} - sys.stdlib_module_names
@@ -143,7 +143,7 @@ def test_spec_prints_what_the_cdk_would(capfd: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize("tracked", [True, False])
-def test_discover_describes_the_streams_as_the_cdk_does_once_they_are_built(tracked: bool) -> None:
+def test_discover_describes_streams_as_the_cdk_does_once_built(tracked: bool) -> None:
     settings = config(track_changes=tracked)
     built = SourceClockify(config=settings)
     expected = [stream.as_airbyte_stream() for stream in built.streams(settings)]
@@ -229,7 +229,7 @@ def test_a_reference_to_itself_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("tracked", [True, False])
-def test_every_stream_of_the_assembled_manifest_is_what_the_cdk_calls_valid(tracked: bool) -> None:
+def test_every_stream_of_the_assembled_manifest_is_valid_to_the_cdk(tracked: bool) -> None:
     """No command validates it."""
     manifest = with_read_timeout(load_manifest(), 30)
     assembled = assembly.assemble_manifest(manifest, None, frozenset(STREAMS if tracked else ()))
@@ -278,7 +278,7 @@ def test_a_damaged_json_of_the_manifest_is_not_read(package: Path, damaged: str)
     assert load_manifest() == {"streams": ["one", "two"], "version": 1}
 
 
-def test_a_source_without_a_configuration_has_the_streams_of_the_one_that_is_given() -> None:
+def test_a_source_without_a_configuration_has_the_streams_of_a_given_one() -> None:
     assert len(SourceClockify().streams(config())) > 30
 
 

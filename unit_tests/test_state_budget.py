@@ -22,6 +22,9 @@ from source_clockify.change_tracking.state import PartitionState, StreamState, d
 from source_clockify.timestamps import DAY
 from unit_tests.protocol import present
 
+# As a whole, though each test is short.
+pytestmark = pytest.mark.slow
+
 VERSION = NOW * 1000
 FIELDS = ("workspace_id", "user_id")
 # What Airbyte accepts.
@@ -151,7 +154,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 # Room
 
 
-def test_700_000_entries_fit_nine_megabytes_and_the_warning_names_the_days(
+def test_700_000_entries_fit_nine_megabytes_and_a_warning_names_the_days(
     platform: Platform, caplog: pytest.LogCaptureFixture
 ) -> None:
     budget = platform.budget(9, 400)

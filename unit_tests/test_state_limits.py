@@ -102,7 +102,7 @@ def test_what_an_earlier_start_date_brings_does_not_cost_all_tracked_days(
     assert len(days_of(after.packed)) > 30
 
 
-def test_forgotten_entries_of_a_user_who_is_no_longer_listed_are_not_resent(
+def test_forgotten_entries_of_an_unlisted_user_are_not_resent(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = limited(connect, monkeypatch, 1700)

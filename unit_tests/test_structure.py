@@ -1,4 +1,4 @@
-"""Dependencies between modules point one way."""
+"""Dependencies between modules point one way, and names of tests fit a line."""
 
 import ast
 import re
@@ -77,3 +77,15 @@ def test_the_http_layer_does_not_know_change_tracking(module: Path) -> None:
 def test_the_core_of_change_tracking_knows_no_class_of_the_cdk(module: str) -> None:
     imported = [*imports_of(CHANGE_TRACKING / f"{module}.py")]
     assert not [name for name in imported if name.startswith("airbyte_cdk")]
+
+
+TESTS = [
+    *Path(__file__).parent.glob("test_*.py"),
+    *(PACKAGE.parent / "integration_tests").rglob("test_*.py"),
+]
+
+
+@pytest.mark.parametrize("module", TESTS, ids=lambda module: module.stem)
+def test_the_name_of_a_test_is_shorter_than_70_characters(module: Path) -> None:
+    names = re.findall(r"^ *def (test_\w+)", module.read_text(), re.MULTILINE)
+    assert [name for name in names if len(name) >= 70] == []

@@ -19,6 +19,7 @@ from source_clockify.change_tracking.live import Live, live_keys
 from source_clockify.change_tracking.messages import format_version
 from source_clockify.change_tracking.rows import Row, pack
 from source_clockify.change_tracking.state import checksum
+from source_clockify.installed import installed_version
 from source_clockify.sync_log import (
     PendingReceipt,
     StreamLog,
@@ -95,7 +96,7 @@ def test_a_receipt_tells_what_a_first_sync_sent(clockify: Clockify, connect: Con
             "deleted": 0,
             "live": 2,
             "oversized": 0,
-            "connector_version": "0.1.0",
+            "connector_version": installed_version(),
         }
     ]
 
@@ -118,7 +119,7 @@ def test_a_receipt_tells_what_a_later_sync_sent_resent_and_deleted(
     assert (found["sent"], found["resent"], found["deleted"], found["live"]) == (2, 1, 1, 3)
 
 
-def test_every_other_stream_of_the_catalog_gets_a_receipt_after_all_have_ended(
+def test_every_other_stream_gets_a_receipt_after_all_have_ended(
     clockify: Clockify, connect: Connect
 ) -> None:
     clockify.serve("tags", [tag("a")])
@@ -309,7 +310,7 @@ def test_live_rows_are_counted_without_unpacking_them(window_start: int | None) 
     assert len(keys) == len(live)
 
 
-def test_records_of_a_partition_that_was_not_read_to_its_end_leave_live_unknown(
+def test_a_partition_not_read_to_its_end_leaves_live_unknown(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("tags", "sync_log", resend_changes=0)
@@ -868,7 +869,7 @@ def test_a_record_that_pubsub_would_refuse_is_sent_counted_and_warned_of(
 
 @pytest.mark.usefixtures("_no_large_body_yet")
 @pytest.mark.parametrize("tracked", [True, False])
-def test_a_record_that_pubsub_would_refuse_is_warned_of_without_receipts_too(
+def test_a_record_too_large_for_pubsub_is_warned_of_without_receipts_too(
     clockify: Clockify, connect: Connect, tracked: bool
 ) -> None:
     clockify.serve("tags", [tag("large", "x" * 9_600_000), tag("small")])

@@ -44,7 +44,7 @@ def cursor_of(state: AirbyteStateMessage) -> str:
 # time_entries: what is read --------------------------------------------------------------------
 
 
-def test_entries_of_every_user_of_every_workspace_come_as_clockify_sends_them(
+def test_entries_of_every_user_and_workspace_come_as_clockify_sends_them(
     clockify: Clockify,
 ) -> None:
     clockify.workspaces(WORKSPACE, OTHER_WORKSPACE)
@@ -435,7 +435,7 @@ def test_the_same_entry_id_of_two_users_is_not_taken_for_a_repeat(clockify: Cloc
     assert len(records(read_ok("time_entries"))) == 2
 
 
-def test_repeats_are_dropped_also_in_a_history_that_is_too_long_to_remember() -> None:
+def test_repeats_are_dropped_in_a_history_too_long_to_remember() -> None:
     def pages() -> Iterator[dict[str, Any]]:
         for page in range(0, 60_000, 5000):
             # The last 20 entries of the page before come again.

@@ -248,7 +248,7 @@ def test_an_addon_that_may_not_ask_whose_key_it_is_keeps_its_baseline(
     assert [changes(connection.sync()) for _ in range(3)] == [["+a", "+b"], [], []]
 
 
-def test_whose_key_it_is_is_asked_once_however_many_partitions_wait_for_it(
+def test_the_key_owner_is_requested_once_for_all_waiting_partitions(
     clockify: Clockify, connect: Connect, waits: list[float]
 ) -> None:
     """One question is tried several times, for minutes; a second one would be in vain."""
@@ -323,7 +323,7 @@ def test_roles_that_show_the_same_are_the_same_roles(
     assert (changes(output), warnings(output)) == (["-b"], [])
 
 
-def test_children_of_a_parent_that_went_while_the_rights_were_others_go_with_the_former_rights(
+def test_children_of_a_hidden_parent_go_with_the_former_permissions(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("tasks")
@@ -364,9 +364,7 @@ def test_each_missing_record_gets_its_turn_where_only_few_are_asked_for(
     assert len(single_reads(clockify, "tags")) == 2 * 10 + 4
 
 
-def test_each_entry_of_a_user_who_left_gets_its_turn_where_only_few_are_asked_for(
-    clockify: Clockify, connect: Connect
-) -> None:
+def test_each_entry_of_a_removed_user_gets_its_turn(clockify: Clockify, connect: Connect) -> None:
     connection = connect("time_entries", plan="free")
     clockify.users("u1", "left")
     clockify.user_entries("u1", [])
@@ -400,7 +398,7 @@ def test_an_endpoint_that_fails_is_asked_for_one_record_and_not_for_each(
     assert changes(connection.sync()) == [f"-{row['id']}" for row in rows(20, 10)]
 
 
-def test_a_row_that_the_report_omits_is_asked_for_while_it_is_in_the_window_only(
+def test_an_omitted_row_is_looked_up_within_the_window_only(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("detailed_report", start_date="2026-01-01T00:00:00Z", lookback_days=5)
@@ -420,7 +418,7 @@ def test_a_row_that_the_report_omits_is_asked_for_while_it_is_in_the_window_only
     assert single_reads(clockify, "time-entries") == ["e", "e"]
 
 
-def test_a_row_that_the_report_omits_is_not_asked_for_any_longer_once_its_timer_stopped(
+def test_an_omitted_row_is_not_looked_up_once_its_timer_stopped(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("detailed_report", start_date="2026-01-01T00:00:00Z", lookback_days=5)
@@ -435,7 +433,7 @@ def test_a_row_that_the_report_omits_is_not_asked_for_any_longer_once_its_timer_
     assert single_reads(clockify, "time-entries") == ["e"]
 
 
-def test_an_entry_that_moved_from_a_user_who_is_no_longer_listed_has_one_version(
+def test_an_entry_moved_from_an_unlisted_user_has_one_version(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("time_entries")
@@ -617,7 +615,7 @@ def test_a_listing_that_has_to_wait_lets_out_the_state_first(
     assert [user for _, user in last] == ["u1", "u2"]
 
 
-def test_a_deletion_is_found_although_the_first_sync_could_not_ask_whose_key_it_is(
+def test_a_deletion_is_found_although_permissions_were_unknown(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("tags", resend_changes=0)
@@ -633,7 +631,7 @@ def test_a_deletion_is_found_although_the_first_sync_could_not_ask_whose_key_it_
     assert [changes(output) for output in outputs] == [[], ["-a"], []]
 
 
-def test_children_of_a_deleted_parent_go_although_the_first_sync_could_not_ask_whose_key_it_is(
+def test_children_of_a_deleted_parent_go_though_permissions_were_unknown(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("tasks", resend_changes=0)

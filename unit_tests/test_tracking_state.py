@@ -511,7 +511,7 @@ def test_a_listing_whose_state_does_not_fit_fails_alone(
     assert len(changes(output, "tags")) == 1000
 
 
-def test_what_was_forgotten_for_the_limit_is_as_old_as_what_the_lookback_lacks(
+def test_days_forgotten_for_the_limit_count_as_before_the_lookback(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is neither sent again nor taken for deleted; what remains is still compared."""

@@ -236,7 +236,7 @@ def told(message: Mapping[str, Any]) -> Row:
 # The rule, for each of them ----------------------------------------------------------------------
 
 
-def test_a_record_that_was_edited_and_hidden_is_sent_once_in_the_shape_of_its_list(
+def test_an_edited_and_hidden_record_is_sent_once_as_its_list_has_it(
     clockify: Clockify, connect: Connect, stream: str, case: Case
 ) -> None:
     connection = connect(stream)
@@ -274,7 +274,7 @@ def test_a_record_that_is_hidden_and_otherwise_unchanged_is_no_message(
     assert messages(connection.sync()) == []
 
 
-def test_a_record_that_was_edited_while_hidden_is_nothing_new_when_it_is_listed_again(
+def test_a_record_edited_while_hidden_is_nothing_new_once_listed(
     clockify: Clockify, connect: Connect, stream: str, case: Case
 ) -> None:
     connection = connect(stream)
@@ -581,7 +581,7 @@ def test_children_of_a_parent_that_is_hidden_are_compared(
     assert changes(connection.sync(), key=children.key) == ["-edited", "-new", "-same"]
 
 
-def test_tasks_of_a_hidden_project_are_read_from_its_own_list_on_the_free_plan(
+def test_on_the_free_plan_tasks_of_hidden_projects_come_one_by_one(
     clockify: Clockify, connect: Connect
 ) -> None:
     def projects(*identifiers: str) -> list[Row]:
@@ -622,7 +622,7 @@ def test_children_of_a_hidden_parent_that_cannot_be_listed_are_warned_of(
 # What it may cost ---------------------------------------------------------------------------------
 
 
-def test_records_that_stay_hidden_are_looked_at_in_turn_within_a_tenth_of_the_reads(
+def test_hidden_records_take_turns_within_a_tenth_of_the_reads(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("source_clockify.tracked_sync.SINGLE_READS", 40)
@@ -648,7 +648,7 @@ def test_records_that_stay_hidden_are_looked_at_in_turn_within_a_tenth_of_the_re
         assert "were not looked up" in warning
 
 
-def test_records_that_stay_hidden_do_not_take_the_reads_that_prove_deletions(
+def test_hidden_records_leave_the_reads_that_prove_deletions(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("source_clockify.tracked_sync.SINGLE_READS", 60)
@@ -706,7 +706,7 @@ def test_a_task_that_moved_to_a_hidden_project_is_an_edit_and_no_deletion(
 # Users who are no longer listed -------------------------------------------------------------------
 
 
-def test_time_entries_of_a_user_who_is_hidden_are_compared_and_new_ones_sent(
+def test_entries_of_a_hidden_user_are_compared_and_new_ones_sent(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("time_entries")

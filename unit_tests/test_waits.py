@@ -64,7 +64,7 @@ def test_an_hours_wait_is_announced_at_once_and_every_five_minutes() -> None:
     assert sent == [*range(12)]
 
 
-def test_the_wait_of_the_free_plan_names_the_stream_the_reason_and_what_is_left(
+def test_the_wait_of_the_free_plan_names_stream_reason_and_what_is_left(
     clockify: Clockify, connect: Connect
 ) -> None:
     account(clockify)
@@ -213,7 +213,7 @@ def ended(mark: SyncMark, phase: Phase = Phase.ENDED) -> SyncMark:
         ),
     ],
 )
-def test_a_sync_goes_on_only_if_it_was_killed_and_nothing_else_has_changed(
+def test_a_sync_goes_on_only_if_killed_and_nothing_else_has_changed(
     marks: list[SyncMark], now: int, settings: str, goes_on: bool
 ) -> None:
     assert open_sync(marks, now, settings) == (KILLED.began if goes_on else None)
@@ -235,7 +235,7 @@ def test_without_a_tight_budget_everything_is_read_again(
         assert len(clockify.sent("/time-entries")) - before == pytest.approx(requests, abs=2)
 
 
-def test_a_stream_that_is_refreshed_after_a_sync_leaves_the_others_as_they_are(
+def test_a_stream_refreshed_after_a_sync_leaves_the_others_as_they_are(
     clockify: Clockify, connect: Connect, clock: FrozenDateTimeFactory
 ) -> None:
     clockify.users("u1")

@@ -41,7 +41,7 @@ def spans(requests: list[Any], first: str, last: str) -> list[tuple[str, str]]:
     return sorted({(body[first], body[last]) for body in (each.json() for each in requests)})
 
 
-def test_time_entries_are_asked_for_since_the_last_read_less_the_lookback_and_without_an_end(
+def test_entries_are_requested_from_the_last_read_less_the_lookback(
     clockify: Clockify, connect: Connect
 ) -> None:
     """Padded by a day: Clockify reads the start as wall clock."""
@@ -129,7 +129,7 @@ def test_a_running_entry_that_the_window_has_passed_can_be_deleted(
     assert changes(connection.sync()) == ["-e"]
 
 
-def test_an_old_entry_whose_timer_runs_is_in_the_state_from_the_baseline_on(
+def test_an_old_running_timer_is_in_the_state_from_the_baseline_on(
     clockify: Clockify, connect: Connect
 ) -> None:
     connection = connect("time_entries")
@@ -365,7 +365,7 @@ def test_time_off_requests_are_read_whole_every_time(clockify: Clockify, connect
     assert found["status"] == "APPROVED"
 
 
-def test_a_later_sync_of_the_audit_log_begins_two_days_before_the_last_event(
+def test_the_audit_log_begins_two_days_before_the_last_event(
     clockify: Clockify, connect: Connect
 ) -> None:
     """In each of its passes, which are no children of their workspace."""

@@ -14,7 +14,7 @@
 #
 #   SOURCE              in the environment: an installed command in place of the source's image,
 #                       such as SOURCE=source-clockify
-#   SOURCE_IMAGE        source-clockify/source-clockify:0.1.0 unless it is set
+#   SOURCE_IMAGE        ghcr.io/owner_not_set/source-clockify:0.2.0 unless it is set
 #   DESTINATION_IMAGE   airbyte/destination-pubsub unless it is set
 #
 # SIGTERM, SIGINT and SIGHUP end the source; what it read is stored, and the state kept.
@@ -77,7 +77,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 done
 if [ $# -gt 0 ]; then
     shift
-    [ $# -gt 0 ] && [ ${#words[@]} -gt 0 ] || usage
+    if [ $# -eq 0 ] || [ ${#words[@]} -eq 0 ]; then usage; fi
     folder=${words[0]} streams=("${words[@]:1}") destination_command=("$@")
 else
     [ ${#words[@]} -gt 1 ] || usage
@@ -102,7 +102,7 @@ flock --nonblock 9 || fail "Another sync that uses $folder is still running."
 run=$folder/run data=$folder/run/data
 trap 'rm -rf -- "$run"' EXIT
 rm -rf -- "$run"
-mkdir -m 700 -- "$run" && mkdir -m 755 -- "$data" || cannot_write "$folder"
+if ! { mkdir -m 700 -- "$run" && mkdir -m 755 -- "$data"; }; then cannot_write "$folder"; fi
 cp -- "$config" "$data/config.json" || cannot_write "$data/config.json"
 state=$folder/state.json catalog=$folder/catalog.json
 [ -e "$state" ] || echo '[]' > "$data/state.json" || cannot_write "$data/state.json"
@@ -120,7 +120,7 @@ if [ -n "${SOURCE:-}" ]; then
     source_data=$data
 else
     source_command=(docker run --rm --volume "$data:/data:ro"
-        "${SOURCE_IMAGE:-source-clockify/source-clockify:0.1.0}")
+        "${SOURCE_IMAGE:-ghcr.io/owner_not_set/source-clockify:0.2.0}")
     source_data=/data
 fi
 for command in "${source_command[0]}" "${destination_command[0]}"; do

@@ -13,7 +13,7 @@ import orjson
 from source_clockify.change_tracking.fingerprint import fingerprint
 from source_clockify.change_tracking.lookups import LookupResult, Lookups
 
-# Roles that see everything, whoever has them, and their access fingerprint.
+# Roles with access to every record, and the fingerprint that all their holders share.
 _FULL_ROLES = ("OWNER", "WORKSPACE_ADMIN")
 FULL_ACCESS = "all"
 
@@ -38,13 +38,13 @@ class AccessFingerprints:
             return self._found[workspace_id]
 
     def known(self, workspace_id: str) -> str | None:
-        """Return the same, None if it was not requested."""
+        """Return the same without a request; None if it has not been requested yet."""
         return self._found.get(workspace_id)
 
     def _request(self, workspace_id: str) -> str | None:
         if self._user is None:
             row, result = self._lookups.row("user")
-            # An add-on may be refused.
+            # An add-on may be denied access to its user.
             self._user = str((row or {}).get("id") or ""), result is not LookupResult.FAILED
         user_id, answered = self._user
         if not answered:
@@ -54,9 +54,9 @@ class AccessFingerprints:
 
 
 def access_fingerprint(user_id: str, users: Sequence[Mapping[str, Any]]) -> str:
-    """Return a short text for a user with their roles among the users of a workspace.
+    """Return a short text that identifies a user and their roles in a workspace.
 
-    It is the same for all users who see everything.
+    All users with full access share one.
     """
     held = next((user.get("roles") for user in users if user.get("id") == user_id), None)
     roles = [role for role in held if isinstance(role, dict)] if isinstance(held, list) else []

@@ -1,9 +1,9 @@
-"""The room that the states of a sync share, and the pace at which they leave.
+"""The state size that all streams of a sync share, and the rate at which states are sent.
 
-Airbyte stores the latest state of every stream in one document. It refuses one of more than
-10,485,760 bytes, and the sync is green nevertheless. So the last states of all streams, those of
-this sync or else those that it began with, take no more than `state_limit_mb` at any moment. A
-stream sends no state after it has ended, so what it takes is decided when its last state is made.
+Airbyte stores the latest state of every stream in one document. It rejects a document larger than
+10,485,760 bytes, and the sync succeeds nevertheless. Therefore the last states of all streams, sent
+in this sync or saved by an earlier one, never exceed `state_limit_mb` in total. A stream sends no
+state after it has ended, so its size is final when its last state is made.
 """
 
 import json
@@ -21,25 +21,25 @@ from source_clockify.timestamps import DAY, format_second
 
 logger = logging.getLogger("airbyte")
 
-# A decimal megabyte, so that a limit of 10 is still below the 10,485,760 bytes of Airbyte.
+# A decimal megabyte keeps a limit of 10 below Airbyte's 10,485,760 bytes.
 MEGABYTE = 1_000_000
 DEFAULT_LIMIT_MB = 9
 
-# The platform saves every 10 seconds, in one request, all states that arrived since.
+# Every 10 seconds the platform saves all states that have arrived since, in one request.
 PACE_SECONDS = 12
 PACE_BYTES = 8 * MEGABYTE
-# A state that was granted its turn is sent within this time.
+# A state whose turn was granted is sent within this time.
 _TURN_SECONDS = 60
 _ANNOUNCED_SECONDS = 3
 
-# What Airbyte puts around the state of a stream: names, types, braces.
+# The names, types and braces that Airbyte adds to the state of a stream.
 _ENVELOPE_BYTES = 250
-# The least that is left for the first state of a listing that has not ended: a hundredth.
+# The share of the limit reserved for the first state of a listing in progress: a hundredth.
 _FIRST_STATES = 100
 
 
 def clock() -> float:
-    """Return the seconds by which the pace is measured."""
+    """Return the time in seconds by which the pace is measured."""
     return time.monotonic()
 
 
@@ -48,11 +48,11 @@ def pause(seconds: float) -> None:
 
 
 def size_of(name: str, blob: Mapping[str, Any]) -> int:
-    """Return the bytes that the state of a stream takes in Airbyte's document."""
+    """Return the size in bytes of a stream's state in Airbyte's document."""
     try:
         return len(json.dumps(blob, separators=(",", ":"))) + len(name) + _ENVELOPE_BYTES
     except RecursionError:
-        # No state of this connector; its reader refuses it.
+        # Not a state of this connector; decoding rejects it.
         return _ENVELOPE_BYTES
 
 
@@ -65,10 +65,10 @@ class _Stream:
     """The states of one stream.
 
     Attributes:
-        began_with: the size of the state that the sync began with; None without one.
+        began_with: the size of the state with which the sync began; None if there was none.
         stored: the size of the state that the platform has; None if it has none.
-        leaving: the size of one that was granted its place and has not left yet.
-        needed: the size of one that did not fit.
+        leaving: the size of a state that was granted room and has not been sent yet.
+        needed: the size of a state that did not fit.
         can_shrink: whether the stream may forget its oldest days.
         is_open: whether it will send a further state in this sync.
     """
@@ -90,11 +90,11 @@ class _Stream:
 
 
 def _reserved(stream: _Stream, share: int, growth: float) -> int:
-    """Return the bytes that are kept for a windowed stream while another sends its state.
+    """Return the bytes reserved for a windowed stream while another one sends its state.
 
     Args:
-        share: what each of them would get if all got the same.
-        growth: by which factor the state of the other grows.
+        share: an equal share of the room.
+        growth: the factor by which the other stream's state grows.
     """
     if stream.awaits_first_state:
         return share
@@ -104,11 +104,11 @@ def _reserved(stream: _Stream, share: int, growth: float) -> int:
 
 
 class StateBudget:
-    """What the states of one sync may take. Worker threads share it.
+    """The size limit of all states of one sync. Worker threads share it.
 
     Args:
         limit: in bytes.
-        stored: the sizes of the states that the sync began with, by stream, whatever reads them.
+        stored: the sizes of the states with which the sync began, tracked or not, by stream.
         lookback_days: for the warning.
     """
 
@@ -132,7 +132,7 @@ class StateBudget:
         """Register a stream whose state will be sent in this sync.
 
         Args:
-            limited_since: the moment before which the last sync forgot its records.
+            limited_since: records that start earlier were forgotten by the last sync.
         """
         with self._lock:
             stream = self._streams.setdefault(name, _Stream())
@@ -141,14 +141,14 @@ class StateBudget:
             self.forget_before(limited_since)
 
     def stored_size(self, name: str) -> int:
-        """Return the bytes of the state that a stream began with, or sent last."""
+        """Return the size in bytes of the state that a stream began with, or sent last."""
         with self._lock:
             return self._streams.get(name, _Stream()).stored or 0
 
     # Room ---------------------------------------------------------------------------------------
 
     def room(self, name: str, size: int) -> int:
-        """Return the bytes that the next state of a stream may take; it would take `size`."""
+        """Return the bytes available for the next state of a stream, which needs `size`."""
         with self._lock:
             return self._room(name, size)
 
@@ -156,7 +156,7 @@ class StateBudget:
         own = self._streams[name]
         others = [stream for other, stream in self._streams.items() if other != name]
         if not own.can_shrink:
-            # What can shrink gives way to what cannot.
+            # Streams that can shrink give way to those that cannot.
             return self.limit - sum(stream.taken for stream in others)
         windowed = [stream for stream in others if stream.can_shrink]
         left = self.limit
@@ -168,17 +168,17 @@ class StateBudget:
                     self.limit // _FIRST_STATES if stream.awaits_first_state else 0,
                 )
         share = max(left, 0) // (len(windowed) + 1)
-        # After a longer lookback all of them grow: the first must not take what the others need.
+        # A longer lookback makes all of them grow: the first one must leave room for the others.
         growth = size / own.began_with if own.began_with else 1.0
         free = left - sum(
             share if stream.awaits_first_state else stream.taken for stream in windowed
         )
-        # A stream within its share takes room that is free, however much it has grown.
+        # Within its share, a stream may use any free room, however much it has grown.
         reserved = sum(_reserved(stream, share, growth) for stream in windowed)
         return max(left - reserved, min(share, free))
 
     def grant(self, name: str, size: int) -> bool:
-        """Return whether a state may leave, and keep its place until it has."""
+        """Return whether a state fits; if so, reserve its room until it has been sent."""
         with self._lock:
             stream = self._streams[name]
             if size > self._room(name, size):
@@ -188,7 +188,7 @@ class StateBudget:
             return True
 
     def withdraw(self, name: str) -> None:
-        """Give back the place of a state that will not leave."""
+        """Release the room of a state that will not be sent."""
         with self._lock:
             self._streams[name].leaving = 0
             self._turns.pop(name, None)
@@ -220,12 +220,12 @@ class StateBudget:
 
     @property
     def forgotten_before(self) -> int | None:
-        """The moment before which all windowed streams forget their records; None: nothing is."""
+        """Windowed streams forget records that start before this moment; None: they forget none."""
         with self._lock:
             return self._forgotten_before
 
     def forget_before(self, moment: int) -> None:
-        """Let all windowed streams forget what starts before a moment, from their next state on."""
+        """Let all windowed streams forget records that start earlier, from their next state on."""
         with self._lock:
             self._forgotten_before = max(moment, self._forgotten_before or moment)
 
@@ -233,7 +233,7 @@ class StateBudget:
         """Warn once, at the end of the sync, if records were forgotten."""
         with self._lock:
             moment = self._forgotten_before if self._is_limited else None
-        # A partition that is never read again keeps its moment.
+        # A partition that is no longer read never updates its moment.
         if moment is None or now - moment >= self._lookback_days * DAY:
             return
         logger.warning(
@@ -250,7 +250,7 @@ class StateBudget:
         )
 
     def refusal(self, name: str, size: int) -> AirbyteTracedException:
-        """Return the error of a stream whose state does not fit."""
+        """Return the error for a stream whose state does not fit."""
         return AirbyteTracedException(
             message=(
                 f"The state of {name} takes {_megabytes(size)} MB, and the states of the other "
@@ -267,7 +267,7 @@ class StateBudget:
     # Pace ---------------------------------------------------------------------------------------
 
     def takes_turn(self, name: str, size: int) -> bool:
-        """Return whether a state may leave now; if so, the pace counts it."""
+        """Return whether a state may be sent now; if so, count it."""
         with self._lock:
             if self._seconds_to_wait(name, size) > 0:
                 return False
@@ -275,7 +275,7 @@ class StateBudget:
             return True
 
     def wait_for_turn(self, name: str, size: int) -> None:
-        """Wait until a state may leave."""
+        """Wait until a state may be sent."""
         is_announced = False
         while not self.takes_turn(name, size):
             with self._lock:

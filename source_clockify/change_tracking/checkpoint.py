@@ -1,4 +1,4 @@
-"""The new state of a tracked stream, and when it is sent."""
+"""Builds the new state of a tracked stream and decides when to send it."""
 
 import logging
 import math
@@ -34,21 +34,21 @@ from source_clockify.timestamps import DAY, format_second
 
 logger = logging.getLogger("airbyte")
 
-# A state message is sent at most so often while a stream is read ...
+# The shortest time between two checkpoints of a stream ...
 CHECKPOINT_SECONDS = 60
-# ... and at most once in this time for each megabyte of it.
+# ... and the shortest for each megabyte of its state.
 CHECKPOINT_SECONDS_PER_MEGABYTE = 10
 
-# A state is made to fit in this many steps; the last one forgets everything that it may.
+# The steps in which a state is made to fit; the last one forgets everything that may be forgotten.
 _STEPS = 5
-# How much of its room a state that forgets something aims at.
+# The part of its room that a shrunk state aims at.
 _AIM = 0.98
 
-# A state tells of so many killed syncs in a row.
+# The most killed syncs in a row that a state remembers.
 MOST_UNREPORTED = 100
 
 
-# So long the thread that empties the queue waits for another one.
+# How long the thread that empties the queue waits for another thread.
 _PATIENCE_SECONDS = 5
 
 
@@ -60,16 +60,16 @@ class _Made:
 
 
 class StateWriter:
-    """The state of a stream in the making. Worker threads share it: all is done under its locks.
+    """Builds the state of one stream. Worker threads share it; every method takes its locks.
 
-    `prepare_final` MUST be called in a worker after the last change, and before `send`.
+    A worker MUST call `prepare_final` after the last change and before `send`.
 
     Args:
         spec: the stream.
-        state: what the last sync knew, None before the first.
+        state: the saved state; None before the first sync.
         version: of this sync, in milliseconds since 1970.
-        emit: sends a message to where the records go, after those that were sent before.
-        budget: what the states of all streams may take.
+        emit: sends a message behind the records that were sent before it.
+        budget: limits the size of all states.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class StateWriter:
         self._granularity = Granularity.WEEK if is_weekly else Granularity.DAY
         self._forgets_resends = False
         self._lock = threading.Lock()
-        # A state must not be overtaken by an older one.
+        # An older state must not overtake a newer one.
         self._emitting = threading.Lock()
         self._partitions = dict(state.partitions) if state else {}
         self._hints = dict(state.hints) if state else {}
@@ -101,10 +101,10 @@ class StateWriter:
         self._confirmed: set[Partition] = set()
         self._gaps: tuple[tuple[str, str], ...] = ()
         self._saved_at = 0
-        # The last state with a mark that has left.
-        self._left: StreamState | None = None
+        # The last state that was sent with a mark.
+        self._last_marked: StreamState | None = None
         self._sent = self._deleted = 0
-        # This sync may be killed too.
+        # This sync may be killed as well.
         self.unreported = state.unreported[-MOST_UNREPORTED:] if state else ()
         self._is_dirty = False
         self._last_sent = time.monotonic()
@@ -119,13 +119,12 @@ class StateWriter:
         )
 
     def join(self, mark: SyncMark) -> None:
-        """Let the next process go on with this sync if it is killed.
+        """Let the next process continue this sync if it is killed.
 
-        So that it notices, a stream that has begun has a state to send.
+        From now on the stream always has a state to send, so that the next process notices.
 
         Args:
-            mark: of the first state; what an earlier attempt of the sync has read, if there was
-                one.
+            mark: of the first state, with the progress of an earlier attempt of the sync, if any.
         """
         with self._lock:
             self._mark = mark if mark.has_ended else replace(mark, phase=Phase.READING)
@@ -134,7 +133,7 @@ class StateWriter:
             self._is_dirty = not mark.has_ended
 
     def count_emitted(self, *, sent: int, deleted: int) -> None:
-        """Add messages of this version that every state from now on comes after."""
+        """Count messages of this version that every later state follows."""
         with self._lock:
             self._sent += sent
             self._deleted += deleted
@@ -170,7 +169,7 @@ class StateWriter:
         """Record that a partition was read completely in this sync.
 
         Args:
-            is_confirmed: whether its missing records were missing before the sync as well.
+            is_confirmed: whether its missing records were already missing before the sync.
         """
         with self._lock:
             self._is_dirty = True
@@ -188,7 +187,7 @@ class StateWriter:
             self._saved_at = int(time.time())
 
     def put_gaps(self, gaps: tuple[tuple[str, str], ...]) -> None:
-        """Replace what is missing from the stream: workspaces and sentences."""
+        """Replace the gaps of the stream: pairs of a workspace and a sentence."""
         with self._lock:
             self._gaps = gaps
 
@@ -211,7 +210,7 @@ class StateWriter:
             return self._hints.get(workspace_id)
 
     def all_hints(self) -> list[HintState]:
-        """Return the hints of all workspaces."""
+        """Return the hints of every workspace."""
         with self._lock:
             return list(self._hints.values())
 
@@ -222,7 +221,7 @@ class StateWriter:
             self._hints[workspace_id] = hints
 
     def add_former_user(self, workspace_id: str, user_id: str) -> None:
-        """Add a user whose partition is about to be removed to the hints, if there are any."""
+        """Add a user whose partition will be removed to the hints, if there are any."""
         with self._lock:
             hints = self._hints.get(workspace_id)
             if hints is not None:
@@ -245,7 +244,7 @@ class StateWriter:
             )
 
     def checkpoint(self) -> None:
-        """Send the state if there is something new in it, if it is time, and if it fits."""
+        """Send the state if it has changed, is due, and fits."""
         wait = max(CHECKPOINT_SECONDS, CHECKPOINT_SECONDS_PER_MEGABYTE * self._size / MEGABYTE)
         with self._lock:
             due = time.monotonic() - self._last_sent >= wait
@@ -253,11 +252,11 @@ class StateWriter:
             self.checkpoint_now()
 
     def checkpoint_now(self, patience: float = -1) -> None:
-        """Send the state if there is something new in it, and if it fits; never raises.
+        """Send the state if it has changed and fits; never raises.
 
         Args:
-            patience: for how many seconds to wait for another thread that is about to send it;
-                negative: until it has.
+            patience: the seconds to wait for another thread that is sending it; negative: until it
+                has finished.
         """
         if not self._emitting.acquire(timeout=patience):
             return
@@ -270,11 +269,11 @@ class StateWriter:
         with self._lock:
             if not self._is_dirty:
                 return
-            # A checkpoint that is left out is retried after the same time.
+            # A skipped checkpoint is retried after the same interval.
             self._last_sent = time.monotonic()
         if self._prepared is not None or self._does_not_fit:
             return
-        state = self._known_state()
+        state = self._state_to_send()
         made = self._make(state)
         is_granted = self._budget.grant(self._name, made.size)
         if not is_granted and state.mark is not None and state.mark.partial:
@@ -284,23 +283,23 @@ class StateWriter:
         if not is_granted:
             return
         if self._budget.takes_turn(self._name, made.size):
-            self._leave(made)
-            self._left = state if state.mark is not None else None
+            self._send(made)
+            self._last_marked = state if state.mark is not None else None
             return
         self._budget.withdraw(self._name)
         with self._lock:
-            # It is still to be sent.
+            # The change is still unsent.
             self._is_dirty = True
 
     def prepare_final(self, *, has_ended: bool = True) -> None:
-        """Make the last state of the stream, so that `send` only sends it; may wait for its turn.
+        """Build the last state of the stream for `send`; may wait for its turn.
 
         Args:
-            has_ended: whether the stream was read to its end, and nothing of it was left out.
+            has_ended: whether all of the stream was read.
 
         Raises:
-            AirbyteTracedException: config_error, if it does not fit. No state of the stream is sent
-                then, and the platform keeps the one it has.
+            AirbyteTracedException: config_error, if it does not fit. The stream then sends no
+                state, and the platform keeps the previous one.
         """
         with self._emitting:
             if self._prepared is None and not self._does_not_fit:
@@ -310,21 +309,21 @@ class StateWriter:
 
     def send(self) -> None:
         """Send the last state; never raises, and sends nothing if the state does not fit."""
-        # The thread that calls it empties the queue in which another one may wait for room.
+        # Its caller empties the queue in which the other thread may be waiting for room.
         if not self._emitting.acquire(timeout=_PATIENCE_SECONDS):
             logger.error("%s: its state cannot be made, so none is sent.", self._name)
             return
         try:
             if self._prepared is None and not self._does_not_fit:
-                self._prepare_unexpectedly()
+                self._prepare_late()
             made, self._prepared = self._prepared, None
             if made is not None:
-                self._leave(made)
+                self._send(made)
         finally:
             self._emitting.release()
 
-    def _prepare_unexpectedly(self) -> None:
-        """Make the last state where the worker did not; the CDK's main thread must not fail."""
+    def _prepare_late(self) -> None:
+        """Build the last state if no worker did; the CDK's main thread must not fail."""
         try:
             self._prepare(has_ended=False)
         except Exception:
@@ -340,38 +339,38 @@ class StateWriter:
                 phase = Phase.ENDED if has_ended else Phase.FAILED
                 self._mark = replace(self._mark, phase=phase)
         try:
-            made = self._fitting()
+            made = self._fit()
         finally:
             self._budget.end(self._name)
         self._does_not_fit = made is None
         if made is None:
-            made = self._last_that_left()
+            made = self._last_marked_state()
         if made is not None:
             self._budget.wait_for_turn(self._name, made.size)
         self._prepared = made
 
-    def _last_that_left(self) -> _Made | None:
-        """Return the last state that has left as that of a failed stream; None if there is none.
+    def _last_marked_state(self) -> _Made | None:
+        """Return the last sent state with its mark set to failed; None if there is none.
 
-        Without it the next sync would take this one for killed.
+        Without it the next sync would treat this one as killed.
         """
-        if self._left is None or self._left.mark is None:
+        if self._last_marked is None or self._last_marked.mark is None:
             return None
-        mark = replace(self._left.mark, phase=Phase.FAILED, partial={})
-        made = self._make(replace(self._left, mark=mark))
+        mark = replace(self._last_marked.mark, phase=Phase.FAILED, partial={})
+        made = self._make(replace(self._last_marked, mark=mark))
         return made if self._budget.grant(self._name, made.size) else None
 
-    def _fitting(self) -> _Made | None:
-        """Return the state with its place in the budget, None if it does not fit however short."""
+    def _fit(self) -> _Made | None:
+        """Return the state with its room reserved; None if it does not fit even when shrunk."""
         if self._can_shrink:
-            return self._shrunk() or self._without_old_resends()
-        made = self._make(self._known_state())
+            return self._shrink() or self._shrink_resends()
+        made = self._make(self._state_to_send())
         self._size = made.size
         return made if self._budget.grant(self._name, made.size) else None
 
-    def _without_old_resends(self) -> _Made | None:
-        """Forget changes that are still to be resent too: the last way to make a state fit."""
-        made = self._shrunk(resends=True)
+    def _shrink_resends(self) -> _Made | None:
+        """Forget pending resends as well: the last resort to make a state fit."""
+        made = self._shrink(resends=True)
         if made is not None:
             logger.warning(
                 "%s: changes to what began before %s are not resent, so that the state fits State "
@@ -381,17 +380,17 @@ class StateWriter:
             )
         return made
 
-    def _shrunk(self, *, resends: bool = False) -> _Made | None:
+    def _shrink(self, *, resends: bool = False) -> _Made | None:
         """Forget the oldest days until the state fits; None if it does not.
 
         Args:
-            resends: forget changes that are still to be resent too.
+            resends: forget pending resends as well.
         """
         self._forgets_resends = resends
         bytes_per_record = 0.0
         previous: tuple[int, int] | None = None
         for step in range(_STEPS):
-            state = self._known_state()
+            state = self._state_to_send()
             made = self._make(state)
             self._size = made.size
             if self._budget.grant(self._name, made.size):
@@ -411,7 +410,7 @@ class StateWriter:
         return None
 
     def _moment_to_forget(self, state: StreamState, to_drop: float, *, resends: bool) -> int | None:
-        """Return the moment before which as many records start; None if there are none to drop."""
+        """Return the moment before which that many records start; None if none may be dropped."""
         days: Counter[int] = Counter()
         for known in state.partitions.values():
             days.update(known.forgettable_days(self._granularity, resends=resends))
@@ -426,10 +425,10 @@ class StateWriter:
         width = 7 * DAY if self._granularity is Granularity.WEEK else DAY
         return round_down(last * DAY, self._granularity) + width
 
-    def _known_state(self) -> StreamState:
+    def _state_to_send(self) -> StreamState:
         moment = self._budget.forgotten_before
         with self._lock:
-            # A partition that is put from now on is not in it.
+            # A partition that is stored after this is not part of the state.
             self._is_dirty = False
         state = self.state()
         if not self._can_shrink or moment is None:
@@ -449,7 +448,7 @@ class StateWriter:
             _limited_since(state.partitions.values()) is not None,
         )
 
-    def _leave(self, made: _Made) -> None:
+    def _send(self, made: _Made) -> None:
         self._size = made.size
         with self._lock:
             self._last_sent = time.monotonic()
@@ -458,7 +457,7 @@ class StateWriter:
 
 
 def _limited_since(partitions: Iterable[PartitionState]) -> int | None:
-    """Return the latest moment before which records were forgotten that a lookback still covers."""
+    """Return the latest moment before which records were forgotten within the lookback."""
     return max(
         (
             known.limited_since
@@ -472,11 +471,11 @@ def _limited_since(partitions: Iterable[PartitionState]) -> int | None:
 def describe_start(
     stream: str, state: StreamState | None, size: int, mark: SyncMark | None = None
 ) -> str:
-    """Return the sentence with which a stream says what it goes on from.
+    """Return the log line that says which state a stream continues from.
 
     Args:
-        size: the bytes of its state.
-        mark: of a sync that was interrupted and goes on, else None.
+        size: of its state, in bytes.
+        mark: of the interrupted sync that is continued; None if there is none.
     """
     if state is None:
         return f"{stream}: there is no state. A snapshot begins: every record is sent."

@@ -1,9 +1,9 @@
 """The partitions of a stream as one compressed document of columns.
 
-An id of Clockify begins with the second of its creation (4 bytes); a machine (5 bytes) and a
-counter (3 bytes) follow. Each is a column of its own: times as differences, machines as places in a
-list, starts as distances from the time of their id. The bytes of a number are columns too, so that
-the high ones, which hardly differ, compress to nothing.
+A Clockify id consists of the second of its creation (4 bytes), a machine (5 bytes) and a counter (3
+bytes). Each part is a column: times as differences, machines as indexes into a list, starts as
+distances from the time of their id. The bytes of a number are columns as well, so that the high
+bytes, which hardly vary, compress to almost nothing.
 """
 
 import json
@@ -25,21 +25,21 @@ from source_clockify.change_tracking.rows import (
     id_bytes,
 )
 
-# The attributes of a `state.PartitionState` before its rows, in their order.
+# The attributes of a `state.PartitionState` that precede its rows, in order.
 Properties = tuple[int, int, int | None, str, str, int | None]
 # A partition: its ids, its properties, its rows.
 Entry = tuple[tuple[str, ...], Properties, PackedRows]
 
-# The levels above take twice the time and save 0.2 %.
+# Higher levels take twice the time and save 0.2 %.
 _COMPRESSION = 4
-# No state of a sync needs more than this and four times its text.
+# No state decompresses to more than this and four times its text.
 _DECOMPRESSED_BYTES = 64 * 1024 * 1024
 
 _TIME, _MACHINE, _COUNTER = (0, 4), (4, 5), (9, 3)
 _32_BITS = 0xFFFFFFFF
-# Numbers outside of 64 bits are no times, versions or counts.
+# Numbers outside of 64 bits are not times, versions or counts.
 _LARGEST = 2**63
-# What base85 makes of so many words at a time takes little memory.
+# Base85 encodes this many words at a time, to limit memory.
 _AT_ONCE = 1 << 13
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
 _INVALID = 255
@@ -53,12 +53,12 @@ def write_document(
     properties: Iterable[Properties],
     packed: Sequence[PackedRows],
 ) -> str:
-    """Return partitions as text in which JSON escapes nothing.
+    """Return partitions as text that JSON does not escape.
 
     Args:
-        partitions: the ids of each; all have equally many.
-        properties: those of each. Few differ.
-        packed: the rows of each.
+        partitions: their ids; all have the same number of them.
+        properties: of each partition; most are equal.
+        packed: the rows of each partition.
     """
     writer = _Writer()
     distinct: dict[Properties, int] = {}
@@ -95,7 +95,7 @@ def write_document(
 
 
 def _compressed(header: Iterable[bytes], columns: list[bytes]) -> str:
-    """Return what `decompressed` makes a header and columns of. It empties `columns`."""
+    """Compress a header and columns for `decompressed`; empties `columns`."""
     compressor = zlib.compressobj(_COMPRESSION)
     parts = [compressor.compress(part) for part in header]
     columns.reverse()
@@ -103,20 +103,20 @@ def _compressed(header: Iterable[bytes], columns: list[bytes]) -> str:
         parts.append(compressor.compress(columns.pop()))
     compressed = b"".join([*parts, compressor.flush()])
     parts.clear()
-    # A word of 4 bytes is never cut.
+    # A multiple of 4 bytes, so that no word is cut.
     size = 4 * _AT_ONCE
     places = range(0, len(compressed), size)
     return "".join([b85encode(compressed[place : place + size]).decode() for place in places])
 
 
 def read_document(width: int, text: str, checked: Callable[[Any], Properties]) -> list[Entry]:
-    """Return the partitions that `write_document` wrote; rows are checked, so they unpack.
+    """Return the partitions that `write_document` wrote, with rows that are safe to unpack.
 
     Args:
-        checked: returns the properties of a partition, raises ValueError for what are none.
+        checked: validates the properties of a partition; raises ValueError if they are invalid.
 
     Raises:
-        ValueError and others (see `state.decode`): for anything else.
+        ValueError and others (see `state.decode`): for an invalid document.
     """
     reader = _Reader(decompressed(text))
     header = json.loads(reader.take(int.from_bytes(reader.take(4), "big")))
@@ -163,10 +163,10 @@ def read_document(width: int, text: str, checked: Callable[[Any], Properties]) -
 
 
 def decompressed(text: str) -> bytes:
-    """Return what was compressed with zlib and written in base85, of a limited size.
+    """Decompress base85-encoded zlib data up to a size limit.
 
     Raises:
-        ValueError, zlib.error: for anything else.
+        ValueError, zlib.error: for invalid or oversized data.
     """
     decompressor = zlib.decompressobj()
     size = 5 * _AT_ONCE
@@ -180,9 +180,9 @@ def decompressed(text: str) -> bytes:
 
 
 def _b85decode(text: str) -> bytes:
-    """Return what `base64.b85decode` returns, in a tenth of the time.
+    """Decode as `base64.b85decode` does, in a tenth of the time.
 
-    All words are calculated at once: each has 8 bytes of one large number, which it never fills.
+    All words are calculated at once, each in 8 bytes of one large number, which it never overflows.
     """
     padding = -len(text) % 5
     digits = text.encode("ascii").translate(_DIGITS) + bytes([84]) * padding
@@ -206,7 +206,7 @@ def _b85decode(text: str) -> bytes:
 def _read_partition_ids(
     reader: "_Reader", texts: Sequence[Sequence[str] | None], width: int, count: int
 ) -> tuple[list[tuple[str, ...]], Sequence[int]]:
-    """Return the ids of each partition, and the times of the last ones that have one."""
+    """Return the ids of each partition, and the times of the last column of ids that has times."""
     if len(texts) != (width if count else 0):
         raise ValueError("partitions of other ids")
     bases: Sequence[int] = [0] * count
@@ -232,8 +232,8 @@ def _write_rows(
     """Write the packed rows of partitions.
 
     Args:
-        contents: the rows of each.
-        bases: of each the time from which its first id differs.
+        contents: the rows of each partition.
+        bases: the times from which the first ids of the partitions differ.
     """
     size = ID_BYTES * id_count + TAIL_BYTES
     counts = [len(content) // size for content in contents]
@@ -251,7 +251,7 @@ def _write_rows(
     distances = array("I")
     last_time, last_start = -1, 0
     for time, start in zip(times, starts, strict=True):
-        # Rows of one id have one start after the other.
+        # Rows with the same id have consecutive starts.
         distances.append(((last_start if time == last_time else time) - start) & _32_BITS)
         last_time, last_start = time, start
     writer.numbers(distances)
@@ -271,7 +271,7 @@ def _read_rows(
     """Yield the content of each partition.
 
     Args:
-        most: the number of pending messages of each partition, so the highest that a row may have.
+        most: the number of pending messages of each partition, the highest that its rows may use.
     """
     count = sum(counts)
     size = ID_BYTES * id_count + TAIL_BYTES
@@ -316,7 +316,7 @@ class _Writer:
         self.parts: list[bytes] = []
 
     def numbers(self, numbers: Sequence[int]) -> None:
-        """Write numbers of up to 32 bits: their length in bytes, then byte after byte."""
+        """Write numbers of up to 32 bits: their width in bytes, then one column per byte."""
         width = (max(numbers, default=0).bit_length() + 7) // 8
         little = _little(array("I", numbers))
         self.parts.append(bytes([width]))
@@ -325,9 +325,9 @@ class _Writer:
     def ids(
         self, ids: bytes, bases: Sequence[int] = (), counts: Sequence[int] = ()
     ) -> Sequence[int]:
-        """Write ids of 12 bytes and return their times.
+        """Write ids of 12 bytes; return their times.
 
-        There are as many parts as bases, the times from which the first ids of the parts differ.
+        The ids have one part for each base, the time from which the first id of the part differs.
         """
         times = column(ids, ID_BYTES, *_TIME)
         previous = array("I", [0]) + times[:-1] if times else times
@@ -348,7 +348,7 @@ class _Writer:
         return times
 
     def repeated_ids(self, ids: bytes) -> None:
-        """Write ids of which each may be there many times."""
+        """Write ids that may occur many times."""
         places: dict[bytes, int] = {}
         all_ids = (ids[place : place + ID_BYTES] for place in range(0, len(ids), ID_BYTES))
         self.numbers([places.setdefault(each, len(places)) for each in all_ids])
@@ -362,7 +362,7 @@ class _Writer:
 class _Reader:
     """Reads columns in the order in which they were written.
 
-    Every method raises ValueError where the document is too short.
+    All methods raise ValueError if the document is too short.
     """
 
     def __init__(self, document: bytes) -> None:
@@ -397,7 +397,7 @@ class _Reader:
     def ids(
         self, count: int, bases: Sequence[int] = (0,), counts: Sequence[int] = ()
     ) -> tuple[bytes, Sequence[int]]:
-        """Return ids of 12 bytes, and their times."""
+        """Return ids of 12 bytes and their times."""
         differences = self.numbers(count)
         times = array("I")
         first = 0

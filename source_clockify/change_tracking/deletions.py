@@ -1,8 +1,8 @@
-"""Decides about missing records at the end of a stream.
+"""Resolves missing records at the end of a stream.
 
-A record that a complete read did not bring is missing. It becomes a tombstone only on proof, see
-proofs.py. If it exists, its content is compared as if it had been listed. Everything undecided is
-looked at again in the next sync.
+A record that a complete read should have returned but did not is missing. It becomes a tombstone
+only on proof, see proofs.py. If it exists, its content is compared like that of a listed record.
+Unresolved records are checked again in the next sync.
 """
 
 import logging
@@ -48,8 +48,7 @@ logger = logging.getLogger("airbyte")
 # The partition of a record and the record with its columns.
 Message = tuple[Partition, dict[str, Any]]
 
-# More missing records than this, if they are over half of a partition, must be missing in the next
-# sync as well.
+# If more records than this and over half of a partition are missing, the next sync must confirm it.
 MANY_MISSING = 100
 
 # Stands for the fingerprint of a tombstone.
@@ -57,12 +56,12 @@ TOMBSTONE_FINGERPRINT = 0
 
 
 def resolve_missing(tracker: StreamTracker) -> Iterator[Message]:
-    """Yield the messages of a stream's end: tombstones, records read by id, due resends."""
+    """Yield the last messages of a stream: tombstones, records read by id, due resends."""
     moved = _found_elsewhere(tracker)
     unresolved = Unresolved()
     partitions = tracker.writer.partitions()
-    # A record that moved to a partition whose parent is not listed must be found there before it is
-    # looked for in its former one. Another order in each sync, so that none waits for ever.
+    # A record that moved to a partition whose parent is unlisted must be found there before its
+    # former partition is checked. The order changes with each sync, so that all get their turn.
     now = str(tracker.sync.bounds.now)
     orphans = sorted(
         partitions.keys() - tracker.reads.keys(), key=lambda ids: hashed_key([*ids, now])
@@ -75,7 +74,7 @@ def resolve_missing(tracker: StreamTracker) -> Iterator[Message]:
 
 
 def _found_elsewhere(tracker: StreamTracker) -> set[tuple[Partition, str]]:
-    """Return the records that are missing or deleted in a partition, but were seen in another."""
+    """Return records that are missing or deleted in one partition but were seen in another."""
     if not any(tracker.spec.may_move(read.names) for read in tracker.reads.values()):
         return set()
     partitions = tracker.writer.partitions()
@@ -101,14 +100,14 @@ def _found_elsewhere(tracker: StreamTracker) -> set[tuple[Partition, str]]:
 
 @dataclass(frozen=True)
 class _Suspects:
-    """Records of one partition to be looked at: missing ones, and others that most likely exist."""
+    """Records of one partition to verify: missing ones, and others that probably exist."""
 
     missing: Sequence[str]
     to_verify: Sequence[str]
 
 
 class _Resolution:
-    """The end of one partition: applies what the proofs find to its rows."""
+    """Resolves one partition: applies the findings of the proofs to its rows."""
 
     def __init__(
         self,
@@ -131,7 +130,7 @@ class _Resolution:
         self._names = names
 
     def messages(self, moved: Collection[tuple[Partition, str]]) -> Iterator[Message]:
-        """Yield the messages of the partition's end, and store its rows."""
+        """Yield the last messages of the partition and store its rows."""
         diff = self._with_named(self._read) if self._read else None
         is_orphan = self._read is None and self._is_orphan()
         has_suspects = bool(diff and (diff.missing or diff.to_verify))
@@ -150,9 +149,9 @@ class _Resolution:
         self._store()
 
     def _with_named(self, read: PartitionRead) -> PartitionDiff | None:
-        """Return the difference, with rows to be verified that the change feeds name.
+        """Return the difference; rows that the change feeds name are to be verified as well.
 
-        These lie outside of the window, and it is too soon for their resends.
+        Those rows lie outside of the window, and their resends are not due yet.
         """
         named = self._tracker.hints.named
         if read.diff is None or not named or read.plan.since is None:
@@ -186,12 +185,12 @@ class _Resolution:
             budget=self._tracker.sync.lookup_budget,
         )
 
-    # Which records are looked at ----------------------------------------------------------------
+    # Records to verify ---------------------------------------------------------------------------
 
     def _suspects(self, diff: PartitionDiff) -> _Suspects:
-        """Return the records to be looked at in this sync.
+        """Return the records to verify in this sync.
 
-        So many may be missing that it looks like a fault; then the next sync must lack them too.
+        If so many are missing that a fault is likely, the next sync must confirm it first.
         """
         case = self._case()
         present = [key for key in diff.missing if key in self._rows]
@@ -200,10 +199,10 @@ class _Resolution:
         known = self._read.plan.known if self._read and not self._read.is_unconfirmed else None
         before = known.saved_rows() if known and missing else NO_ROWS
         new = {key for key in missing if not ((row := before.get(key)) and row.missing)}
-        # Where no record can be read by id, a listing that became empty may be a fault.
+        # Without reads by id, an empty listing cannot be told from a faulty one.
         became_empty = self._profile.by_id is None and diff.is_empty
         is_unconfirmed = self._read is not None and self._read.is_unconfirmed
-        # Some of the expected records may be new.
+        # The expected records of an earlier attempt may include new ones.
         are_most = is_unconfirmed or 2 * len(missing) > diff.expected
         many = len(missing) > MANY_MISSING and are_most
         if not new or not (many or became_empty):
@@ -228,8 +227,8 @@ class _Resolution:
         )
 
     def _resolve_orphan(self) -> Iterator[Message]:
-        """Decide about a partition whose parent is no longer listed."""
-        # A user of whom no entry is retained may have new ones.
+        """Resolve a partition whose parent is no longer listed."""
+        # A user without retained entries may have new ones.
         is_of_user = self._profile.kind is Kind.WINDOWED_SNAPSHOT
         if not is_of_user and all(row.deleted for row in self._rows.values()):
             return
@@ -245,13 +244,13 @@ class _Resolution:
             yield from self._prove_orphan(live)
 
     def _is_unchanged(self, access: str, live: Sequence[str]) -> bool:
-        """Return whether permissions are those of the last read; otherwise hide what they show."""
+        """Return whether permissions are those of the last read; if not, hide the records."""
         before = self._state.access if live else access
         if before and before != access:
             self._hide(live, access)
         else:
             self._state = replace(self._state, access=access)
-        # While the permissions of the last read are unknown, the next sync decides.
+        # If the permissions of the last read are unknown, the next sync decides.
         return before == access
 
     def _prove_orphan(self, live: Sequence[str]) -> Iterator[Message]:
@@ -273,10 +272,10 @@ class _Resolution:
         self._state = replace(self._state, access=access, former_access=self._state.access)
 
     def _resolve_unlisted_user(self, live: Sequence[str]) -> Iterator[Message]:
-        """Decide about the time entries of a user who is no longer listed; they outlive the user.
+        """Resolve the time entries of a user who is no longer listed; entries outlive their user.
 
-        If the user exists, their own list shows what is new too. The last complete read remains the
-        one that found them listed.
+        If the user exists, their own list returns new entries too. `read_at` remains that of the
+        last read that found them listed.
         """
         since = max(self._state.retained_since, self._state.limited_since or 0)
         lookups, case = self._tracker.sync.lookups, self._case()
@@ -313,7 +312,7 @@ class _Resolution:
             or self._versions.is_due(row.pending)
         )
 
-    # What follows from it -----------------------------------------------------------------------
+    # Applying findings ---------------------------------------------------------------------------
 
     def _apply(self, findings: Iterator[Finding]) -> Iterator[Message]:
         for finding in findings:
@@ -330,7 +329,7 @@ class _Resolution:
     def _apply_deleted(self, key: str) -> Iterator[Message]:
         row = self._rows[key]
         if self._claim(key, TOMBSTONE_FINGERPRINT) is not None:
-            # It was emitted from another partition meanwhile: it moved there.
+            # Another partition has emitted it in the meantime: it moved there.
             del self._rows[key]
             return
         row.deleted, row.missing = True, False
@@ -341,7 +340,7 @@ class _Resolution:
             del self._rows[key]
 
     def _apply_existing(self, finding: Finding) -> Iterator[Message]:
-        """Compare a record in the shape of its list; it is unchanged if one of its shapes is."""
+        """Compare a record with its saved row; it is unchanged if any of its shapes is."""
         tracker, key = self._tracker, finding.key
         known = self._rows.get(key)
         fingerprints = {tracker.fingerprint(shape): shape for shape in reversed(finding.shapes)}
@@ -352,7 +351,7 @@ class _Resolution:
         was_known = is_known(known)
         version, pending = classify_change(known, fingerprint, self._versions)
         if version is not None and self._claim(key, fingerprint) is not None:
-            # It was emitted from another partition meanwhile: it moved there.
+            # Another partition has emitted it in the meantime: it moved there.
             self._rows.pop(key, None)
             return
         self._rows[key] = Row(
@@ -389,7 +388,7 @@ class _Resolution:
         return tombstone(self._tracker.spec, self._names, key, row, stamp)
 
     def _store(self) -> None:
-        """Store the rows that are still needed; forget a partition that has none."""
+        """Store the rows that are still needed; remove a partition without any."""
         rows = {
             key: row
             for key, row in self._rows.items()

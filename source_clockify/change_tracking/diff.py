@@ -1,8 +1,8 @@
-"""The difference between the saved state of a partition and what a read of it brought.
+"""The difference between the saved state of a partition and a new read.
 
-A partition is everything that one workspace (user, project ...) holds of a stream; the manifest may
-read it in several slices, by several threads. Each slice is compared on its own; their rows are put
-together when the last of them has ended.
+A partition holds all records of a stream that belong to one workspace (user, project ...). The
+manifest may read it in several slices and threads. Each slice is compared on its own; their rows
+are merged when the last slice has ended.
 """
 
 import threading
@@ -42,7 +42,7 @@ _FINGERPRINT_BYTES = FINGERPRINT_BITS // 8
 
 @dataclass(frozen=True)
 class Versions:
-    """The versions of what this sync sends.
+    """The versions that this sync assigns.
 
     Attributes:
         current: the version of this sync, in milliseconds since 1970.
@@ -56,7 +56,7 @@ class Versions:
 
     @cached_property
     def pending(self) -> Pending | None:
-        """The resends of a change that this sync finds."""
+        """The resends of a change found in this sync."""
         return Pending(self.current, self.resend, self.now) if self.resend else None
 
     def is_due(self, pending: Pending | None) -> bool:
@@ -66,9 +66,9 @@ class Versions:
 def classify_change(
     known: Row | None, fingerprint: int, versions: Versions
 ) -> tuple[int | None, Pending | None]:
-    """Return the version with which a record that was found is sent, and its further resends.
+    """Return the version with which a record that was read is sent, and its remaining resends.
 
-    The version is None if the record is not sent: it is unchanged and no resend is due.
+    The version is None if the record is not sent: it is unchanged, and no resend is due.
     """
     if known is None or known.deleted or known.fingerprint != fingerprint:
         return versions.current, versions.pending
@@ -80,25 +80,25 @@ def classify_change(
 
 
 def is_known(row: Row | None) -> bool:
-    """Return whether a consumer has the record of a saved row, so that a new version changes it."""
+    """Return whether consumers have the record of a saved row, so that a new version changes it."""
     return row is not None and not row.deleted
 
 
 class EmittedKeys:
-    """The keys that this sync has emitted, so that each is emitted once; threads share it.
+    """The keys that this sync has emitted, so that each is emitted once. Threads share it.
 
-    A record can come from two partitions, or in two windows. A key takes 18 bytes for each id and
-    its place in a table, since a snapshot emits all of a stream. There are several tables, each
-    with a lock of its own: threads that wait for one lock at every record would hardly do more.
+    A record may occur in two partitions or two windows. A snapshot emits every record, so a key
+    takes only 18 bytes for each id and its place in a table. There are several tables with a lock
+    each, since threads that contend for one lock on every record would make little progress.
     """
 
     def __init__(self) -> None:
         self._parts = tuple(_EmittedKeysPart() for _ in range(_EMITTED_PARTS))
 
     def claim(self, key: PackedKey, fingerprint: int) -> int | None:
-        """Reserve a key; return the fingerprint of the record that was emitted before, if any."""
+        """Reserve a key; return the fingerprint of the record emitted before, if any."""
         packed = pack_key(key) if type(key) is str else key
-        # A table finds its entries by the lowest bits.
+        # A table uses the lowest bits of the hash itself.
         return self._parts[(hash(packed) >> 40) % _EMITTED_PARTS].claim(packed, fingerprint)
 
 
@@ -106,7 +106,7 @@ class _EmittedKeysPart:
     """A part of `EmittedKeys`."""
 
     def __init__(self) -> None:
-        # All keys in it are of one length.
+        # All keys in it have the same length.
         self._table: KeyTable | None = None
         self._others: dict[PackedKey, int] = {}
         self._lock = threading.Lock()
@@ -136,15 +136,15 @@ class SliceDiff:
     Attributes:
         plan: of the partition.
         versions: of this sync.
-        key: returns the key of a record; None for a record that lacks a column of it.
+        key: returns the key of a record; None if the record lacks one of its columns.
         fingerprint: returns the fingerprint of a record.
         known: the rows of the partition; empty in a snapshot.
-        elsewhere: returns the row of a record in another partition; None where none can move.
+        elsewhere: returns the row of a record in another partition; None if records cannot move.
         claim: reserves a key for emission, see `EmittedKeys.claim`.
         columns: collects the columns of the records; None where they are not needed.
-        seen: the rows of the records that came.
-        counts: the numbers of records that were `sent`, `resent`, or sent `without key`; of those
-            that were sent, the `changed` ones. `edited` are those that were found changed.
+        seen: the rows of the records that were read.
+        counts: the numbers of records that were `sent`, `resent`, or sent `without key`; of the
+            sent ones those that `changed`. `edited` counts records that were found changed.
     """
 
     plan: ReadPlan
@@ -165,14 +165,14 @@ class SliceDiff:
         self._is_new = self.plan.known is None
         self._unknown_of_new = self.plan.classify_unknown(None) if self._is_new else None
         self._retained_since = self.plan.retained_since
-        # Most of a new partition is older than what is retained, as the text of its start shows. If
-        # none of it can be known from another partition, it needs no key.
+        # In a new partition most records start too early to be retained, as the text of their start
+        # shows. If they cannot be known from another partition, they need no key.
         is_unknown = self._is_new and self.elsewhere is None
         retained_since = cursor_text(self.plan.spec, self.plan.retained_since)
         self._retained_text = retained_since if is_unknown else ""
 
     def version_of(self, record: Mapping[str, Any]) -> int | None:
-        """Return the version with which a record is to be sent, None if it is not."""
+        """Return the version with which a record is sent; None if it is not sent."""
         if self.columns is not None:
             self.columns.update(record)
         version = self._version_of(record)
@@ -192,7 +192,7 @@ class SliceDiff:
             return self.versions.current
         key = self.key(record)
         if key is None:
-            # A record without a key cannot be compared, nor be missing.
+            # A record without a key can neither be compared nor be missing.
             self.counts["without key"] += 1
             return self.versions.current
         packed = pack_key(key)
@@ -215,7 +215,7 @@ class SliceDiff:
     def _version_of_unsaved(
         self, record: Mapping[str, Any], key: PackedKey, start: int | None, running: bool
     ) -> int | None:
-        """Return the version of a record that has no packed row in the partition."""
+        """Return the version of a record without a packed row in its partition."""
         known = self.known.odd.get(unpack_key(key)) if self.known.odd else None
         if known is None and self.elsewhere is not None:
             known = self.elsewhere(key)
@@ -226,7 +226,7 @@ class SliceDiff:
                 return None
             is_old = start is not None and start < self._retained_since and not running
             if is_old and (self._is_new or unknown is UnknownRecord.BACKFILLED):
-                # It would leave the state at once.
+                # It would leave the state immediately.
                 return self.versions.current
         fingerprint = self.fingerprint(record)
         version, pending = self._classified(known, fingerprint)
@@ -243,10 +243,10 @@ class SliceDiff:
     def _claimed(
         self, key: PackedKey, fingerprint: int, version: int, known: Row | None
     ) -> tuple[int | None, int]:
-        """Return the version with which a record is sent, if it is, and its new fingerprint."""
+        """Return the version with which a record is sent, if any, and the fingerprint to save."""
         emitted = self.claim(key, fingerprint)
         if emitted is not None:
-            # It was emitted with other content, so it counts as changed in the next sync.
+            # It was emitted with different content, so the next sync treats it as changed.
             return None, fingerprint if emitted == fingerprint else 0
         if version == self.versions.current and is_known(known):
             self.counts["changed"] += 1
@@ -263,9 +263,9 @@ class Access(Enum):
     """How the key owner's permissions compare with those of the last read.
 
     UNCHANGED: a missing record may be deleted.
-    RESTORED: the permissions with which hidden records were seen are back.
+    RESTORED: the permissions under which hidden records were seen are back.
     CHANGED: a missing record may be hidden.
-    UNKNOWN: the permissions of the last read are not known, so nothing is decided.
+    UNKNOWN: the permissions of the last read are unknown, so nothing is decided.
     """
 
     UNCHANGED = "unchanged"
@@ -288,16 +288,16 @@ def compare_access(plan: ReadPlan, fingerprint: str) -> Access:
 
 @dataclass(frozen=True)
 class PartitionDiff:
-    """A partition after it was read.
+    """The result of reading a partition.
 
     Attributes:
-        state: its new state; None if it is still to be read from the beginning.
-        missing: the keys of records that a complete read should have brought, and did not.
-        to_verify: the keys of records that no window reads but that are to be looked up.
-        expected: the number of records that it should have brought.
-        hidden: the number of records that it did not bring because permissions changed.
-        is_empty: whether it brought no record at all.
-        is_complete: whether this sync has read all of it.
+        state: its new state; None if it must be read from the beginning.
+        missing: the keys of records that a complete read should have returned but did not.
+        to_verify: the keys of records outside of every window that must be looked up.
+        expected: the number of saved records that the read should have returned.
+        hidden: the number of records not returned because permissions changed.
+        is_empty: whether the read returned no records.
+        is_complete: whether this sync has read the whole partition.
     """
 
     state: PartitionState | None
@@ -310,7 +310,7 @@ class PartitionDiff:
 
 
 def partial_diff(known: PartitionState | None, seen: SeenRows) -> PartitionDiff:
-    """Return the difference after a read that failed or was refused: only what came counts."""
+    """Return the difference after a failed or refused read: only returned records count."""
     if known is None:
         return PartitionDiff(None)
     return PartitionDiff(replace(known, packed=seen.packed(dict(seen.unseen()))))
@@ -321,10 +321,10 @@ def resumed_diff(
 ) -> PartitionDiff:
     """Return the difference of a partition that an earlier attempt of this sync has read.
 
-    What it did not bring is still to be decided about, and what no window reads to be looked up.
+    Its missing records are still to be resolved, and those outside of every window to be looked up.
 
     Args:
-        rows: as that attempt left them.
+        rows: as the earlier attempt saved them.
         until: the last second of its window; None: no end.
     """
     live = 0
@@ -349,10 +349,10 @@ def resumed_diff(
 
 @dataclass(frozen=True)
 class CompleteRead:
-    """What a complete read of a partition brought.
+    """The result of a complete read of a partition.
 
     Attributes:
-        seen: the rows of the records that came.
+        seen: the rows of the records that were read.
         until: the last second of its window; None: no end.
         access: the access fingerprint with which it was read.
     """
@@ -363,7 +363,7 @@ class CompleteRead:
 
 
 class _Fate(Enum):
-    """What becomes of a row that a complete read did not bring."""
+    """How to treat a saved row that a complete read did not return."""
 
     DROPPED = "dropped"
     RETAINED = "retained"
@@ -385,7 +385,7 @@ def diff_partition(
         is_expected = plan.expects(row, read.until) or row.missing
         is_hidden = row.hidden and access is not Access.RESTORED
         if not plan.spec.profile.deletions and versions.is_due(row.pending):
-            # A complete read does not show it any more, so it cannot be resent.
+            # A complete read no longer returns it, so it cannot be resent.
             row = replace(row, pending=None)
         if row.deleted:
             fate = _Fate.RETAINED
@@ -424,7 +424,7 @@ def diff_partition(
 
 
 def _count_expected(plan: ReadPlan, rows: SavedRows, until: int | None, access: Access) -> int:
-    """Return the number of saved rows whose records a read should have brought."""
+    """Return the number of saved rows that a read should have returned."""
     starts = plan.expected_starts(until)
     never = DELETED if access is Access.RESTORED else DELETED | HIDDEN
     return sum(
@@ -435,8 +435,8 @@ def _count_expected(plan: ReadPlan, rows: SavedRows, until: int | None, access: 
 
 
 def _fate_of_untracked(row: Row, plan: ReadPlan, retained_since: int) -> _Fate:
-    """Return the fate of a row that is hidden, or of a stream without deletions."""
-    # An event without a time would be retained for ever.
+    """Return the fate of a hidden row, or of a row in a stream without deletions."""
+    # An event without a time would be retained forever.
     is_endless = row.start is None and plan.spec.profile.kind in (Kind.EVENT_LOG, Kind.UPDATED_AT)
     retained = is_retained(row, retained_since) and not is_endless
     return _Fate.RETAINED if retained else _Fate.DROPPED
@@ -461,7 +461,7 @@ def _fate_of_unexpected(
 
 
 def _former_access(plan: ReadPlan, access: Access, hidden: int) -> str:
-    """Return the access fingerprint with which the hidden records were seen."""
+    """Return the access fingerprint under which the hidden records were seen."""
     if plan.known is None or access is Access.RESTORED:
         return ""
     return plan.known.former_access or (plan.known.access if hidden else "")

@@ -1,9 +1,9 @@
-"""Clockify's change feeds, which name time entries that were created, changed or deleted.
+"""Clockify's change feeds, which name created, updated and deleted time entries.
 
 The feeds `/entities/created`, `/updated` and `/deleted` are experimental
-(https://docs.clockify.me/#tag/Entity-changes-(Experimental)) and were seen to leave out changes. On
-the Enterprise plan the audit log names time entries as well. Nothing is believed of a row but the
-id of the entry, see hints.py.
+(https://docs.clockify.me/#tag/Entity-changes-(Experimental)) and known to omit changes. On the
+Enterprise plan the audit log names time entries as well. Only the id of an entry is trusted, see
+hints.py.
 """
 
 import re
@@ -26,15 +26,15 @@ from source_clockify.change_tracking.lookups import (
 from source_clockify.change_tracking.plan import FEED_OVERLAP
 from source_clockify.timestamps import DAY, format_second, second_of
 
-# Each request begins so long before the end of the last one.
+# Each request reaches this far back before the end of the previous one.
 OVERLAP = FEED_OVERLAP
 
-# Clockify's 30 days may be calendar days, of which 29 times 24 hours touch no more than 30.
+# Clockify's 30 days may be calendar days; 29 times 24 hours never touch more than 30.
 _WINDOW = 29 * DAY
-# Nothing is known of older events.
+# Clockify keeps no older events.
 _LONGEST = 364 * DAY
 
-# The most rows of a feed that are read in a sync. What is later waits for the next.
+# The most rows of a feed that are read in a sync. The next one reads the rest.
 MOST_ROWS = 10_000
 FREE_MOST_ROWS = 250
 
@@ -53,8 +53,8 @@ class Event:
     """A row of a feed.
 
     Attributes:
-        identity: a hash of what, which entry and when; 48 bits.
-        candidate: the entry that it names.
+        identity: a hash of document code, entry and time; 48 bits.
+        candidate: the entry that the row names.
     """
 
     identity: int
@@ -63,16 +63,16 @@ class Event:
 
 @dataclass(frozen=True)
 class FeedRead:
-    """What the feeds of a workspace told in this sync. Times are in seconds since 1970.
+    """What the feeds of a workspace returned in this sync. Times are in seconds since 1970.
 
     Attributes:
-        events: each once.
-        until: up to when all feeds that can be read were read; None if not at all.
-        refusals: the sentences of feeds that were refused, or of an audit log that failed.
-        failure: what keeps the feeds from being read any further; "" for nothing.
-        began_late: from when on the feeds were read, if not from where they were to be.
-        knows_updates: whether the feed of updated entries was answered and named an entry.
-        answered: whether it was answered.
+        events: without duplicates.
+        until: the time up to which all readable feeds were read; None if they were not.
+        refusals: why feeds were refused or the audit log failed, in sentences.
+        failure: why the feeds cannot be read any further; "" if they can.
+        began_late: where the feeds were read from if that is later than requested; None otherwise.
+        knows_updates: whether the feed of updated entries named an entry.
+        answered: whether that feed was answered.
     """
 
     events: tuple[Event, ...] = ()
@@ -89,10 +89,10 @@ class _Feed:
     """One list of events.
 
     Attributes:
-        stream: that reads it.
-        partition: with which.
-        named: as what it names entries; None where each row says so.
-        moment: the columns of a row that lead to the time of the event.
+        stream: the lookup stream that reads it.
+        partition: the partition to read.
+        named: how it names its entries; None if each row says so itself.
+        moment: the path of columns to the time of the event.
     """
 
     stream: str
@@ -114,7 +114,7 @@ _AUDIT = tuple(
 
 @dataclass
 class _Reading:
-    """What was read of one workspace so far."""
+    """The progress of reading one workspace."""
 
     events: dict[int, Event] = field(default_factory=dict)
     rows: int = 0
@@ -125,17 +125,17 @@ class _Reading:
 
 
 class ChangeFeeds:
-    """Reads the feeds, once for all streams that ask from the same moment on.
+    """Reads the feeds, once for all streams that start from the same moment.
 
-    Of streams that ask from different moments each needs requests of its own: Clockify does not
-    name what happened to an entry that was created after the beginning of a request. Worker threads
+    Streams that start from different moments need separate requests: Clockify omits updates and
+    deletions of an entry that was created after the start of the requested window. Worker threads
     share it under its lock.
 
     Args:
         lookups: makes the requests.
         now: when the sync began, in seconds since 1970.
         most: the most rows of a feed.
-        audited: the workspaces whose audit log is read as well.
+        audited: the workspaces whose audit log is read too.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class ChangeFeeds:
         self._found: dict[tuple[str, int], FeedRead] = {}
 
     def read(self, workspace_id: str, since: int) -> FeedRead:
-        """Return what the feeds of a workspace tell from a moment on, in seconds since 1970."""
+        """Return what the feeds of a workspace report from a moment on, in seconds since 1970."""
         with self._lock:
             if (workspace_id, since) not in self._found:
                 self._found[workspace_id, since] = self._read(workspace_id, since)
@@ -182,7 +182,7 @@ class ChangeFeeds:
     def _read_window(
         self, workspace_id: str, feeds: Sequence[_Feed], start: int, reading: _Reading
     ) -> int | None:
-        """Read all feeds from a moment on; return up to when. None if one failed or all refuse."""
+        """Read all feeds from a moment on; return the end, None if one failed or all refused."""
         end = min(start + _WINDOW, self._now)
         pages: dict[int, list[dict[str, Any]]] = {}
         number = 0
@@ -195,7 +195,7 @@ class ChangeFeeds:
                 feed.stream,
                 {"workspace_id": workspace_id, **feed.partition},
                 {"start_time": format_second(start), "end_time": format_second(end)},
-                # A single second cannot be divided.
+                # A single second cannot be split.
                 self._most if end - start > 1 else None,
             )
             if answer.is_cut:
@@ -208,7 +208,7 @@ class ChangeFeeds:
             elif answer.result is LookupResult.FOUND:
                 pages[number] = answer.rows
             else:
-                # The change feeds are read without an audit log that fails.
+                # A failing audit log does not keep the change feeds from being read.
                 reading.refused[number] = answer.message
         for place, rows in pages.items():
             reading.rows += len(rows)
@@ -232,11 +232,11 @@ class ChangeFeeds:
 
 
 def _earlier_end(start: int, end: int, moments: Sequence[int | None]) -> int:
-    """Return an earlier end for a window with too many rows, of which the first are known."""
+    """Return an earlier end for a window with too many rows, of which the first ones are known."""
     found = [moment for moment in moments if moment is not None and start <= moment <= end]
     middle = sorted(found)[len(found) // 2] if found else (start + end) // 2
     if found and found[0] > found[-1]:
-        # The newest first: the older ones are still to come.
+        # Newest first: the older rows are on later pages.
         middle = (start + middle) // 2
     return max(min(middle, end) - 1, start + 1)
 
@@ -251,11 +251,13 @@ def _moment(feed: _Feed, row: Mapping[str, Any]) -> int | None:
 def _events(
     feed: _Feed, row: Mapping[str, Any], workspace_id: str, window: tuple[int, int]
 ) -> Iterator[Event]:
-    """Yield the events of a row; none if it names no time entry of the workspace."""
+    """Yield the events of a row, if it names a time entry of the workspace."""
     moment, (start, end) = _moment(feed, row), window
-    # A row whose time is none of its window is new all the same.
+    # A row whose time lies outside of its window is new nevertheless.
     at = moment if moment is not None and start <= moment <= end else end
-    found = _of_change(feed.named, row) if feed.named is not None else _of_audit(row)
+    found = (
+        _found_in_change(feed.named, row) if feed.named is not None else _found_in_audit_row(row)
+    )
     for identifier, named, entry in found:
         if not isinstance(identifier, str) or not _ID.fullmatch(identifier):
             continue
@@ -274,24 +276,24 @@ def _events(
         yield Event(_identity(str(named.value), identifier, str(moment)), candidate)
 
 
-# The id of an entry, as what it is named, and what the feed knows of it.
+# The id of an entry, how it is named, and its details in the feed.
 _Found = tuple[Any, Named, Mapping[str, Any]]
 
 
-def _of_change(named: Named, row: Mapping[str, Any]) -> Iterator[_Found]:
+def _found_in_change(named: Named, row: Mapping[str, Any]) -> Iterator[_Found]:
     code = row.get("documentCode") or _ENTRY
     document = row.get("document")
     entry = document if isinstance(document, Mapping) else row
     if code == _ENTRY:
         yield row.get("id") or entry.get("id"), named, entry
     elif code in _PARTS or "TIME" in str(code):
-        # A rate or the value of a custom field that appears or vanishes changes its entry.
+        # Adding or removing a rate or custom field value changes the entry.
         names = ("timeEntryId", "entryId")
         identifier = next((entry[name] for name in names if name in entry), row.get("id"))
         yield identifier, Named.IN_PART, entry
 
 
-def _of_audit(row: Mapping[str, Any]) -> Iterator[_Found]:
+def _found_in_audit_row(row: Mapping[str, Any]) -> Iterator[_Found]:
     action = str(row.get("action"))
     named = _VERBS.get(action.partition("_")[0])
     if named is None or "_TIME" not in action:
@@ -305,7 +307,7 @@ def _of_audit(row: Mapping[str, Any]) -> Iterator[_Found]:
 
 
 def _json(text: Any) -> list[Mapping[str, Any]]:
-    """Return the objects of a JSON text, of a list or a single one."""
+    """Return the objects of a JSON text that holds a list or a single object."""
     if isinstance(text, str):
         try:
             text = orjson.loads(text)

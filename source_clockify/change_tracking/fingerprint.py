@@ -1,4 +1,4 @@
-"""Whether a record changed: a hash of its content, 48 bits."""
+"""Detects whether a record changed, by a 48-bit hash of its content."""
 
 from collections.abc import Callable, Collection, Mapping
 from hashlib import blake2b
@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
-# Lists whose order counts whatever they hold, and the streams that have them. A list of that name
-# is ordered in every stream; any other is a set if its values look like those of one.
+# Lists whose order matters regardless of their values, and the streams that have them. A list of
+# that name is ordered in every stream; any other is a set if its values look like those of one.
 ORDERED_LISTS: Mapping[str, tuple[str, ...]] = {
-    # The choices of a dropdown, and those made.
+    # The choices of a dropdown, and the selected ones.
     "allowedValues": ("custom_fields", "project_custom_fields", "member_profiles"),
     "value": ("time_entries", "detailed_report", "users", "member_profiles", "approval_requests"),
     "projectDefaultValues": ("custom_fields", "project_custom_fields", "member_profiles"),
@@ -26,23 +26,23 @@ ORDERED_LISTS: Mapping[str, tuple[str, ...]] = {
     "amountByCurrency": ("detailed_report", "summary_report", "weekly_report"),
     "ccEmails": ("clients",),
 }
-# Columns of which one alone identifies an object, and those that do so together.
+# Columns that identify an object alone, and those that do so together.
 _IDENTITY = frozenset({"id", "_id", "customFieldId"})
 _SHARED_IDENTITIES = (frozenset({"userId", "membershipType"}), frozenset({"userId", "role"}))
 
 _ID_LENGTH, _ID_DIGITS = 24, "0123456789abcdef"
-# The types whose values are canonical, integers of up to 64 bits.
+# Types whose values are canonical as they are; integers of up to 64 bits.
 _PLAIN = frozenset({str, bool, int})
-# Below it every whole float is an integer.
+# Below it every integral float is an exact integer.
 _EXACT = 2**53
 
 
 def fingerprint(record: Mapping[str, Any], left_out: Collection[str] = ()) -> int:
-    """Return a number from 1 to 2**48 - 1 that is the same as long as the content is.
+    """Return a number from 1 to 2**48 - 1 that depends only on the content of a record.
 
-    A null is as good as absent; the order of keys does not count, nor that of sets: lists of ids,
-    of names in capitals, or of objects with an id. Numbers are compared to six decimals. Columns
-    of `left_out` do not count.
+    Null equals absent. The order of keys does not matter, nor that of sets: lists of ids, of names
+    in capitals, or of objects with an id. Numbers are compared to six decimals. Columns in
+    `left_out` are ignored.
     """
     try:
         text = _canonical_text(record, left_out)
@@ -61,7 +61,7 @@ def _canonical_text(record: Mapping[str, Any], left_out: Collection[str]) -> byt
 
 
 def _canonical(value: Any, name: str) -> Any:
-    """Return the value of a column, or of an item of a list in it, in its canonical form."""
+    """Return the canonical form of a column's value, or of an item in its list."""
     kind = type(value)
     if kind is dict:
         for part in value.values():
@@ -81,7 +81,7 @@ def _canonical(value: Any, name: str) -> Any:
 
 
 def _canonical_list(values: list[Any], name: str) -> list[Any]:
-    # A list in a list has no name of its own, so its order counts.
+    # A list within a list has no name of its own, so its order matters.
     parts = [part if type(part) in _PLAIN else _canonical(part, "") for part in values]
     if len(parts) < 2 or not name or name in ORDERED_LISTS:
         return parts
@@ -96,7 +96,7 @@ def _canonical_list(values: list[Any], name: str) -> list[Any]:
 
 
 def _without_large(value: Any) -> Any:
-    """Return a value with texts in place of integers that orjson does not know."""
+    """Return a value with texts in place of integers that orjson does not support."""
     if type(value) is dict:
         return {name: _without_large(part) for name, part in value.items()}
     if type(value) is list:
@@ -109,7 +109,7 @@ def _are_ids(texts: list[str]) -> bool:
 
 
 def _are_capitals(texts: list[str]) -> bool:
-    """Return whether texts are all names such as `ADD_TIME_FOR_OTHERS`."""
+    """Return whether all texts are names such as `ADD_TIME_FOR_OTHERS`."""
     return all(
         text.isascii() and text.isupper() and text.replace("_", "").isalnum() for text in texts
     )
@@ -128,10 +128,10 @@ def _text(part: Any) -> bytes:
 def fingerprinter(
     ignored: Collection[str], volatile_while_running: Collection[str]
 ) -> Callable[[Mapping[str, Any]], int]:
-    """Return a function as `fingerprint` that leaves columns out.
+    """Return a function like `fingerprint` that ignores columns.
 
-    `volatile_while_running` counts for records whose `timeInterval` has no end; `a.b` is the
-    column b within a.
+    `volatile_while_running` applies to records whose `timeInterval` has no end; `a.b` is column b
+    within a.
     """
     left_out = frozenset(ignored)
     volatile = [name.split(".") for name in volatile_while_running]
@@ -148,7 +148,7 @@ def fingerprinter(
 
 
 def is_running(record: Mapping[str, Any]) -> bool:
-    """Return whether a record is a time entry whose timer runs."""
+    """Return whether a record is a time entry with a running timer."""
     interval = record.get("timeInterval")
     return isinstance(interval, dict) and bool(interval.get("start")) and not interval.get("end")
 

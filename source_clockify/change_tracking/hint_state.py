@@ -1,10 +1,9 @@
-"""What the state keeps of the hints of one workspace, see hints.py.
+"""The saved hints of one workspace, see hints.py.
 
 In the state of a stream: `"hints": {"64e777123456789012345678": {"ask_from":
-"2026-11-24T08:50:00Z", "waiting": 2, "access": "all", "content": "..."}}`. `content` is there if
-there is anything to keep in it: compressed JSON of the candidates that wait, of the entries that
-were just created, of the records that are still to be resent or looked up, of the events that the
-next request names again, and of the users who were removed.
+"2026-11-24T08:50:00Z", "waiting": 2, "access": "all", "content": "..."}}`. `content`, omitted while
+empty, is compressed JSON: the waiting candidates, recently created entries, records still to be
+resent or looked up, events that the next request will return a second time, and removed users.
 """
 
 import json
@@ -23,7 +22,7 @@ _LARGEST = 2**53
 
 
 class Named(IntFlag):
-    """As what the feeds name an entry. IN_PART: a rate or custom field of it changed."""
+    """How the feeds name an entry. IN_PART: a rate or custom field of the entry changed."""
 
     CREATED = 1
     UPDATED = 2
@@ -33,13 +32,13 @@ class Named(IntFlag):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A time entry that a feed names. Nothing of it is believed but its id.
+    """A time entry that a feed names. Only its id is trusted.
 
     Attributes:
         id: of the entry.
-        named: as what.
-        at: when the feed says that it happened, in seconds since 1970.
-        user_id: of its user, as the feed has it; "" if unknown. Only tombstones take it.
+        named: how the feed names it.
+        at: the time of the event according to the feed, in seconds since 1970.
+        user_id: of its user, according to the feed; "" if unknown. Used in tombstones only.
         start: when it began, likewise, in seconds since 1970; None if unknown.
     """
 
@@ -50,7 +49,7 @@ class Candidate:
     start: int | None = None
 
     def joined(self, other: "Candidate") -> "Candidate":
-        """Return the same entry as both name it."""
+        """Return the entry as both candidates name it."""
         newer, older = (self, other) if self.at >= other.at else (other, self)
         return Candidate(
             self.id,
@@ -63,11 +62,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class HintedRow:
-    """A record that no window brings, but that is still to be resent or to be looked up.
+    """A record outside of every window that is still to be resent or looked up.
 
     Attributes:
         user_id: of its user; "" if unknown.
-        row: what was sent.
+        row: as it was sent.
     """
 
     user_id: str
@@ -79,14 +78,14 @@ class HintState:
     """The hints of one workspace. Times are in seconds since 1970.
 
     Attributes:
-        ask_from: from when on the next request asks the feeds.
-        seen: hashes of the events that the next request names again.
-        waiting: the candidates that were not looked up yet, the oldest first.
-        recent: the entries that were created since `ask_from`: in a request that begins before an
-            entry was created, Clockify does not name what else happened to it.
-        rows: the records that are still to be resent or to be looked up, by id.
-        former_users: the users who were listed once, and of whom the state holds no entry any more.
-        access: the access fingerprint with which deletions are proven, see access.py; "" if none.
+        ask_from: where the next request to the feeds begins.
+        seen: hashes of the events that the next request will return a second time.
+        waiting: the candidates that have not been looked up yet, the oldest first.
+        recent: the entries created since `ask_from`: a request that begins before an entry was
+            created omits its other events.
+        rows: the records that are still to be resent or looked up, by id.
+        former_users: the users who were once listed and have no entries in the state any more.
+        access: the access fingerprint under which deletions are proven, see access.py; "" if none.
     """
 
     ask_from: int
@@ -99,7 +98,7 @@ class HintState:
 
 
 def encode_hints(hints: Mapping[str, HintState]) -> dict[str, Any]:
-    """Return the hints of all workspaces as the state has them."""
+    """Return the hints of all workspaces in their saved form."""
     return {workspace_id: _encoded(hint) for workspace_id, hint in sorted(hints.items())}
 
 

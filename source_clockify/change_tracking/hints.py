@@ -1,9 +1,9 @@
-"""Follows hints: what Clockify's change feeds tell of time entries outside of the window.
+"""Follows hints: the events that Clockify's change feeds report outside of the window.
 
-A feed only names candidates. Each is read by id, and only what the read shows is sent: an entry as
-it is now, or a tombstone if Clockify says that it does not exist. So a feed that lacks events costs
-completeness, and one that is wrong costs requests. What lies inside of the window is left to the
-comparison with the state.
+A feed only names candidates. Each is read by id, and only the result is sent: the entry as it is
+now, or a tombstone if Clockify says that it does not exist. An incomplete feed therefore costs
+completeness, a wrong one only requests. Entries within the window are left to the comparison with
+the state.
 """
 
 import logging
@@ -40,12 +40,12 @@ from source_clockify.timestamps import format_second, second_of
 
 logger = logging.getLogger("airbyte")
 
-# For each megabyte that the states may take: about 5 % of it.
+# For each megabyte of the state limit: about 5 % of it.
 _WAITING_PER_MEGABYTE = 2_000
 _MOST_WAITING = 20_000
 _LEAST_WAITING = 100
 
-# What is left out, for the warning of the workspace and the receipt.
+# The gaps reported in the warning of the workspace and in the receipt.
 _REFUSED = (
     "Clockify refuses its change feeds or the audit log, so what is edited, deleted or entered "
     "late outside of Lookback Days is not found. Use a key of a workspace owner or admin, or set "
@@ -76,7 +76,7 @@ _BEGAN_LATE = (
 
 
 def ask_from(state: StreamState | None, workspace_id: str, now: int) -> int:
-    """Return from when on the feeds of a workspace are asked for a stream, in seconds since 1970.
+    """Return the moment from which a stream reads the feeds of a workspace, in seconds since 1970.
 
     Args:
         now: when the sync began, likewise.
@@ -85,18 +85,18 @@ def ask_from(state: StreamState | None, workspace_id: str, now: int) -> int:
     if state is None:
         return latest
     if workspace_id in state.hints:
-        # A clock that was ahead of this one was wrong.
+        # A moment in the future was saved by a clock that was ahead.
         return min(state.hints[workspace_id].ask_from, latest)
     reads = [known.read_at for ids, known in state.partitions.items() if ids[0] == workspace_id]
     return min([latest, *(each - OVERLAP for each in reads)])
 
 
 def ask_feeds(tracker: StreamTracker) -> "list[WorkspaceHints]":
-    """Return the hints of all workspaces, before missing records are decided about."""
+    """Read the feeds of all workspaces, before missing records are resolved."""
     by_id = tracker.spec.profile.by_id
     if not tracker.spec.profile.takes_hints or by_id is None or not tracker.writer.fields:
         return []
-    # Another order in each sync, so that none waits for ever where not all can be looked up.
+    # The order changes with each sync, so that all get their turn if not all can be looked up.
     now = str(tracker.sync.bounds.now)
     found = [
         WorkspaceHints(tracker, workspace_id, by_id)
@@ -109,7 +109,7 @@ def ask_feeds(tracker: StreamTracker) -> "list[WorkspaceHints]":
 
 
 def follow_hints(tracker: StreamTracker, found: "Sequence[WorkspaceHints]") -> Iterator[Message]:
-    """Yield the messages for what the feeds name, after missing records are decided about."""
+    """Yield the messages for named entries, after missing records are resolved."""
     for hints in found:
         yield from hints.messages()
     counts = tracker.hints
@@ -142,7 +142,7 @@ class WorkspaceHints:
         self._recent = {each.id: each for each in self._state.recent}
         self._access_before = self._state.access or tracker.saved_access(workspace_id)
         self._access = self._access_before
-        # Whether a tombstone was sent for what partitions hold, by id, and these partitions.
+        # For each entry that a partition holds: whether its tombstone was sent, and the partition.
         self._known: dict[str, bool] = {}
         self._partitions: dict[str, Partition] = {}
         self._foreign: set[str] = set()
@@ -154,7 +154,7 @@ class WorkspaceHints:
         """Yield the messages; the state is stored after each batch of lookups."""
         stored = self._tracker.writer.hints(self._workspace_id)
         if stored is not None:
-            # Those of users who were removed meanwhile.
+            # Includes the users who have been removed in this sync.
             self._former_users = stored.former_users
         self._leave_to_comparison()
         for keys in self._batches():
@@ -170,10 +170,10 @@ class WorkspaceHints:
         if self._unreadable:
             self._add_gap(_UNREADABLE.format(count=self._unreadable))
 
-    # What the feeds name ------------------------------------------------------------------------
+    # Reading the feeds --------------------------------------------------------------------------
 
     def ask(self) -> None:
-        """Add what the feeds name since they were asked last."""
+        """Add the entries that the feeds have named since the last request."""
         feeds = self._sync.feeds
         if feeds is None:
             return
@@ -188,13 +188,13 @@ class WorkspaceHints:
             for event in read.events
             if event.candidate.at >= self._since and event.identity not in self._state.seen
         ]
-        # A first read brings everything as it is after them.
+        # A first read returns everything in its present state.
         recent = [replace(each, named=each.named | Named.UPDATED) for each in self._recent.values()]
         for found in () if self._is_first else [*recent, *named]:
             known = self._waiting.get(found.id)
             self._waiting[found.id] = found if known is None else known.joined(found)
         if read.until is not None:
-            # What happened longer ago is not shown late any more.
+            # Older events are not reported late any more.
             start = min(read.until, self._sync.bounds.now - OVERLAP)
             seen = frozenset(each.identity for each in read.events if each.candidate.at >= start)
             self._state = replace(self._state, ask_from=start, seen=seen)
@@ -203,14 +203,14 @@ class WorkspaceHints:
                 each.id: each for each in [*self._recent.values(), *created] if each.at >= start
             }
         self._tracker.hints.named.update(self._waiting)
-        # Of what may be back no tombstone is resent before it is looked up.
+        # An entry that may have been restored is looked up before its tombstone is resent.
         self._tracker.hints.changed.update(
             key for key, each in self._waiting.items() if _is_changed(each)
         )
         self._store()
 
     def _report(self, read: FeedRead) -> None:
-        """Say what the feeds lack."""
+        """Report the gaps of the feeds."""
         if read.refusals:
             self._add_gap(_REFUSED.format(refusals=" ".join(read.refusals)))
         if read.failure:
@@ -219,7 +219,7 @@ class WorkspaceHints:
             self._add_gap(_IN_PART.format(date=format_second(read.until)))
         if read.began_late is not None:
             self._add_gap(_BEGAN_LATE.format(date=format_second(read.began_late)[:10]))
-        # Rows of a report also change with what they are computed from.
+        # Rows of a report also change with the values they are computed from.
         is_of_entries = self._by_id.shape is SingleRead.ROW
         edited = self._tracker.edited_in(self._workspace_id)
         if is_of_entries and edited and read.answered and not read.knows_updates:
@@ -237,12 +237,12 @@ class WorkspaceHints:
 
     @property
     def _most(self) -> int:
-        """How many candidates may wait, and how many rows may be kept."""
+        """The most candidates that may wait, and the most rows that may be kept."""
         fitting = _WAITING_PER_MEGABYTE * self._sync.state_budget.limit // MEGABYTE
         return max(_LEAST_WAITING, min(_MOST_WAITING, fitting))
 
     def _leave_to_comparison(self) -> None:
-        """Drop what the state holds: its partition was compared, or will be."""
+        """Drop entries that partitions hold: those are compared in this sync or a later one."""
         wanted = {*self._waiting, *self._rows}
         if not wanted:
             return
@@ -252,7 +252,7 @@ class WorkspaceHints:
                     self._foreign.add(key)
                     continue
                 self._partitions[key] = ids
-                # Nothing compares hidden rows.
+                # Hidden rows are not compared.
                 if not flags & HIDDEN:
                     self._known[key] = bool(flags & DELETED) and self._known.get(key, True)
         for key, is_deleted in self._known.items():
@@ -264,7 +264,7 @@ class WorkspaceHints:
                 del self._waiting[key]
 
     def _batches(self) -> Iterator[list[str]]:
-        """Yield the ids to be looked up: due rows, then candidates, the oldest first."""
+        """Yield the ids to look up: due rows, then candidates, the oldest first."""
         due = [
             key
             for key, hinted in self._rows.items()
@@ -280,7 +280,7 @@ class WorkspaceHints:
             yield keys[first : first + BATCH_SIZE]
 
     def _postpone(self, keys: Sequence[str]) -> None:
-        """Let a candidate whose lookup failed wait behind all others."""
+        """Move a candidate whose lookup failed behind all others."""
         first = next((key for key in keys if key in self._waiting), None)
         if first is not None and not self._has_postponed and not self._sync.hint_budget.is_used_up:
             self._has_postponed = True
@@ -299,7 +299,7 @@ class WorkspaceHints:
             windows=(),
             rows={},
             key=self._tracker.key_function(self._names("")),
-            # It counts what is missing from a list.
+            # It counts records missing from a listing, which these are not.
             unresolved=Unresolved(),
             budget=self._sync.hint_budget,
         )
@@ -308,7 +308,7 @@ class WorkspaceHints:
         ids = {"workspace_id": self._workspace_id, "user_id": user_id}
         return {name: ids[name] for name in self._tracker.writer.fields}
 
-    # What follows from it -----------------------------------------------------------------------
+    # Applying findings ---------------------------------------------------------------------------
 
     def _apply(self, findings: Iterator[Finding]) -> Iterator[Message]:
         for finding in findings:
@@ -317,7 +317,7 @@ class WorkspaceHints:
             elif finding.verdict is Verdict.EXISTS:
                 yield from self._apply_existing(finding.key, finding.shapes[0])
             else:
-                # No report shows the row of a running timer.
+                # Reports do not show the row of a running timer.
                 self._unreadable += not finding.is_unlisted
                 self._drop(finding.key)
 
@@ -335,7 +335,7 @@ class WorkspaceHints:
         start = second_of(record.get(self._tracker.spec.profile.start or ""))
         user_id = str(record.get("userId") or "")
         is_foreign = record.get("workspaceId") not in (None, self._workspace_id)
-        if is_foreign or self._is_compared(user_id, start) or not self._is_of_stream(user_id):
+        if is_foreign or self._is_compared(user_id, start) or not self._belongs_to_stream(user_id):
             self._drop(key)
             return
         if hinted is None and (self._is_before_start_date(start) or _is_only_deleted(candidate)):
@@ -363,8 +363,8 @@ class WorkspaceHints:
             yield self._ids(user_id), {**record, **stamp.columns()}
 
     def _is_kept(self, key: str, row: Row) -> bool:
-        """Return whether a row is kept although nothing is to be resent."""
-        # The entry of a removed user may lie inside of the window.
+        """Return whether a row is kept although no resend is pending."""
+        # The entry of a removed user may lie within the window.
         bounds = self._sync.bounds
         is_inside = (row.start or 0) >= bounds.now - bounds.lookback
         return row.running or is_inside or key in self._recent
@@ -378,7 +378,7 @@ class WorkspaceHints:
             self._tracker.writer.put(ids, state.with_rows(rows))
 
     def _is_compared(self, user_id: str, start: int | None) -> bool:
-        """Return whether a record lies inside of the window of its partition."""
+        """Return whether a record lies within the window of its partition."""
         read = self._tracker.reads.get(self._ids(user_id))
         if read is None:
             return False
@@ -386,8 +386,8 @@ class WorkspaceHints:
         unknown = read.plan.classify_unknown(start)
         return read.plan.expects(Row(0, start), until) and unknown is not UnknownRecord.FORGOTTEN
 
-    def _is_of_stream(self, user_id: str) -> bool:
-        """Return whether the stream holds entries of a user: they are listed, or once were."""
+    def _belongs_to_stream(self, user_id: str) -> bool:
+        """Return whether the stream holds entries of a user: they are or once were listed."""
         ids = self._ids(user_id)
         return (
             len(ids) == 1
@@ -412,7 +412,7 @@ class WorkspaceHints:
         if not self._permissions_are_unchanged():
             return
         if self._access != FULL_ACCESS and not self._is_named_as_deleted(key):
-            # Fewer permissions may hide it.
+            # It may be hidden by reduced permissions.
             self._unreadable += 1
             self._forget(key)
             return
@@ -433,28 +433,28 @@ class WorkspaceHints:
         yield self._tombstone(key, user_id, row, self._versions.current)
 
     def _may_have_been_sent(self, key: str, candidate: Candidate | None) -> bool:
-        """Return whether a consumer may have an entry that no state holds."""
+        """Return whether a consumer may have an entry that the state does not hold."""
         if candidate is None or key in self._known or key in self._foreign:
             return False
-        if candidate.user_id and not self._is_of_stream(candidate.user_id):
+        if candidate.user_id and not self._belongs_to_stream(candidate.user_id):
             return False
         return bool(candidate.named & (Named.UPDATED | Named.DELETED))
 
     def _permissions_are_unchanged(self) -> bool:
-        """Return whether what cannot be read is deleted, and not hidden by reduced permissions."""
+        """Return whether an unreadable entry is deleted, not hidden by reduced permissions."""
         access = self._sync.access.of(self._workspace_id)
         if access is None:
             return False
-        # Otherwise the next sync decides, if it has the same.
+        # Otherwise the next sync decides, if permissions are the same by then.
         self._access = access
         return access in (FULL_ACCESS, self._access_before)
 
     def _exists_elsewhere(self, key: str) -> bool | None:
-        """Return whether another workspace has or may have the entry; None if it is unknown yet."""
+        """Return whether another workspace has or may have the entry; None if still unknown."""
         if "workspaceId" in self._tracker.spec.primary_key:
             return False
         others = sorted(self._tracker.workspaces - {self._workspace_id})
-        # One for all of them, since with one for each a small budget would never suffice.
+        # One lookup for all workspaces, since a small budget would never suffice for one each.
         if others and not self._sync.hint_budget.take():
             return None
         for workspace_id in others:

@@ -1,9 +1,8 @@
-"""What a state keeps of the sync that wrote it, so that the next process can go on with it.
+"""The part of a state that lets the next process continue the sync that wrote it.
 
-A sync that is killed has read some partitions. On the free plan the next process skips them if it
-begins soon: with 30 requests an hour, a sync that began anew would never come to its end. If all
-streams came to their ends, failed or not, the sync was not killed, and the next one reads
-everything.
+A killed sync has read some partitions. On the free plan the next process skips them if it begins
+soon: with 30 requests an hour, a sync that started over would never finish. If all streams ended,
+failed or not, the sync was not killed, and the next one reads everything.
 """
 
 import json
@@ -18,10 +17,10 @@ from source_clockify.change_tracking.partitions import Partition
 from source_clockify.change_tracking.rows import PackedRows
 from source_clockify.timestamps import format_second, second_of
 
-# A process that begins later does not go on: what was read before is too old.
+# A process that begins later starts over: the partitions read before are too old.
 RESUMED_SECONDS = 6 * 60 * 60
 
-# The settings with which a sync must go on as it began.
+# The settings that must not change for a sync to be continued.
 _SETTINGS = (
     "server",
     "workspace_ids",
@@ -34,15 +33,15 @@ _SETTINGS = (
 
 @dataclass(frozen=True)
 class PartialRead:
-    """The first windows of a partition of which others are still to be read.
+    """The first windows of a partition, while others are still to be read.
 
     All times are seconds since 1970.
 
     Attributes:
         began: when its first request counts as sent.
         since: the start of the first window.
-        until: the end of the last window that was read.
-        packed: the records of these windows that the state retains.
+        until: the end of the last window read.
+        packed: the retained records of these windows.
     """
 
     began: int
@@ -57,11 +56,11 @@ class PartialRead:
 
 
 class Phase(Enum):
-    """How far a stream is in the sync that wrote its state.
+    """How far the sync that wrote a state had read its stream.
 
-    READING: the state was written on the way. If it is the last one, the sync was killed.
-    ENDED: the stream was read to its end.
-    FAILED: the stream came to its end with a failure.
+    READING: the state was written during the read. If it is the last one, the sync was killed.
+    ENDED: the stream was read completely.
+    FAILED: the stream ended with a failure.
     """
 
     READING = "reading"
@@ -75,14 +74,13 @@ class SyncMark:
 
     Attributes:
         began: when its first attempt began.
-        saved_at: when a partition was read last.
+        saved_at: when a partition was last read.
         settings: a hash of the settings that decide what is read.
-        phase: how far the stream is.
+        phase: how far the stream was read.
         done: the partitions that were read completely; unused once the stream has ended.
-        partial: the first windows of others.
-        confirmed: those of `done` whose missing records were missing before the sync as well.
-        gaps: what is missing from the stream although every request was answered: workspaces and
-            sentences.
+        partial: the first windows of other partitions.
+        confirmed: those of `done` whose missing records were already missing before the sync.
+        gaps: data missing although every request was answered: pairs of a workspace and a sentence.
     """
 
     began: int
@@ -101,26 +99,26 @@ class SyncMark:
 
     @property
     def has_read(self) -> bool:
-        """Whether there is something that the next process does not read once more."""
+        """Whether there is progress that the next process can build on."""
         return self.has_ended or bool(self.done or self.partial)
 
 
 def settings_hash(config: Mapping[str, Any], streams: Iterable[str]) -> str:
-    """Return a hash of what decides what is read: settings, and the streams that are tracked."""
+    """Return a hash of everything that decides what is read: settings and tracked streams."""
     content = [{name: config.get(name) for name in _SETTINGS}, sorted(streams)]
     text = json.dumps(content, sort_keys=True, default=str)
     return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def open_sync(marks: Sequence[SyncMark], now: int, settings: str) -> int | None:
-    """Return when the sync began that was killed and is to go on; None if there is none.
+    """Return when the killed sync that is to be continued began; None if there is none.
 
     Args:
-        marks: those of all states.
+        marks: of all states.
         now: when this process began, in seconds since 1970.
         settings: the hash of its settings.
     """
-    # What a clock that was ahead has written is not the newest.
+    # A clock that was ahead wrote a time that has not come yet.
     began = max((mark.began for mark in marks if mark.began <= now), default=None)
     found = [mark for mark in marks if mark.began == began]
     was_killed = any(mark.phase is Phase.READING for mark in found)
@@ -131,10 +129,10 @@ def open_sync(marks: Sequence[SyncMark], now: int, settings: str) -> int | None:
 
 
 def encode_mark(mark: SyncMark, partitions: Sequence[Partition]) -> dict[str, Any]:
-    """Return a mark as the state has it.
+    """Return the saved form of a mark.
 
     Args:
-        partitions: those of the state, in their order there.
+        partitions: of the state, in their order there.
     """
     found: dict[str, Any] = {
         "began": format_second(mark.began),
@@ -144,7 +142,7 @@ def encode_mark(mark: SyncMark, partitions: Sequence[Partition]) -> dict[str, An
     }
     if not mark.has_ended:
         for name, held in (("done", mark.done), ("confirmed", mark.confirmed)):
-            # One bit for each partition, that of the first one last.
+            # One bit for each partition, the first one last.
             bits = "".join("1" if ids in held else "0" for ids in reversed(partitions))
             found |= {name: f"{int(bits, 2):x}"} if "1" in bits else {}
     if mark.gaps:
@@ -165,7 +163,7 @@ def decode_mark(value: Any, fields: Sequence[str], partitions: Sequence[Partitio
 
     Args:
         fields: the names of a partition's ids.
-        partitions: those of the state, in their order there.
+        partitions: of the state, in their order there.
 
     Raises:
         ValueError, TypeError, KeyError, zlib.error: for a damaged value.

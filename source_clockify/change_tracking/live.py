@@ -35,7 +35,7 @@ class KeyCounter:
     """Counts distinct keys, in 8 bytes for each that is added."""
 
     def __init__(self) -> None:
-        # Counting one part after the other takes little memory.
+        # Counting the parts one by one limits memory.
         self._hashes = [array("q") for _ in range(64)]
 
     def add(self, key: Hashable) -> None:
@@ -52,11 +52,11 @@ def is_counted(spec: StreamSpec) -> bool:
 
 
 def live_records(tracker: StreamTracker) -> Live | None:
-    """Return the number of records, of windowed streams of those that begin within the window.
+    """Return the number of existing records; of windowed streams, those within the window.
 
-    It counts the records that a consumer of all messages has: missing ones that are undecided, but
-    none that had a tombstone. None for event logs, for approval requests, and if records of a
-    partition were sent that was not read to its end, so that it has no state.
+    It counts the records that a consumer of all messages has: unresolved missing ones are included,
+    deleted ones are not. None for event logs and approval requests, and if records were sent from a
+    partition that has no state because its read did not complete.
     """
     spec, writer = tracker.spec, tracker.writer
     if not is_counted(spec):
@@ -81,9 +81,9 @@ def live_records(tracker: StreamTracker) -> Live | None:
 
 
 def live_keys(packed: PackedRows, window_start: int | None) -> Iterator[bytes | str]:
-    """Yield the keys of the rows that exist and begin in the window, comparable within a stream.
+    """Yield the keys of existing rows that start in the window, comparable within a stream.
 
-    It unpacks no row: every sync counts all of them.
+    It unpacks no rows, since every sync counts all of them.
     """
     size, width = packed.row_bytes, ID_BYTES * packed.id_count
     starts = column(packed.content, size, width, 4)
@@ -109,6 +109,6 @@ def _window_start(tracker: StreamTracker, partitions: Iterable[PartitionState]) 
         if plan.known is not None:
             starts.append(plan.forgotten_before)
         if plan.since is not None:
-            # After a later start date: what begins before it is not read, but still retained.
+            # After a later start date, older records are not read but still retained.
             starts.append(plan.since)
     return max(starts)

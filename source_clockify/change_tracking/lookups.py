@@ -1,8 +1,8 @@
 """Lookups: requests in addition to the listings.
 
-They read one record by id, several at once, a listing a second time, or a wider one. Their streams
-are built from the definitions of the manifest, so that they have its authenticator, error handlers
-and request budget. The thread that reads them sets their partition.
+A lookup reads one record or several by id, rereads a listing, or reads a wider one. The streams are
+built from the definitions of the manifest, so they use its authenticator, error handlers and
+request budget. The thread that reads them sets their partition.
 """
 
 import logging
@@ -32,19 +32,19 @@ from source_clockify.requested_slices import (
 
 logger = logging.getLogger("airbyte")
 
-# Names of the lookup streams; those of the manifest have no blanks.
+# Names of the lookup streams; the names of the manifest have no spaces.
 BY_ID = "one record"
 ENTRIES_BY_ID = "time entries by id"
 REREAD = "reread"
 SECOND_LIST = "of a second list"
 CHANGE_FEED = "change feed"
 AUDITED_TIME = "audited time"
-# The name of the stream itself, since the CDK's cache is found by it.
+# The name of the stream itself, since the CDK's cache is keyed by it.
 ROLES = "users"
 
 _ID = re.compile("[0-9a-f]{24}")
 
-# The codes of changes that name a time entry.
+# The codes of changes that concern a time entry.
 TIME_ENTRY_CODES = ("TIME_ENTRY", "TIME_ENTRY_RATE", "TIME_ENTRY_CUSTOM_FIELD_VALUE")
 
 
@@ -54,7 +54,7 @@ class LookupResult(Enum):
     FOUND: Clockify returned the records.
     NOT_FOUND: Clockify says that the requested entity does not exist.
     REFUSED: Clockify refused the request, which proves nothing.
-    FAILED: there was no usable answer, or no lookup left.
+    FAILED: there was no usable answer, or no lookup was left.
     """
 
     FOUND = "found"
@@ -65,14 +65,14 @@ class LookupResult(Enum):
 
 @dataclass(frozen=True)
 class LookupAnswer:
-    """What requests for the pages of one list brought.
+    """The result of requesting the pages of a list.
 
     Attributes:
-        rows: in the order in which they came.
+        rows: in the order in which they were returned.
         result: of the requests.
-        is_cut: whether more rows follow that were not requested.
-        message: why there is no answer: the sentence of a refusal or failure.
-        is_repeated: whether it is that of an earlier request of the same kind.
+        is_cut: whether further rows were not requested.
+        message: the sentence of a refusal or failure; why there is no answer.
+        is_repeated: whether it repeats the failure of an earlier request of the same kind.
     """
 
     rows: list[dict[str, Any]]
@@ -83,14 +83,14 @@ class LookupAnswer:
 
 
 class LookupBudget:
-    """The lookups that are left in this sync; worker threads share it.
+    """The number of lookups left in this sync; worker threads share it.
 
-    Records that stay outside of their lists are looked up in every sync. They get half of the
-    lookups, those of one stream a tenth: the others are for what may be deleted.
+    Records that exist outside of their lists are looked up in every sync. They may use half of the
+    lookups, those of one stream a tenth; the rest is reserved for records that may be deleted.
 
     Args:
         lookups: their number.
-        whole: the budget of which this is a part.
+        whole: the budget that this one is a part of.
     """
 
     def __init__(self, lookups: int, whole: Optional["LookupBudget"] = None) -> None:
@@ -107,7 +107,7 @@ class LookupBudget:
             return self._take()
 
     def take_reread(self, stream: str) -> bool:
-        """Take one for a record that an earlier sync found to exist, but unlisted."""
+        """Take a lookup for a record that an earlier sync found to exist, but unlisted."""
         with self._lock:
             if (
                 self._reread[stream] >= self._rereads_of_a_stream
@@ -123,7 +123,7 @@ class LookupBudget:
         return self._left <= 0 or (self._whole is not None and self._whole.is_used_up)
 
     def half(self) -> "LookupBudget":
-        """Return a budget that takes no more than half of the lookups of this one."""
+        """Return a budget that uses at most half of the lookups of this one."""
         return LookupBudget((self._left + 1) // 2, self)
 
     def _take(self) -> bool:
@@ -134,9 +134,9 @@ class LookupBudget:
 
 
 def with_change_tracking(manifest: Mapping[str, Any], tracked: Collection[str]) -> dict[str, Any]:
-    """Return a manifest for streams that are tracked: their plans set the windows, and lookups.
+    """Return a manifest for tracked streams: windows are set by plans, and lookups are added.
 
-    `manifest` has its references resolved, with its definitions; `tracked` are their names.
+    `manifest` has its definitions and resolved references; `tracked` are the names of the streams.
     """
     if not tracked:
         return dict(manifest)
@@ -145,14 +145,14 @@ def with_change_tracking(manifest: Mapping[str, Any], tracked: Collection[str]) 
 
 
 def _with_planned_window(entry: Mapping[str, Any], tracked: Collection[str]) -> Mapping[str, Any]:
-    """Remove the lookback from a tracked stream's cursor: its plan says where to begin."""
+    """Remove the lookback from a tracked stream's cursor: its plan determines the window."""
     if is_on_demand(entry) or entry["name"] not in tracked:
         return entry
     return _without_lookback(entry)
 
 
 def _without_lookback(stream: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stream without its cursor's lookback, in both forms if it has two."""
+    """Return a stream without the lookback of its cursor, in each of its forms."""
     forms = ("full_refresh_stream", "incremental_stream")
     found = {name: _without_lookback(stream[name]) for name in forms if name in stream}
     if "incremental_sync" in stream:
@@ -163,15 +163,15 @@ def _without_lookback(stream: Mapping[str, Any]) -> dict[str, Any]:
 def lookup_streams(manifest: Mapping[str, Any], tracked: Collection[str]) -> list[dict[str, Any]]:
     """Return the definitions of the lookup streams.
 
-    `manifest` has its references resolved, with its definitions; `tracked` are the names of the
-    tracked streams.
+    `manifest` has its definitions and resolved references; `tracked` are the names of the tracked
+    streams.
     """
     definitions = manifest["definitions"]
     users, entries = definitions["users_stream"], definitions["time_entries_stream"]
-    # The same name and the same request as the stream itself: the CDK's cache knows the result.
+    # Name and request equal those of the stream itself, so the CDK's cache serves them.
     roles = {**users, "retriever": {**users["retriever"], "partition_router": REQUESTED_SLICES}}
     found = [
-        # Other records are not affected by the transformations of time entries.
+        # The transformations of time entries do not affect other records.
         _one_record(entries, BY_ID, definitions),
         _some_entries(entries, ENTRIES_BY_ID, definitions),
         roles,
@@ -179,7 +179,7 @@ def lookup_streams(manifest: Mapping[str, Any], tracked: Collection[str]) -> lis
         *_rereads(manifest["streams"], tracked),
     ]
     if "tasks" in tracked:
-        # The one stream that has two definitions.
+        # The only stream with two definitions.
         found.append(_reread(definitions["tasks_stream"], filtered=True))
     if any(PROFILES.get(name, TrackingProfile()).takes_hints for name in tracked):
         found += [_change_feed(definitions), _audited_time(definitions)]
@@ -193,7 +193,7 @@ _WORKSPACE = f"{_API}/workspaces/{{{{ stream_partition['workspace_id'] }}}}"
 def _read_as_listed(
     definitions: Mapping[str, Any], tracked: Collection[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the streams that read single records as rows of the lists that lack them."""
+    """Yield the streams that read single records in the shape of a list that lacks them."""
     for name in sorted(tracked):
         profile = PROFILES.get(name, TrackingProfile())
         if not profile.compares_single_reads:
@@ -264,7 +264,7 @@ def _feed(stream: Mapping[str, Any], name: str, requester: Mapping[str, Any]) ->
 
 
 def _users_of_any_status(users: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the list of all users that Clockify knows in a workspace, in the shape of `users`."""
+    """Return the list of all users of a workspace regardless of status, in the shape of `users`."""
     retriever = users["retriever"]
     requester = retriever["requester"]
     statuses = [*ACCOUNT_STATUSES, "DELETED", "LIMITED_DELETED"]
@@ -295,7 +295,7 @@ def _expenses_of_a_user(expenses: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-# Lists that show the rows of existing records which the stream's own list lacks.
+# Lists that return the rows of existing records missing from the stream's own list.
 _SECOND_LISTS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "users": _users_of_any_status,
     "expenses": _expenses_of_a_user,
@@ -340,7 +340,7 @@ def _rereads(
 def _reread(stream: Mapping[str, Any], *, filtered: bool) -> dict[str, Any]:
     retriever = dict(stream["retriever"])
     if not filtered:
-        # A record that is looked for by its key may have moved to before the start date.
+        # A record that is searched for by its key may have moved to before the start date.
         selector = retriever["record_selector"]
         retriever["record_selector"] = {
             name: part for name, part in selector.items() if name != "record_filter"
@@ -368,9 +368,9 @@ def _parameters_of(routers: Any) -> dict[str, str]:
 
 
 class Lookups:
-    """Makes the lookups, inside of `recording_requests`; worker threads share it.
+    """Makes lookups within `recording_requests`; worker threads share it.
 
-    A kind of request that failed is not repeated in this sync: it has been retried for minutes.
+    A kind of request that failed is not repeated in this sync, since it was retried for minutes.
 
     Args:
         streams: the lookup streams, by name.
@@ -378,7 +378,7 @@ class Lookups:
 
     def __init__(self, streams: Mapping[str, AbstractStream]) -> None:
         self._streams = streams
-        # The kinds of requests that failed, with the reason.
+        # The kinds of requests that failed, with the reasons.
         self._broken: dict[tuple[str, ...], str] = {}
         self._lock = threading.Lock()
 
@@ -390,7 +390,7 @@ class Lookups:
     def record(
         self, stream: str, path: str, partition: Mapping[str, Any]
     ) -> tuple[dict[str, Any] | None, LookupResult]:
-        """Return the same with the columns that the stream adds, where its list has such rows."""
+        """Return the same with the columns that the stream adds, if its list has such rows."""
         name = self._own(stream, BY_ID)
         rows, result = self._read(name, {**partition, "path": path})
         return (rows[0] if rows else None), result
@@ -398,7 +398,7 @@ class Lookups:
     def entries(
         self, stream: str, workspace_id: str, ids: Sequence[str]
     ) -> dict[str, dict[str, Any]] | None:
-        """Return time entries by id, in one request; None if one does not exist or it failed."""
+        """Return time entries by id, in one request; None if it failed or one does not exist."""
         name = self._own(stream, ENTRIES_BY_ID)
         rows, result = self._read(name, {"workspace_id": workspace_id, "ids": list(ids)})
         return {str(row.get("id")): row for row in rows} if result is LookupResult.FOUND else None
@@ -414,21 +414,21 @@ class Lookups:
         return rows if result is LookupResult.FOUND else None
 
     def _own(self, stream: str, name: str) -> str:
-        """Return the lookup stream with a stream's own transformations, if there is one."""
+        """Return the lookup stream that has a stream's transformations, if there is one."""
         own = f"{stream} {name}"
         return own if own in self._streams else name
 
     def reread(
         self, stream: str, partition: Mapping[str, Any], window: Mapping[str, Any]
     ) -> list[dict[str, Any]] | None:
-        """Return the records of a partition, read again; None if that failed or was refused."""
+        """Return the records of a partition, reread; None if that failed or was refused."""
         rows, result = self.partition(stream, partition, window)
         return rows if result is LookupResult.FOUND else None
 
     def partition(
         self, stream: str, partition: Mapping[str, Any], window: Mapping[str, Any]
     ) -> tuple[list[dict[str, Any]], LookupResult]:
-        """Return the same, and the result for the partition."""
+        """Return the same with the result of the request."""
         return self._read(f"{stream} {REREAD}", partition, window)
 
     def users(self, workspace_id: str) -> tuple[list[dict[str, Any]], LookupResult]:
@@ -438,7 +438,7 @@ class Lookups:
     def feed(
         self, name: str, partition: Mapping[str, Any], window: Mapping[str, Any], most: int | None
     ) -> "LookupAnswer":
-        """Return the rows of a window of a feed, and no page after more than `most` rows."""
+        """Return the rows of a feed's window; stop after the page that exceeds `most` rows."""
         return self._request(name, partition, window, most=most)
 
     def _read(
@@ -488,7 +488,7 @@ class Lookups:
 
 
 def _kind_of(name: str, partition: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what requests have in common if one of them failed: all but the record's id."""
+    """Return the key under which failures are shared: the request without the record's id."""
     path = str(partition.get("path", ""))
     first, _, rest = path.removeprefix("workspaces/").partition("/")
     return name, str(partition.get("workspace_id", first)), _ID.sub("*", rest)

@@ -34,16 +34,16 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
 
 
 def format_version(milliseconds: int) -> str:
-    """Return a moment as the columns hold it: `2026-11-24T09:00:00.000Z`."""
+    """Return a moment in the form of the columns: `2026-11-24T09:00:00.000Z`."""
     seconds, rest = divmod(milliseconds, 1000)
     return f"{format_second(seconds).removesuffix('Z')}.{rest:03d}Z"
 
 
 def message_kind(data: Mapping[str, Any], version: str) -> str:
-    """Return what the message of a tracked record is, see progress.py.
+    """Return the kind of a tracked stream's message, see progress.py.
 
     Args:
-        version: what the stream sends in this sync has it.
+        version: of this sync, which new and changed records have.
     """
     if data.get(UPDATED_AT) != version:
         return RESENT
@@ -56,7 +56,7 @@ class Stamp:
 
     Attributes:
         updated_at: the version, in milliseconds since 1970.
-        baseline_at: likewise the first sync that the state goes back to.
+        baseline_at: likewise, of the first sync that the state goes back to.
     """
 
     updated_at: int

@@ -1,8 +1,8 @@
 """The rows of a partition while it is read: packed, and found by their keys.
 
-Objects for all rows of the partitions that are read at once would take more memory than everything
-else. Here a row takes what it takes in rows.py, and 8 to 16 bytes for its place in a table; a `Row`
-is made when it is looked at. Rows that do not fit, and those whose keys have a day, are objects.
+`Row` objects for every row of the partitions being read would dominate memory. Here a row takes its
+packed size (see rows.py) and 8 to 16 bytes for a place in a table; a `Row` is made on access. Rows
+that do not fit, and rows whose keys include a day, are objects.
 """
 
 from array import array
@@ -36,20 +36,20 @@ from source_clockify.change_tracking.rows import (
     unpack_tail,
 )
 
-# What a read brought of a saved row: nothing yet, the same row, another one.
+# Whether a saved row was read: not yet, unchanged, changed.
 _UNSEEN, _SAME, _OTHER = 0, 1, 2
 
 
 class KeyTable:
-    """Entries of one size in one piece of memory, found by the key with which each begins.
+    """Entries of equal size in one block of memory, found by the key at their beginning.
 
-    An entry is found by a slot, which has its place, counted from 1: the first slot from the hash
-    of the key on that was free. At most half of the slots are taken. Keys are compared in full.
+    A slot holds the index of an entry, counted from 1: the first free slot from the hash of its key
+    on. At most half of the slots are used. Keys are compared in full.
 
     Args:
         key_bytes: the bytes of a key.
         size: the bytes of an entry.
-        content: the entries of a table to which none is added. Of equal keys the first is found.
+        content: the entries of a read-only table. Of equal keys the first is found.
     """
 
     def __init__(self, key_bytes: int, size: int, content: bytes | None = None) -> None:
@@ -72,7 +72,7 @@ class KeyTable:
         return slots
 
     def _slot_of(self, key: bytes) -> int:
-        """Return the slot of an entry, or the free one where it would be."""
+        """Return the slot of an entry, or the free one that it would take."""
         slots = self._slots
         mask = len(slots) - 1
         slot = hash(key) & mask
@@ -83,17 +83,17 @@ class KeyTable:
         return slot
 
     def find(self, key: bytes) -> int:
-        """Return the place of an entry, counted from 0; -1 if there is none."""
+        """Return the index of an entry, counted from 0; -1 if there is none."""
         return self._slots[self._slot_of(key)] - 1 if len(key) == self.key_bytes else -1
 
     def claim(self, key: bytes, rest: bytes) -> int:
-        """Return the place of an entry; add it and return -1 if there is none.
+        """Return the index of an entry; if there is none, add it and return -1.
 
         Args:
-            key: of the length of all keys.
+            key: has the length of all keys.
         """
         if 2 * self._count >= len(self._slots):
-            # Larger steps make fewer of them.
+            # Large steps make resizing rare.
             self._slots = self._new_slots(4 * len(self._slots))
         slot = self._slot_of(key)
         if number := self._slots[slot]:
@@ -110,7 +110,7 @@ class KeyTable:
         return bytes(self.content[end - self.size + self.key_bytes : end])
 
     def replace(self, place: int, rest: bytes) -> None:
-        """Replace an entry but for its key."""
+        """Replace an entry except for its key."""
         assert isinstance(self.content, bytearray)
         end = (place + 1) * self.size
         self.content[end - self.size + self.key_bytes : end] = rest
@@ -125,11 +125,11 @@ def _starts_and_flags(table: KeyTable) -> Iterator[tuple[int, int]]:
 
 
 class SavedRows:
-    """Saved rows, found by their keys.
+    """Saved rows, found by key.
 
     Args:
         parts: the rows of one partition or of several; of equal keys the last is found.
-        dated: whether a day belongs to the keys.
+        dated: whether keys include a day.
 
     Attributes:
         odd: the rows that are not packed.
@@ -146,7 +146,7 @@ class SavedRows:
                 self.odd |= unpack_odd(part)
             else:
                 self.odd |= unpack(part, dated=dated)
-        # The table finds the first.
+        # The table finds the first of equal keys.
         packed.reverse()
         size = ID_BYTES * width + TAIL_BYTES
         self._table = KeyTable(ID_BYTES * width, size, b"".join([part.content for part in packed]))
@@ -171,7 +171,7 @@ class SavedRows:
         return len(self._table) + len(self.odd)
 
     def find(self, key: PackedKey) -> int:
-        """Return the place of a packed row, -1 for a key that has none."""
+        """Return the index of a packed row; -1 if the key has none."""
         return self._table.find(key) if type(key) is bytes else -1
 
     def get(self, key: PackedKey) -> Row | None:
@@ -183,29 +183,29 @@ class SavedRows:
         return self.odd.get(unpack_key(packed)) if self.odd else None
 
     def row_at(self, place: int) -> Row:
-        """Return the packed row of a place."""
+        """Return the packed row at an index."""
         part = bisect_right(self._ends, place)
         return unpack_tail(self._table.rest_of(place), self._pending[part])
 
     def key_at(self, place: int) -> str:
-        """Return the key of the packed row of a place."""
+        """Return the key of the packed row at an index."""
         first = place * self._table.size
         return unpack_key(bytes(self._table.content[first : first + self._table.key_bytes]))
 
     def has_tail(self, place: int, tail: bytes) -> bool:
-        """Return whether what follows the key of a packed row is `tail`."""
+        """Return whether the part of a packed row after its key equals `tail`."""
         table = self._table
         return table.content.startswith(tail, place * table.size + table.key_bytes)
 
     def starts_and_flags(self) -> Iterator[tuple[int, int]]:
-        """Yield the start and the flags of each row; of one without a start it is any number."""
+        """Yield the start and flags of each row; the start is arbitrary for a row without one."""
         yield from self.packed_starts_and_flags()
         for row in self.odd.values():
             flags = flags_of(row) | (NO_START if row.start is None else 0)
             yield row.start or 0, flags
 
     def packed_starts_and_flags(self) -> Iterator[tuple[int, int]]:
-        """Yield the same of the packed rows; the flags hold the number of the resends too."""
+        """Yield the same for packed rows; their flags include the number of the resends."""
         return _starts_and_flags(self._table)
 
     def items(self) -> Iterator[tuple[str, Row]]:
@@ -219,19 +219,19 @@ NO_ROWS = SavedRows(())
 
 
 class SeenRows:
-    """The rows of the records that a read brought, beside the saved rows of its partition.
+    """The rows of the records that a read returned, in relation to the saved rows.
 
     Args:
-        saved: a row that is the same as its saved one takes no memory of its own.
+        saved: an unchanged row refers to its saved one and takes no further memory.
     """
 
     def __init__(self, saved: SavedRows = NO_ROWS) -> None:
         self._saved = saved
         self._marks = bytearray(saved.packed_count)
-        # Those that are not as they were saved. All keys in it are of one length.
+        # New and changed rows. All keys in it have the same length.
         self._table: KeyTable | None = None
         self._numbers: dict[Pending, int] = {}
-        # A row of it replaces one of the table.
+        # Its rows take precedence over those of the table.
         self._odd: Rows = {}
         self._has_other_length = False
 
@@ -242,10 +242,10 @@ class SeenRows:
         return bool(self._table or self._odd) or _SAME in self._marks
 
     def has(self, key: PackedKey, place: int) -> bool:
-        """Return whether a record came.
+        """Return whether a record was read.
 
         Args:
-            place: of its saved row, see `SavedRows.find`.
+            place: the index of its saved row, see `SavedRows.find`.
         """
         if place >= 0:
             return self._marks[place] != _UNSEEN
@@ -256,7 +256,7 @@ class SeenRows:
     def add_if_same(
         self, key: PackedKey, place: int, fingerprint: int, start: int | None, *, running: bool
     ) -> bool:
-        """Add a row without resends if it is the saved row of a place; return whether it is."""
+        """Add a row without resends if it equals its saved row; return whether it does."""
         if type(key) is not bytes:
             return False
         try:
@@ -272,7 +272,7 @@ class SeenRows:
         """Add or replace a row.
 
         Args:
-            place: of its saved row, see `SavedRows.find`.
+            place: the index of its saved row, see `SavedRows.find`.
         """
         if place >= 0:
             self._marks[place] = _OTHER
@@ -283,9 +283,10 @@ class SeenRows:
             self._odd.pop(unpack_key(key), None)
 
     def add_plain(self, key: PackedKey, fingerprint: int, start: int | None) -> None:
-        """Add a row of a record without a saved row: one without resends, whose timer is stopped.
+        """Add a row for a record without a saved row, without resends or a running timer.
 
-        It does what `put` does, without a `Row`: in a snapshot nearly all rows are such.
+        It is equivalent to `put` without making a `Row`: nearly all rows of a snapshot are of this
+        kind.
         """
         if type(key) is bytes and not self._saved.dated and not self._odd:
             try:
@@ -298,7 +299,7 @@ class SeenRows:
         self.put(key, -1, Row(fingerprint, start))
 
     def _tail(self, key: PackedKey, row: Row) -> bytes | None:
-        """Return what follows the key of a packed row; None if the row does not fit."""
+        """Return the part of a packed row after its key; None if the row does not fit."""
         if type(key) is not bytes or self._saved.dated:
             return None
         number = 0
@@ -324,7 +325,7 @@ class SeenRows:
         return True
 
     def update(self, other: "SeenRows") -> None:
-        """Add the rows of another read of the partition, which replace those of their keys."""
+        """Merge the rows of another read of the partition, which take precedence."""
         for place in other.same_places():
             if self._marks[place] == _OTHER:
                 self.put(pack_key(self._saved.key_at(place)), place, self._saved.row_at(place))
@@ -333,7 +334,7 @@ class SeenRows:
         self.update_with(dict(other.others()))
 
     def update_with(self, rows: Mapping[str, Row]) -> None:
-        """Add rows by key, which replace those of their keys."""
+        """Merge rows by key, which take precedence."""
         for key, row in rows.items():
             packed = pack_key(key)
             self.put(packed, self._saved.find(packed), row)
@@ -345,11 +346,11 @@ class SeenRows:
         yield from self.others()
 
     def same_places(self) -> Iterator[int]:
-        """Yield the places of the saved rows that came as they were."""
+        """Yield the indexes of the saved rows that were read unchanged."""
         return (place for place, mark in enumerate(self._marks) if mark == _SAME)
 
     def others(self) -> Iterator[tuple[str, Row]]:
-        """Yield the keys and rows that are not as they were saved."""
+        """Yield the keys and rows of new and changed records."""
         pending = (None, *self._numbers)
         table = self._table
         for place in range(len(table) if table is not None else 0):
@@ -361,7 +362,7 @@ class SeenRows:
         yield from self._odd.items()
 
     def unseen(self) -> Iterator[tuple[str, Row]]:
-        """Yield the keys and the saved rows of which no record came."""
+        """Yield the keys and saved rows whose records were not read."""
         place = self._marks.find(_UNSEEN)
         while place >= 0:
             yield self._saved.key_at(place), self._saved.row_at(place)
@@ -371,16 +372,16 @@ class SeenRows:
                 yield key, row
 
     def has_unknown(self) -> bool:
-        """Return whether a record came that has no saved row."""
+        """Return whether a record without a saved row was read."""
         return any(self._saved.get(key) is None for key, _ in self.others())
 
     def packed(self, kept: Rows, retained_since: int | None = None) -> PackedRows:
-        """Return the rows as `pack` does, together with others.
+        """Return the rows packed as by `pack`, together with others.
 
         Args:
             kept: rows of other keys.
-            retained_since: rows that start earlier and have no reason to stay are left out, but
-                for `kept`; None: none is.
+            retained_since: rows that start earlier are dropped unless they must be retained; those
+                of `kept` always are. None: no row is dropped.
         """
         places = self._retained_places(retained_since)
         if self._is_as_saved(places, kept):
@@ -431,7 +432,7 @@ class SeenRows:
         """Return those of `same_places` whose rows are retained."""
         earliest = 0 if retained_since is None else retained_since
         rows = zip(self._marks, self._saved.packed_starts_and_flags(), strict=True)
-        # A flag of such a row is that of a running timer, or of no start.
+        # Such a row has no other flags than those for a running timer or a missing start.
         return [
             place
             for place, (mark, (start, flags)) in enumerate(rows)
@@ -439,7 +440,7 @@ class SeenRows:
         ]
 
     def _chunks(self, places: Sequence[int], retained_since: int | None) -> list[bytes]:
-        """Return the packed rows of places, and those that are not as they were saved."""
+        """Return the packed rows at the given indexes, and those of new and changed records."""
         size, content = self._saved.size, self._saved.content
         chunks = [content[place * size : place * size + size] for place in places]
         table = self._table

@@ -1,7 +1,7 @@
-"""Plans of reads: from when on a partition is read, and what that means for its records.
+"""Read plans: the window in which a partition is read, and its consequences for records.
 
-The window that is requested and the bound against which missing records are judged are one value of
-one frozen object, `ReadPlan`, so that they cannot differ.
+The window that is requested and the bound against which missing records are judged are a single
+value in one frozen object, `ReadPlan`, so they cannot differ.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,19 +14,19 @@ from source_clockify.change_tracking.rows import Row, is_due
 from source_clockify.change_tracking.state import PartitionState
 from source_clockify.timestamps import DAY, EARLIEST, format_second, second_of
 
-# An event log is read from so long before its last event: Clockify lists some events late.
+# An event log is reread from this long before its last event: Clockify lists some events late.
 EVENT_OVERLAP = 2 * DAY
 
-# Change feeds are read from so long before the last read: Clockify shows some changes late.
+# Change feeds are reread from this long before the last read: Clockify reports some changes late.
 FEED_OVERLAP = 10 * 60
 
-# No event log reaches further back than a year.
+# No event log reaches back further than a year.
 LONGEST_EVENT_LOG = 366 * DAY
 
-# Later than every start.
+# Later than any start.
 _ENDLESS = 2**63
 
-# A clock that is further behind the last read was wrong then.
+# If the last read lies further in the future than this, its clock was wrong.
 CLOCK_TOLERANCE = 60 * 60
 
 
@@ -36,8 +36,8 @@ class SyncBounds:
 
     Attributes:
         now: when this sync began.
-        lookback: how far back it looks again, in seconds.
-        start_date: records that began earlier are not read; None: all are.
+        lookback: how far back a sync rereads records, in seconds.
+        start_date: records that began earlier are not read; None: there is no limit.
     """
 
     now: int
@@ -55,17 +55,17 @@ def sync_bounds(config: Mapping[str, Any], now: int) -> SyncBounds:
 
 
 def cursor_text(spec: StreamSpec, moment: int) -> str:
-    """Return a moment as the cursor of the manifest holds it, never before all history."""
+    """Return a moment in the form of the manifest's cursor, limited to the earliest history."""
     text = format_second(max(moment, EARLIEST))
     return text if spec.profile.granularity is Granularity.SECOND else text[:10]
 
 
 class UnknownRecord(Enum):
-    """What a record is that the saved state does not hold.
+    """How to treat a record that is not in the saved state.
 
-    NEW: it was created, or became visible, since the last read.
-    BACKFILLED: it belongs to a stretch that is read for the first time, so it is sent once.
-    FORGOTTEN: it was sent long ago and has left the state.
+    NEW: it was created or became visible since the last read.
+    BACKFILLED: it belongs to a period that is read for the first time, so it is sent once.
+    FORGOTTEN: it was sent long ago and has expired from the state.
     """
 
     NEW = "new"
@@ -85,15 +85,15 @@ class ReadPlan:
         is_snapshot: the stream has not been read completely yet, so a new partition is part of its
             snapshot.
         began: when this read counts as begun; never before the last one.
-        since: the start of the window that is requested; None: from the beginning. A record that
-            starts earlier is not missing when it does not come.
-        split_at: where the window is requested in two parts, so that the new changes are not
-            requested together with what is read once more; None: it is not.
+        since: the start of the requested window; None: from the beginning. A record that starts
+            earlier is not missing when it is not returned.
+        split_at: where the window is split into two requests, so that new changes are not requested
+            together with those that are reread; None: it is not split.
         history_start: the earliest start that any read covered, this one included; None: all.
-        forgotten_before: records that start earlier have left the state.
-        retained_since: records that start earlier leave the state after this read. Of an event log
-            this holds while it is read, see `retained_since_with`.
-        lookback: how far back the configuration looks, in seconds.
+        forgotten_before: records that start earlier have expired from the state.
+        retained_since: records that start earlier expire from the state after this read. For an
+            event log it changes during the read, see `retained_since_with`.
+        lookback: the configured lookback, in seconds.
     """
 
     spec: StreamSpec
@@ -121,16 +121,16 @@ class ReadPlan:
         return UnknownRecord.BACKFILLED if start < known.retained_since else UnknownRecord.NEW
 
     def expects(self, row: Row, until: int | None) -> bool:
-        """Return whether a complete read up to `until` must bring a record; None: no end."""
+        """Return whether a complete read up to `until` must return a record; None: no end."""
         return row.start is None or row.start in self.expected_starts(until)
 
     def expected_starts(self, until: int | None) -> range:
-        """Return the starts of the records that `expects` holds for."""
+        """Return the range of starts for which `expects` is true."""
         first = -_ENDLESS if self.since is None else self.since
         return range(first, _ENDLESS if until is None else until + 1)
 
     def retained_since_with(self, starts: Iterable[int | None]) -> int:
-        """Return `retained_since` as it is after rows with these starts were read."""
+        """Return the value of `retained_since` after rows with these starts were read."""
         if self.spec.profile.follows_reads:
             return self.began - FEED_OVERLAP
         if self.spec.profile.kind is Kind.EVENT_LOG:
@@ -138,7 +138,7 @@ class ReadPlan:
         return self.retained_since
 
     def looks_further_back(self) -> bool:
-        """Return whether it looks at starts that the last read did not, after a longer lookback."""
+        """Return whether a longer lookback includes starts that the last read did not cover."""
         return (
             self.known is not None
             and self.spec.profile.start is not None
@@ -165,7 +165,7 @@ def plan_read(
         else:
             began = max(known.read_at, bounds.now)
         if spec.profile.follows_reads:
-            # If the clock was wrong, nobody knows when the last read was.
+            # If the clock was wrong, the time of the last read is unknown.
             is_certain = last_read == known.read_at
             forgotten_before = last_read - (FEED_OVERLAP if is_certain else bounds.lookback)
         elif is_event_log:
@@ -173,7 +173,7 @@ def plan_read(
             forgotten_before = _overlap_start(starts, known.read_at, bounds.lookback)
         else:
             forgotten_before = round_down(last_read - bounds.lookback, granularity)
-        # As if the lookback were shorter.
+        # As with a shorter lookback.
         forgotten_before = max(forgotten_before, known.limited_since or forgotten_before)
         if spec.profile.start is not None:
             since = _window_start(spec, bounds, known, earliest, forgotten_before)
@@ -199,10 +199,10 @@ def plan_read(
 
 
 def _earliest_start(spec: StreamSpec, bounds: SyncBounds) -> int | None:
-    """Return the start from which a read from the beginning holds everything; None: all."""
+    """Return the start from which an initial read is complete; None: there is no limit."""
     if spec.profile.kind is Kind.UPDATED_AT or bounds.start_date is None:
         return None
-    # Reports are requested for whole days; where rows have a time, it is compared as it is.
+    # Reports are requested for whole days; rows with a time are compared to the second.
     is_exact = spec.profile.start == "start"
     return (
         bounds.start_date if is_exact else round_down(bounds.start_date, spec.profile.granularity)
@@ -214,7 +214,7 @@ def _earlier(one: int | None, other: int | None) -> int | None:
 
 
 def _overlap_start(starts: Iterable[int | None], began: int, lookback: int) -> int:
-    """Return from when on an event log is read again whose rows have these starts."""
+    """Return where an event log with rows of these starts is reread from."""
     latest = max((start for start in starts if start is not None), default=None)
     return began - lookback if latest is None else min(latest - EVENT_OVERLAP, began)
 
@@ -226,12 +226,12 @@ def _window_start(
     earliest: int | None,
     forgotten_before: int,
 ) -> int | None:
-    """Return the start of the window in which a known partition is read; None: the beginning."""
+    """Return the start of the window for a known partition; None: from the beginning."""
     if known.history_start is not None and (earliest is None or earliest < known.history_start):
         return earliest
     start = forgotten_before
     if spec.profile.by_id is None:
-        # A record that cannot be read by id is read by the window until it was resent.
+        # A record that cannot be read by id stays in the window until it has been resent.
         unsettled = [
             row.start
             for row in known.rows().values()

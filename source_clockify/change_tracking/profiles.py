@@ -1,8 +1,8 @@
 """The properties of each stream that decide how its changes are found.
 
 Key and columns come from the manifest, the rest from one row of `PROFILES`. A stream without a row
-is a listing, or an event log if the manifest gives it a cursor. That is never wrong: only the cost
-of proving a deletion differs.
+is a listing, or an event log if the manifest gives it a cursor. This default is always safe: only
+the number of requests that prove a deletion differs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,15 +14,15 @@ from source_clockify.timestamps import DAY
 
 
 class Kind(Enum):
-    """How a stream shows changes.
+    """How a stream reveals changes.
 
-    SNAPSHOT: it is read whole; a record that is no longer listed may be deleted.
-    WINDOWED_SNAPSHOT: it is read from a point in time on; the same holds for records after that.
-    AGGREGATE: as WINDOWED_SNAPSHOT, but its rows are totals that appear and vanish with the records
-        that they add up.
-    MEMBERSHIP: a list that records enter and leave, while they exist elsewhere.
-    UPDATED_AT: its records have the time of their last change; deletions do not show.
-    EVENT_LOG: its records are events that never change.
+    SNAPSHOT: read as a whole; a record that is no longer listed may be deleted.
+    WINDOWED_SNAPSHOT: read from a point in time on; the same holds for records after it.
+    AGGREGATE: like WINDOWED_SNAPSHOT, but rows are totals that appear and vanish with the records
+        they add up.
+    MEMBERSHIP: a list that records enter and leave while they exist elsewhere.
+    UPDATED_AT: records have the time of their last change; deletions cannot be seen.
+    EVENT_LOG: records are events that never change.
     """
 
     SNAPSHOT = "snapshot"
@@ -34,7 +34,7 @@ class Kind(Enum):
 
 
 class Granularity(Enum):
-    """To what the start of a window is rounded down."""
+    """The unit to which the start of a window is rounded down."""
 
     SECOND = "second"
     DAY = "day"
@@ -42,7 +42,7 @@ class Granularity(Enum):
 
 
 def round_down(moment: int, granularity: Granularity) -> int:
-    """Return the beginning of the second, UTC day or week (Monday) in which a moment lies."""
+    """Return the start of the second, UTC day or week (Monday) that contains a moment."""
     if granularity is Granularity.SECOND:
         return moment
     day = moment - moment % DAY
@@ -53,11 +53,11 @@ def round_down(moment: int, granularity: Granularity) -> int:
 
 
 class SingleRead(Enum):
-    """How a record that is read by id compares with a row of its list.
+    """How a record read by id compares with a row of its list.
 
-    ROW: it is a row.
-    WIDER: it has the columns of a row, and more.
-    OTHER: it lacks columns of a row; another list may show the row.
+    ROW: it equals the row.
+    WIDER: it has the columns of the row, and more.
+    OTHER: it lacks columns of the row; another list may return the row.
     """
 
     ROW = "row"
@@ -70,10 +70,10 @@ class ById:
     """How Clockify reads one record by its id, or proves that it does not exist.
 
     Attributes:
-        path: below the workspace; takes the names of the partition and `{id}`.
-        shape: what the answer is, compared with a row of the list.
+        path: below the workspace; contains the field names of the partition and `{id}`.
+        shape: of the answer, compared with a row of the list.
         is_batched: many ids can be requested at once, see `Lookups.entries`.
-        has_id: the answer names the id that was requested.
+        has_id: the answer contains the id that was requested.
     """
 
     path: str
@@ -87,20 +87,20 @@ class TrackingProfile:
     """The properties of one stream that decide how its changes are found.
 
     Attributes:
-        kind: how it shows changes.
+        kind: how it reveals changes.
         start: the column that its window compares.
-        granularity: to what the start of its window is rounded down.
+        granularity: the unit to which the start of its window is rounded down.
         has_end: whether its requests name the end of their window.
         by_id: how one record is read by id; a 400 with code 501 proves that it does not exist.
-        parent: below the workspace, the path of the parent with which its records are deleted.
-        volatile: columns whose change alone is no change of the record.
-        volatile_while_running: likewise while the record's timer runs; dotted for nested columns.
-        deletions: whether it has tombstones at all.
-        takes_hints: whether its records are time entries, of which change feeds tell what happened
-            to those outside of the window.
+        parent: the path below the workspace of the parent whose deletion deletes its records.
+        volatile: columns whose change does not count as a change of the record.
+        volatile_while_running: likewise, while the record's timer runs; dotted for nested columns.
+        deletions: whether it has tombstones.
+        takes_hints: whether its records are time entries, whose changes outside of the window are
+            reported by change feeds.
         follows_reads: its window begins shortly before the last complete read began instead of
-            before its last event, since its feeds leave out what was made within the window that
-            is requested. Its rows may change, so their content is compared.
+            before its last event, since its feeds omit changes to what was created within the
+            requested window. Its rows may change, so their content is compared.
     """
 
     kind: Kind = Kind.SNAPSHOT
@@ -117,17 +117,17 @@ class TrackingProfile:
 
     @property
     def can_forget_days(self) -> bool:
-        """Whether its state can do without its oldest days, as if the lookback were shorter."""
+        """Whether its state may drop its oldest days, as with a shorter lookback."""
         return self.kind in (Kind.WINDOWED_SNAPSHOT, Kind.AGGREGATE, Kind.UPDATED_AT)
 
     @property
     def compares_single_reads(self) -> bool:
-        """Whether a record that its list lacks is compared as it is read by id."""
+        """Whether an unlisted record is compared in the shape in which it is read by id."""
         return self.kind in (Kind.SNAPSHOT, Kind.MEMBERSHIP) and self.by_id is not None
 
     @property
     def has_timers(self) -> bool:
-        """Whether a row is retained as long as its timer runs."""
+        """Whether a row is retained while its timer runs."""
         return self.kind is Kind.WINDOWED_SNAPSHOT
 
 
@@ -171,7 +171,7 @@ PROFILES: Mapping[str, TrackingProfile] = {
     "time_off_requests": TrackingProfile(),
     "time_off_balances": TrackingProfile(parent="time-off/policies/{policy_id}"),
     "scheduling_assignments": TrackingProfile(Kind.WINDOWED_SNAPSHOT, start="periodStart"),
-    # Totals of a window that moves with the day, so rows change, appear and vanish without an edit.
+    # Totals of a window that moves daily, so rows change, appear and vanish without an edit.
     "scheduling_user_totals": TrackingProfile(volatile=frozenset({"userImage"})),
     "scheduling_project_totals": TrackingProfile(),
     "approval_requests": TrackingProfile(
@@ -215,7 +215,7 @@ PROFILES: Mapping[str, TrackingProfile] = {
     ),
 }
 
-# The field of a partition that holds a column.
+# The partition fields that hold these columns.
 _PARTITION_FIELDS = {
     "workspaceId": "workspace_id",
     "userId": "user_id",
@@ -244,11 +244,11 @@ class StreamSpec:
 
     @property
     def date_column(self) -> str | None:
-        """The column of the key that is also the one that the window compares."""
+        """The key column that the window compares as well."""
         return self.profile.start if self.profile.start in self.primary_key else None
 
     def columns_of(self, partition: Mapping[str, str]) -> dict[str, str]:
-        """Return the columns that the partition implies, by name."""
+        """Return the columns implied by the partition, by name."""
         return {
             column: partition[field]
             for column, field in _PARTITION_FIELDS.items()
@@ -256,7 +256,7 @@ class StreamSpec:
         }
 
     def id_columns(self, partition: Mapping[str, str]) -> list[str]:
-        """Return the columns of the key that neither partition nor window implies."""
+        """Return the key columns that neither partition nor window implies."""
         implied = {*self.columns_of(partition), self.date_column}
         return [column for column in self.primary_key if column not in implied]
 
@@ -267,7 +267,7 @@ class StreamSpec:
 
 
 def stream_spec(stream: Mapping[str, Any]) -> StreamSpec:
-    """Return the specification of a stream of the manifest whose references are resolved."""
+    """Return the specification of a stream of the manifest with resolved references."""
     name = stream["name"]
     cursor = (stream.get("incremental_sync") or {}).get("cursor_field")
     default = TrackingProfile(Kind.EVENT_LOG, start=cursor, deletions=False)

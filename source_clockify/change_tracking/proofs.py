@@ -1,7 +1,7 @@
-"""Proofs: requests that show whether missing records are deleted.
+"""Proofs: requests that establish whether missing records are deleted.
 
-A proof looks at records that a read should have brought and did not, and yields what it finds. A
-record of which it yields nothing stays undecided, and is looked at again in the next sync.
+A proof examines records that a read should have returned but did not, and yields its findings. A
+record without a finding remains undecided and is checked again in the next sync.
 
 | proof | for | evidence |
 |---|---|---|
@@ -30,7 +30,7 @@ from source_clockify.timestamps import DAY, EARLIEST_TEXT, format_second, second
 
 logger = logging.getLogger("airbyte")
 
-# Ten years: assignments are planned no further ahead.
+# Ten years: assignments are not planned further ahead.
 _FAR_AHEAD = 10 * 366 * DAY
 
 # The most time entries that are requested by id at once.
@@ -38,12 +38,12 @@ BATCH_SIZE = 100
 
 
 class Verdict(Enum):
-    """What a proof shows of a record.
+    """What a proof establishes about a record.
 
     DELETED: it is deleted.
-    EXISTS: it exists, and its content is known.
+    EXISTS: it exists and its content is known.
     UNREADABLE: it exists, but cannot be read in the shape of its list.
-    MISSING: this read lacks it as well; the next sync must lack it too.
+    MISSING: this read lacks it as well; the next sync must confirm it.
     REFUSED: Clockify refuses to read it, which proves nothing.
     """
 
@@ -56,13 +56,13 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a proof shows of one record.
+    """The result of a proof for one record.
 
     Attributes:
         key: of the record.
-        verdict: what was found.
-        shapes: how its list may show it, the likeliest first.
-        is_unlisted: its list lacks it, or its timer runs: it is looked up in every sync.
+        verdict: what the proof established.
+        shapes: how its list may show it, the most likely first.
+        is_unlisted: its list lacks it, or its timer runs, so it is looked up in every sync.
     """
 
     key: str
@@ -73,12 +73,12 @@ class Finding:
 
 @dataclass
 class Unresolved:
-    """The numbers of records of each workspace that this sync could not decide.
+    """The numbers of records of each workspace that this sync could not resolve.
 
     Attributes:
-        unread: their content could not be read in the shape of their list.
-        postponed: the budget of lookups was used up.
-        users: users who are no longer listed and whose list could not be read.
+        unread: records whose content could not be read in the shape of their list.
+        postponed: records for which no lookup was left.
+        users: users who are no longer listed and whose own list could not be read.
     """
 
     unread: Counter[str] = field(default_factory=Counter)
@@ -86,7 +86,7 @@ class Unresolved:
     users: Counter[str] = field(default_factory=Counter)
 
     def log(self, stream_name: str) -> None:
-        """Log one warning for each workspace and reason."""
+        """Log one warning per workspace and reason."""
         for workspace_id, count in sorted(self.unread.items()):
             logger.warning(
                 "%s: %s records of workspace %s are missing from their list, but not proven "
@@ -117,18 +117,18 @@ class Unresolved:
 
 @dataclass(frozen=True)
 class Case:
-    """The partition whose missing records are decided.
+    """The partition whose missing records are to be resolved.
 
     Attributes:
         tracker: of the stream.
         ids: the partition.
-        names: its ids by the names of their fields.
-        partition: as the manifest's templates see it.
+        names: its ids by field name.
+        partition: in the form of the manifest's templates.
         windows: in which it was read; empty if it was not.
         rows: its saved rows.
         key: returns the key of a record.
-        unresolved: counts what stays undecided.
-        budget: the number of lookups that are left.
+        unresolved: counts records that remain undecided.
+        budget: the number of lookups left.
     """
 
     tracker: StreamTracker
@@ -146,12 +146,12 @@ class Case:
         return self.ids[0]
 
     def is_known_unlisted(self, key: str) -> bool:
-        """Return whether an earlier sync found that a record exists although its list lacks it."""
+        """Return whether an earlier sync found that a record exists although it is not listed."""
         kind = self.tracker.spec.profile.kind
         return kind in (Kind.SNAPSHOT, Kind.MEMBERSHIP) and self.rows[key].running
 
     def take_lookup(self, keys: Sequence[str], *, is_reread: bool) -> bool:
-        """Take a lookup from the budget; without one, the records that need it wait."""
+        """Take a lookup from the budget; if none is left, count the records as postponed."""
         name = self.tracker.spec.name
         taken = self.budget.take_reread(name) if is_reread else self.budget.take()
         if not taken:
@@ -164,7 +164,7 @@ class Case:
         return None if records is None else self.keyed(records)
 
     def keyed(self, records: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Return records by their key, without those that have none."""
+        """Return records by key, without those that have no key."""
         pairs = ((self.key(record), record) for record in records)
         return {key: record for key, record in pairs if key is not None}
 
@@ -172,13 +172,13 @@ class Case:
 def prove_missing(
     case: Case, missing: Sequence[str], to_verify: Sequence[str]
 ) -> Iterator[Finding]:
-    """Look at missing records, and at others that most likely exist (`to_verify`)."""
+    """Examine missing records, and others that probably exist (`to_verify`)."""
     by_id = case.tracker.spec.profile.by_id
     if by_id is None:
         if missing and not _may_be_elsewhere(case):
             yield from prove_by_second_read(case, missing)
         return
-    # Another order in each sync, so that no record waits for ever where not all can be looked up.
+    # The order changes with each sync, so that all get their turn if not all can be looked up.
     now = str(case.tracker.sync.bounds.now)
     missing, to_verify = (
         sorted(keys, key=lambda key: (case.is_known_unlisted(key), hashed_key([key, now])))
@@ -213,7 +213,7 @@ def prove_by_id(
     keys: Sequence[str],
     found: Mapping[str, dict[str, Any]] = MappingProxyType({}),
 ) -> Iterator[Finding]:
-    """Look at records one by one, but for those that are `found` already, by id."""
+    """Examine records by id, one by one; those that are `found` need no request."""
     moved: dict[str, dict[str, Any]] = {}
     for key in keys:
         record, result = found.get(_id_of(key)), LookupResult.FOUND
@@ -235,9 +235,9 @@ def prove_by_id(
 def prove_in_batch(
     case: Case, by_id: ById, keys: Sequence[str], *, halve: bool
 ) -> Iterator[Finding]:
-    """Look at time entries, many in a request.
+    """Examine time entries, many in a request.
 
-    Clockify refuses the whole request if one of them is deleted. Where few are, `halve` finds them
+    Clockify refuses the whole request if one of them is deleted. If few are, `halve` finds them
     with fewer requests than single reads.
     """
     tracker = case.tracker
@@ -254,7 +254,7 @@ def prove_in_batch(
 
 
 def _existing(case: Case, by_id: ById, key: str, record: dict[str, Any]) -> Finding:
-    """Return the finding of an existing record that was read in the shape of a row."""
+    """Return the finding for an existing record that was read in the shape of a row."""
     kind = case.tracker.spec.profile.kind
     if kind is Kind.WINDOWED_SNAPSHOT:
         return Finding(key, Verdict.EXISTS, (record,))
@@ -276,7 +276,7 @@ def _record_by_id(case: Case, by_id: ById, key: str) -> tuple[dict[str, Any] | N
         case.tracker.spec.name, f"workspaces/{case.workspace_id}/{path}", case.partition
     )
     if record is not None and by_id.has_id and record.get("id") != identifier:
-        # The answer is another record than the one that was requested.
+        # The answer is not the record that was requested.
         record, result = None, LookupResult.REFUSED
     if result is LookupResult.REFUSED:
         case.unresolved.unread[case.workspace_id] += 1
@@ -284,7 +284,7 @@ def _record_by_id(case: Case, by_id: ById, key: str) -> tuple[dict[str, Any] | N
 
 
 def _unlisted(case: Case, by_id: ById, key: str, record: dict[str, Any]) -> Finding:
-    """Return the finding of a record that its list lacks."""
+    """Return the finding for a record missing from its list."""
     shapes = _listed_shapes(case, by_id, record)
     if not shapes or case.key(record) != key:
         return _unreadable(case, key)
@@ -297,10 +297,10 @@ def _unreadable(case: Case, key: str, *, is_unlisted: bool = True) -> Finding:
 
 
 def _listed_shapes(case: Case, by_id: ById, record: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    """Return how the list may show a record that was read by id, the likeliest first.
+    """Return how the list may show a record that was read by id, the most likely first.
 
-    Empty if the record lacks a column that the list shows. A column that neither the schema nor a
-    row of the list has is left out, unless no row came to compare with.
+    Empty if the record lacks a column that the list has. Columns that neither the schema nor any
+    row of the list has are omitted, unless there is no row to compare with.
     """
     listed = case.tracker.listed_columns()
     schema = case.tracker.columns
@@ -311,7 +311,7 @@ def _listed_shapes(case: Case, by_id: ById, record: dict[str, Any]) -> tuple[dic
 
 
 def _rows_of_other_lists(case: Case, records: Mapping[str, dict[str, Any]]) -> Iterator[Finding]:
-    """Look for existing records whose single read is not a row: another list may show the row."""
+    """Search other lists for the rows of existing records whose single read is not a row."""
     if case.tracker.spec.profile.kind is Kind.WINDOWED_SNAPSHOT:
         yield from _rows_of_days(case, records)
     else:
@@ -355,7 +355,7 @@ def _rows_of_days(case: Case, records: Mapping[str, dict[str, Any]]) -> Iterator
             if key in rows:
                 yield Finding(key, Verdict.EXISTS, (rows[key],))
             else:
-                # A report may leave out records that exist.
+                # A report may omit existing records.
                 yield _unreadable(case, key, is_unlisted=is_running(records[key]))
 
 
@@ -363,7 +363,7 @@ def _rows_of_days(case: Case, records: Mapping[str, dict[str, Any]]) -> Iterator
 
 
 def prove_by_second_read(case: Case, missing: Sequence[str]) -> Iterator[Finding]:
-    """Read a partition a second time: only what both reads lack is deleted."""
+    """Read a partition a second time: only records that both reads lack are deleted."""
     found: dict[str, dict[str, Any]] = {}
     for window in _windows_to_reread(case, missing):
         rows = case.reread(window)
@@ -384,7 +384,7 @@ def _windows_to_reread(case: Case, missing: Sequence[str]) -> list[Mapping[str, 
         return [
             window for window in case.windows if any(_contains(window, start) for start in starts)
         ]
-    # The widest window: a record that was moved in time must be found.
+    # The widest window, in order to find a record that was moved in time.
     ahead = case.tracker.sync.bounds.now + _FAR_AHEAD
     return [{"start_time": EARLIEST_TEXT, "end_time": format_second(ahead)}]
 
@@ -398,7 +398,7 @@ def _contains(window: Mapping[str, Any], start: int) -> bool:
 
 
 def prove_by_parent(case: Case, parent: str, live: Sequence[str]) -> Iterator[Finding]:
-    """Look at the parent of a partition that is no longer listed: its records share its fate."""
+    """Examine the parent of a partition that is no longer listed: its records share its fate."""
     by_id = case.tracker.spec.profile.by_id
     if by_id is not None and by_id.path == parent:
         yield from prove_by_id(case, by_id, live)
@@ -432,6 +432,6 @@ def _with_unlisted_parent(
         yield from prove_by_id(case, by_id, lacking)
         return
     for key in lacking:
-        # Only what the reads of two syncs lack is deleted.
+        # Only records that the reads of two syncs lack are deleted.
         verdict = Verdict.DELETED if case.rows[key].missing else Verdict.MISSING
         yield Finding(key, verdict)

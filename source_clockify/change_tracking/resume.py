@@ -1,4 +1,4 @@
-"""The saved state of a connection: what change tracking and the manifest's cursors go on from."""
+"""The saved state of a connection, from which change tracking and manifest cursors continue."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -28,13 +28,13 @@ logger = logging.getLogger("airbyte")
 
 @dataclass(frozen=True)
 class SavedStream:
-    """What change tracking knows of one stream.
+    """The saved state of one stream and its plans.
 
     Attributes:
         spec: the stream.
         state: its state after the last sync.
-        plans: how its known partitions are read in this sync.
-        resumed: the mark of its state, if a sync that was interrupted goes on.
+        plans: of its known partitions, for this sync.
+        resumed: the mark of its state, if an interrupted sync is continued.
     """
 
     spec: StreamSpec
@@ -46,11 +46,11 @@ class SavedStream:
 def usable_state(
     state: list[AirbyteStateMessage] | None, catalog: ConfiguredAirbyteCatalog | None
 ) -> list[AirbyteStateMessage]:
-    """Return the states that the streams may continue from.
+    """Return the states from which the streams may continue.
 
-    A full refresh ignores its state. In an incremental sync a partition that the state does not
-    hold (a new user, a workspace that was not visible) has no cursor: the CDK would start it at the
-    common one, and everything older would be lost.
+    A full refresh ignores its state. In an incremental sync the CDK would start a partition without
+    a saved cursor (a new user, a workspace that was not visible) at the common one, and everything
+    older would be lost.
     """
     refreshed = {
         configured.stream.name
@@ -72,11 +72,11 @@ def saved_streams(
     settings: str | None,
     warn: bool,
 ) -> dict[str, SavedStream]:
-    """Return what change tracking knows, by stream.
+    """Return what change tracking has saved, by stream.
 
-    A state of the manifest alone holds no single records: with `warn` the log says that the stream
-    is read from the beginning. `settings` is the hash of the settings with which an interrupted
-    sync goes on, see interrupted.py; None if it begins anew.
+    A state of the manifest alone does not hold single records: with `warn`, a log line says that
+    the stream is read from the beginning. `settings` is the hash of the settings under which an
+    interrupted sync is continued, see interrupted.py; None starts over.
 
     Raises:
         AirbyteTracedException: config_error, for a damaged state or one of another version.
@@ -119,7 +119,7 @@ def _saved_stream(
 def states_of_tracked_streams(
     saved: Iterable[SavedStream], cursor_fields: Mapping[str, str]
 ) -> list[AirbyteStateMessage]:
-    """Return states with which the manifest's cursors request the windows of the plans."""
+    """Return states that make the manifest's cursors request the windows of the plans."""
     return [
         _state_of_cursor(
             each,
@@ -141,7 +141,7 @@ def states_without_tracking(
 ) -> list[AirbyteStateMessage]:
     """Return states for a sync without change tracking.
 
-    The manifest's cursors go on from the last read, and subtract their own lookback.
+    The manifest's cursors continue from the last read and subtract their own lookback.
     """
     untracked = [message for message in state if _content(message)[0] not in saved]
     return untracked + [
@@ -164,10 +164,10 @@ def _has_window(saved: SavedStream, cursor_fields: Mapping[str, str]) -> bool:
 def _cursor_of(
     spec: StreamSpec, cursor_fields: Mapping[str, str], since: int, split_at: int | None = None
 ) -> dict[str, Any]:
-    """Return the state of a cursor of the manifest that goes on from a moment."""
+    """Return the state of a manifest cursor that continues from a moment."""
     if split_at is None:
         return {cursor_fields[spec.name]: cursor_text(spec, since)}
-    # What lies between two slices that were read is a window, and what follows the last is another.
+    # The gap between two slices that were read is a window; another follows the last slice.
     read = ((EARLIEST, since), (split_at, split_at))
     slices = [
         {"start": cursor_text(spec, start), "end": cursor_text(spec, end)} for start, end in read
@@ -189,7 +189,7 @@ def _state_of_cursor(
 
 
 def stored_sizes(state: list[AirbyteStateMessage] | None) -> dict[str, int]:
-    """Return the bytes that the state of each stream takes, whatever reads it."""
+    """Return the size in bytes of each stream's state, tracked or not."""
     found = (_content(message) for message in state or [])
     return {name: size_of(name, blob) for name, blob in found if name}
 
@@ -203,7 +203,7 @@ def _content(message: AirbyteStateMessage) -> tuple[str, Mapping[str, Any]]:
 def _without_common_cursor(message: AirbyteStateMessage) -> AirbyteStateMessage:
     blob = message.stream.stream_state if message.stream else None
     held = vars(blob) if blob else {}
-    # With too many partitions the CDK keeps nothing but the common cursor.
+    # With too many partitions the CDK keeps only the common cursor.
     if message.stream is None or held.get("use_global_cursor") or "states" not in held:
         return message
     own_cursors = AirbyteStateBlob({key: value for key, value in held.items() if key != "state"})

@@ -1,8 +1,8 @@
-"""The records of one partition as the state holds them, packed.
+"""The records of one partition in the packed form of the state.
 
 A packed row has 12 bytes for each id of its key, 4 for the start (seconds since 1970), 6 for the
-fingerprint, and 2 for five flags and the number of its resends. Rows that do not fit
-(an id that is not 24 hexadecimal digits, a start outside of 1970 to 2106) are kept as they are.
+fingerprint, and 2 for five flags and the number of its resends. Rows that do not fit (an id that is
+not 24 hexadecimal digits, a start outside of 1970 to 2106) are kept unpacked.
 """
 
 import sys
@@ -27,7 +27,7 @@ _LATEST_START = 0xFFFFFFFF
 FINGERPRINT_BITS = 48
 
 MISSING, RUNNING, DELETED, HIDDEN, NO_START = 0x8000, 0x4000, 0x2000, 0x1000, 0x0800
-# The highest number of a pending message; a partition with more of them keeps their rows as odd.
+# The highest number of a pending message; further rows with resends are kept as odd ones.
 MOST_PENDING = 0x07FF
 
 
@@ -37,8 +37,8 @@ class Pending:
 
     Attributes:
         updated_at: the version, in milliseconds since 1970.
-        times: the number of further syncs that resend it.
-        sent_at: when the sync began that sent it last, in seconds since 1970.
+        times: the number of remaining syncs that resend it.
+        sent_at: when the last sync that sent it began, in seconds since 1970.
     """
 
     updated_at: int
@@ -46,17 +46,17 @@ class Pending:
     sent_at: int
 
 
-# A sync that begins sooner after the last one is its retry.
+# A sync that begins sooner after the last one counts as its retry.
 RETRY_SECONDS = 60 * 60
 
 
 def is_due(pending: Pending | None, now: int) -> bool:
-    """Return whether a sync that begins now resends it."""
+    """Return whether a sync that begins now must resend it."""
     return pending is not None and now - pending.sent_at >= RETRY_SECONDS
 
 
 def resent(pending: Pending, now: int) -> Pending | None:
-    """Return the resends that are left after a sync that began now resent it."""
+    """Return the remaining resends after a sync that began now."""
     if pending.times <= 1:
         return None
     return Pending(pending.updated_at, pending.times - 1, now)
@@ -68,12 +68,12 @@ class Row:
 
     Attributes:
         fingerprint: of its content, 48 bits; 0 if unknown, so that the record counts as changed.
-        start: what the window compares, in seconds since 1970; None if it has none.
+        start: the value that the window compares, in seconds since 1970; None if it has none.
         pending: its resends.
-        missing: a complete read did not bring it, and it is not proven deleted.
-        running: its timer runs. In a list: it exists although the list lacks it.
+        missing: a complete read did not return it, and it is not proven deleted.
+        running: its timer runs. In a listing: it exists although it is not listed.
         deleted: it is deleted, and its tombstone is pending.
-        hidden: it was last seen with other permissions, so it is not treated as deleted.
+        hidden: last seen with other permissions, so it is not treated as deleted.
     """
 
     fingerprint: int
@@ -89,22 +89,22 @@ Rows = dict[str, Row]
 
 
 def key_of(parts: Sequence[str]) -> str:
-    """Return the key under which a record is kept: its ids, and its day if that belongs to it."""
+    """Return the key of a record in the state: its ids, and its day if that is part of the key."""
     return _SEPARATOR.join(parts)
 
 
 def hashed_key(parts: Sequence[str]) -> str:
-    """Return a key that cannot be taken apart: that of an event, which is never deleted."""
+    """Return a key that cannot be split; for events, which are never deleted."""
     return blake2b(key_of(parts).encode(), digest_size=12).hexdigest()
 
 
 def parts_of(key: str) -> list[str]:
-    """Return what `key_of` joined."""
+    """Split a key into the parts that `key_of` joined."""
     return key.split(_SEPARATOR) if key else []
 
 
 def day_of(start: int) -> str:
-    """Return the UTC day of a moment: `2026-11-24`."""
+    """Return the UTC day of a moment, such as `2026-11-24`."""
     return _day(start // DAY)
 
 
@@ -113,19 +113,19 @@ def _day(days: int) -> str:
     return format_second(days * DAY).split("T")[0]
 
 
-# Key, fingerprint, start, flags and number of a row that does not fit.
+# Key, fingerprint, start, flags and resend number of a row that does not fit.
 OddRow = tuple[str, int, int | None, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class PackedRows:
-    """The rows of a partition. Equal rows are packed equally, whatever their order was.
+    """The rows of a partition. Equal rows have equal packed forms, regardless of their order.
 
     Attributes:
         id_count: the number of ids in each packed key.
         content: the packed rows, by key.
         odd: the rows that do not fit, by key.
-        pending: the resends; a row's number counts from 1.
+        pending: the resends; a row refers to them by number, counted from 1.
     """
 
     id_count: int = 0
@@ -145,16 +145,16 @@ class PackedRows:
         return self.packed_count + len(self.odd)
 
 
-# A key in bytes, or as it is if it does not fit.
+# A key in bytes, or as text if it does not fit.
 PackedKey = bytes | str
 
 
 def pack_key(key: str) -> PackedKey:
-    """Return a key in 12 bytes for each of its ids, or as it is if one of them does not fit."""
+    """Return a key in 12 bytes for each of its ids, or unchanged if one of them does not fit."""
     if len(key) != _ID_DIGITS:
         packed = id_bytes(parts_of(key))
         return key if packed is None else packed
-    # Nearly all records pass here.
+    # The path of nearly all records.
     try:
         packed = bytes.fromhex(key)
     except ValueError:
@@ -163,7 +163,7 @@ def pack_key(key: str) -> PackedKey:
 
 
 def unpack_key(key: PackedKey) -> str:
-    """Return what `pack_key` packed."""
+    """Return the text of a key that `pack_key` packed."""
     if not isinstance(key, bytes):
         return key
     text = key.hex()
@@ -175,23 +175,23 @@ def unpack_key(key: PackedKey) -> str:
 
 
 def pack_tail(key: bytes, fingerprint: int, start: int | None, flags: int) -> bytes:
-    """Return what follows the key of a packed row.
+    """Return the part of a packed row after its key.
 
     Args:
-        flags: with the number of the resends, without `NO_START`.
+        flags: including the number of the resends, without `NO_START`.
 
     Raises:
         struct.error: if the row does not fit.
     """
     if start is None:
-        # It takes the time of its id, from which it does not differ then.
+        # It takes the time of its id, so that the difference is zero.
         start = int.from_bytes(key[:4], "big")
         flags |= NO_START
     return _TAIL.pack(start, fingerprint >> 32, fingerprint & 0xFFFFFFFF, flags)
 
 
 def unpack_tail(tail: bytes, pending: Sequence[Pending | None]) -> Row:
-    """Return the row whose tail it is; its number is the place of its resends."""
+    """Return the row of a tail; `pending` holds the resends by number."""
     start, high, low, flags = _TAIL.unpack(tail)
     return _row(high << 32 | low, start, flags, pending[flags & MOST_PENDING])
 
@@ -209,7 +209,7 @@ def flags_of(row: Row) -> int:
 def pack(rows: Rows, *, dated: bool = False) -> PackedRows:
     """Return rows packed.
 
-    With `dated` the last part of each key is the day of the row's start, which is left out.
+    With `dated`, the last part of each key is the day of the row's start, which is omitted.
     """
     numbers: dict[Pending, int] = {}
     packed: list[bytes] = []
@@ -242,7 +242,7 @@ def _odd_row(key: str, row: Row, number: int) -> OddRow:
 
 
 def _dated_key(key: str, start: int | None) -> PackedKey:
-    """Return a key without its day; as it is if that is not the day of the start."""
+    """Return a key without its day; unchanged if that is not the day of the start."""
     ids, separator, day = key.rpartition(_SEPARATOR)
     if start is None or day != day_of(start) or (separator and not ids):
         return key
@@ -251,7 +251,7 @@ def _dated_key(key: str, start: int | None) -> PackedKey:
 
 
 def id_bytes(ids: Sequence[str]) -> bytes | None:
-    """Return ids of 24 lower case hexadecimal digits in 12 bytes each, None if one is not."""
+    """Return ids of 24 lower-case hexadecimal digits in 12 bytes each; None if one is not."""
     if any(len(identifier) != _ID_DIGITS for identifier in ids):
         return None
     text = "".join(ids)
@@ -259,16 +259,17 @@ def id_bytes(ids: Sequence[str]) -> bytes | None:
         packed = bytes.fromhex(text)
     except ValueError:
         return None
-    # Upper case and blanks would come back as something else.
+    # Upper case and blanks would not survive unpacking.
     return packed if packed.hex() == text else None
 
 
 def pack_chunks(chunks: list[bytes], pending: Sequence[Pending], odd: Rows) -> PackedRows:
-    """Return what `pack` returns for rows that are packed one by one. It sorts `chunks`.
+    """Return what `pack` returns for rows that are packed already; sorts `chunks`.
 
     Args:
-        chunks: the rows, all of one size; the number of one's resends counts from 1 in `pending`.
-        odd: the rows that do not fit; none has resends.
+        chunks: the rows, all of the same size; their resend numbers refer to `pending`, counted
+            from 1.
+        odd: the rows that do not fit; none of them has resends.
     """
     chunks.sort()
     content = b"".join(chunks)
@@ -287,7 +288,7 @@ def pack_chunks(chunks: list[bytes], pending: Sequence[Pending], odd: Rows) -> P
 def _renumbered(
     content: bytes, size: int, pending: Sequence[Pending]
 ) -> tuple[bytes, tuple[Pending, ...]]:
-    """Return rows whose resends are numbered in their order, and these resends."""
+    """Return rows and their resends, renumbered in the order of the rows."""
     flags = column(content, size, size - 2, 2)
     numbers: dict[int, int] = {0: 0}
     for flag in flags:
@@ -345,16 +346,16 @@ def _row(fingerprint: int, start: int | None, flags: int, pending: Pending | Non
 
 
 def is_retained(row: Row, retained_since: int) -> bool:
-    """Return whether a record stays in the state after it was read."""
+    """Return whether a record is retained in the state after it was read."""
     return (
         row.start is None or row.start >= retained_since or row.running or row.pending is not None
     )
 
 
 def find_keys(packed: PackedRows, keys: Collection[str]) -> Iterator[tuple[str, int]]:
-    """Yield those of some keys, of one id each, that have a row, and its flags.
+    """Yield those of the keys, of one id each, that have a row, with its flags.
 
-    It unpacks no row.
+    It unpacks no rows.
     """
     wanted = {ids: key for key in keys if (ids := id_bytes((key,))) is not None}
     size, content = packed.row_bytes, packed.content
@@ -367,14 +368,14 @@ def find_keys(packed: PackedRows, keys: Collection[str]) -> Iterator[tuple[str, 
             yield odd_key, flags
 
 
-# What forgets ------------------------------------------------------------------------------------
+# Forgetting ---------------------------------------------------------------------------------------
 
 
 def forget_before(packed: PackedRows, moment: int, *, resends: bool = False) -> PackedRows:
     """Return the rows without those that start before a moment.
 
-    Rows without a start, running, missing and deleted ones are retained. So are those that are
-    still to be resent, unless `resends` says otherwise.
+    Rows without a start and running, missing and deleted ones are retained; so are rows with
+    pending resends, unless `resends` is set.
     """
     size = packed.row_bytes
     content = packed.content
@@ -402,7 +403,7 @@ def days_of(packed: PackedRows, *, resends: bool = False) -> Counter[int]:
 
 
 def _forgettable(packed: PackedRows, resends: bool) -> Iterator[tuple[int, int]]:
-    """Yield place and start of the packed rows that may be forgotten."""
+    """Yield index and start of the packed rows that may be forgotten."""
     ignored = HIDDEN | MOST_PENDING if resends else HIDDEN
     size = packed.row_bytes
     starts = column(packed.content, size, ID_BYTES * packed.id_count, 4)
@@ -413,7 +414,7 @@ def _forgettable(packed: PackedRows, resends: bool) -> Iterator[tuple[int, int]]
 
 
 def column(content: bytes, size: int, offset: int, width: int) -> "array[int]":
-    """Return a big-endian number of up to 8 bytes of each row of `size` bytes."""
+    """Return a big-endian number of up to 8 bytes from each row of `size` bytes."""
     item = 4 if width <= 4 else 8
     numbers = array("I" if item == 4 else "Q")
     little = bytearray(len(content) // size * item)

@@ -1,12 +1,11 @@
-"""The state of a tracked stream, and its form as a message.
+"""The state of a tracked stream, and its message form.
 
-A state of version 2:
-`{"connector": "source-clockify", "state_version": 2, "stream": "time_entries",
-"updated_at": "2026-11-24T09:00:00.000Z", "baseline_at": "2026-11-01T09:00:00.000Z",
-"snapshot_is_complete": true, "sent": 2, "deleted": 1,
-"partition_fields": ["workspace_id", "user_id"], "partitions": 12, "records": 3456,
-"content": "...", "hints": {}, "sync": {}, "checksum": "..."}`. columns.py describes `content`,
-hint_state.py `hints`, which only the streams have that change feeds help, interrupted.py `sync`.
+Version 2 of the state: `{"connector": "source-clockify", "state_version": 2, "stream":
+"time_entries", "updated_at": "2026-11-24T09:00:00.000Z", "baseline_at": "2026-11-01T09:00:00.000Z",
+"snapshot_is_complete": true, "sent": 2, "deleted": 1, "partition_fields": ["workspace_id",
+"user_id"], "partitions": 12, "records": 3456, "content": "...", "hints": {}, "sync": {},
+"checksum": "..."}`. `content` is described in columns.py, `hints` (only for streams that use change
+feeds) in hint_state.py, and `sync` in interrupted.py.
 """
 
 import json
@@ -39,11 +38,11 @@ from source_clockify.timestamps import DAY, second_of
 
 CONNECTOR = "source-clockify"
 VERSION = 2
-# Version 1 had the first of them.
+# Version 1 had the first one.
 _MARKS = frozenset({"clockify", "connector", "state_version", "checksum"})
 _LARGEST_TIME = 2**53
 
-# Errors that a damaged or forged document can cause.
+# Errors that a damaged or forged document may cause.
 _DAMAGES = (
     ValueError,
     TypeError,
@@ -59,12 +58,12 @@ _DAMAGES = (
 
 @dataclass(frozen=True)
 class Forgetting:
-    """Which records leave a state so that it fits its limit.
+    """Selects the records that a state drops in order to fit its limit.
 
     Attributes:
-        moment: those that start before its day or week, in seconds since 1970.
+        moment: records that start before its day or week are dropped; in seconds since 1970.
         granularity: DAY or WEEK.
-        resends: whether changes that are still to be resent leave too.
+        resends: whether records with pending resends are dropped as well.
     """
 
     moment: int
@@ -78,14 +77,14 @@ class PartitionState:
 
     Attributes:
         read_at: when its last complete read began.
-        retained_since: from which start on its records are known.
-        history_start: the earliest start that was ever read; None for all history.
+        retained_since: its records are known from this start on.
+        history_start: the earliest start ever read; None for all history.
         access: the access fingerprint with which it was read, see access.py.
         former_access: the one with which its hidden records were seen.
         limited_since: records that start earlier were forgotten so that the state fits its limit;
             None if there are none.
         packed: its records, see rows.py.
-        dated: whether a day belongs to their keys.
+        dated: whether their keys include a day.
     """
 
     read_at: int
@@ -99,7 +98,7 @@ class PartitionState:
 
     @property
     def has_pending(self) -> bool:
-        """Whether a change or tombstone is to be resent."""
+        """Whether a change or tombstone is pending for a resend."""
         return bool(self.packed.pending)
 
     def rows(self) -> Rows:
@@ -107,7 +106,7 @@ class PartitionState:
         return unpack(self.packed, dated=self.dated)
 
     def saved_rows(self) -> SavedRows:
-        """Return its records, found by key without unpacking them."""
+        """Return its records, which can be found by key without being unpacked."""
         return SavedRows([self.packed], dated=self.dated)
 
     def with_rows(self, rows: Rows) -> "PartitionState":
@@ -116,7 +115,7 @@ class PartitionState:
     def forget_before(self, forgetting: Forgetting) -> "PartitionState":
         """Return it without the records that start before the UTC day or week of a moment.
 
-        Records of the day or week of the last complete read are retained, since a later one may
+        Records of the day or week of the last complete read are retained, since later records may
         have the same start; so are running, missing and deleted ones.
         """
         moment = max(min(forgetting.moment, self.read_at), self.limited_since or 0)
@@ -136,7 +135,7 @@ class PartitionState:
 
 
 class Emitted(NamedTuple):
-    """How many messages with a version were emitted before a state, at least.
+    """The minimum number of messages of a version that were emitted before a state.
 
     Attributes:
         version: in milliseconds since 1970.
@@ -156,16 +155,16 @@ class StreamState:
     Attributes:
         updated_at: the last version, in milliseconds since 1970.
         baseline_at: the version of the first sync, likewise.
-        snapshot_is_complete: whether the first read of the stream came to its end.
+        snapshot_is_complete: whether the initial read of the stream has completed.
         partition_fields: the names of a partition's ids, such as `("workspace_id", "user_id")`.
-        partitions: by the ids.
-        sent: how many records with the last version were emitted before this state, at least; None
-            if that was not counted.
+        partitions: by their ids.
+        sent: the minimum number of records of the last version that were emitted before this state;
+            None if they were not counted.
         deleted: likewise, of tombstones.
-        unreported: likewise, of earlier versions that have no receipt, since their syncs were
+        unreported: likewise, of earlier versions that have no receipt because their syncs were
             killed.
-        hints: what change feeds tell of records outside of the window, by workspace.
-        mark: the sync to which it belongs; None if that is unknown.
+        hints: from change feeds, on records outside of the window, by workspace.
+        mark: the sync that wrote it; None if unknown.
     """
 
     updated_at: int
@@ -191,15 +190,15 @@ class StreamState:
 
 
 def is_tracked(blob: Mapping[str, Any]) -> bool:
-    """Return whether a state is one of change tracking."""
+    """Return whether a state was written by change tracking."""
     return not _MARKS.isdisjoint(blob)
 
 
 def encode(stream: str, state: StreamState) -> dict[str, Any]:
-    """Return the blob of a stream's state.
+    """Return a stream's state as a blob.
 
     Raises:
-        ValueError: for a partition that has not one id for each of the fields.
+        ValueError: if a partition does not have exactly one id for each field.
     """
     width = len(state.partition_fields)
     if any(len(ids) != width for ids in state.partitions):
@@ -242,11 +241,11 @@ def _properties(known: PartitionState) -> Properties:
 
 
 def decode(stream: str, blob: Mapping[str, Any], *, dated: bool) -> StreamState:
-    """Return the state of a blob. All of it is checked, so that no later use of it can fail.
+    """Return the state in a blob, fully validated, so that later use of it cannot fail.
 
     Raises:
-        AirbyteTracedException: config_error, for a blob of another version, stream or connector,
-            or a damaged one.
+        AirbyteTracedException: config_error, for a blob that is damaged or of another version,
+            stream or connector.
     """
     if blob.get("connector", CONNECTOR) != CONNECTOR:
         raise unusable_state(stream, "comes from another connector")
@@ -336,13 +335,13 @@ def _text(value: Any) -> str:
 
 
 def checksum(content: Mapping[str, Any]) -> str:
-    """Return the checksum of a state's other values."""
+    """Return the checksum of the other values of a state."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def unusable_state(stream: str, problem: str) -> AirbyteTracedException:
-    """Return the error of a state that cannot be used, for whatever `problem` says."""
+    """Return the error for a state that cannot be used; `problem` says why."""
     return AirbyteTracedException(
         message=(
             f"The state of {stream} {problem}, so the connector cannot tell what changed since the "

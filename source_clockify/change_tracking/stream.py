@@ -1,7 +1,7 @@
-"""The CDK's view of change tracking: streams, partitions and cursors around those of the manifest.
+"""The CDK's view of change tracking: wraps the manifest's streams, partitions and cursors.
 
-In an incremental sync `TrackedStream` reports every slice to a `StreamTracker` and emits what it
-returns. In full refresh `StampedStream` adds the columns and nothing else.
+In an incremental sync `TrackedStream` reports every slice to a `StreamTracker` and emits the
+changes. In full refresh `StampedStream` only adds the columns.
 """
 
 import logging
@@ -44,13 +44,13 @@ from source_clockify.streams import (
 
 logger = logging.getLogger("airbyte")
 
-# What a stream does when its partitions are read.
+# The phase of a stream after its partitions are read.
 READING_FEEDS = "reading the change feeds"
 LOOKING_UP = "looking up missing records"
 
 
 def with_columns(stream: AirbyteStream) -> AirbyteStream:
-    """Return the description of a tracked stream: incremental, with the three columns."""
+    """Return the description of a tracked stream: incremental and with the three columns."""
     schema = stream.json_schema
     return replace(
         stream,
@@ -100,13 +100,13 @@ class TrackedStream(WrappedStream):
     """A stream in an incremental sync: the records that changed since the saved state.
 
     Attributes:
-        pack: makes records, or batches of them, see record_batches.py.
+        pack: turns data into records or batches of them, see record_batches.py.
 
     Args:
         inner: reads all records.
-        read: what its tracker starts from.
-        sync: what all trackers share.
-        emit: sends a message to where the records go, after those that were sent before.
+        read: the starting point of its tracker.
+        sync: shared by all trackers.
+        emit: sends a message behind the records that were sent before it.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class TrackedStream(WrappedStream):
         except Exception as error:
             failure = error
         if current is not None:
-            # Were some of its slices not generated, it would look complete.
+            # If some of its slices were not generated, it must not look complete.
             self._close(current, complete=failure is None)
         tracker.end_generation(self._stream.refused_workspaces, failed=failure is not None)
         yield ClosingPartition(self)
@@ -161,7 +161,7 @@ class TrackedStream(WrappedStream):
             raise failure
 
     def _begin(self) -> None:
-        """Say what the stream goes on from, and what an earlier attempt of the sync lacks."""
+        """Log where the stream continues from; report the gaps of an earlier attempt."""
         resumed = self._tracker.resumed
         if self._goes_on:
             self._writer.join(self._mark)
@@ -172,7 +172,7 @@ class TrackedStream(WrappedStream):
 
     @property
     def _was_read(self) -> bool:
-        """Whether an earlier attempt of the sync has read the stream to its end."""
+        """Whether an earlier attempt of the sync has read the whole stream."""
         resumed = self._tracker.resumed
         return resumed is not None and resumed.has_ended
 
@@ -189,7 +189,7 @@ class TrackedStream(WrappedStream):
             return self._tracker.end_slice(read, place, diff, failed=failed, refused=refused)
 
     def resolve(self) -> Iterator[Record]:
-        """Yield the messages of the stream's end: tombstones, records read by id, due resends."""
+        """Yield the last messages of the stream: tombstones, records read by id, due resends."""
         tracker, writer = self._tracker, self._writer
         if not tracker.has_failed:
             writer.baseline_is_done()
@@ -203,7 +203,7 @@ class TrackedStream(WrappedStream):
                 self._progress.enter_phase(self.name, LOOKING_UP)
                 for ids, data in chain(resolve_missing(tracker), follow_hints(tracker, hints)):
                     partition = partition_of(writer.fields, ids)
-                    # The state may hold it from here on.
+                    # From here on the state may include it.
                     yield from self.pack([data], StreamSlice(partition=partition, cursor_slice={}))
             for gap in tracker.hints.gaps:
                 self._stream.report_gap(gap)
@@ -252,7 +252,7 @@ class TrackedPartition(WrappedPartition):
         except AirbyteTracedException as error:
             if failure is None:
                 raise
-            # The failure of the slice is raised.
+            # Only the failure of the slice is raised.
             logger.error("%s: %s", self._stream.name, error.message)
         if failure is not None:
             raise failure
@@ -272,7 +272,7 @@ class TrackedPartition(WrappedPartition):
 
 
 class ClosingPartition(CdkPartition):
-    """Stands after all others, so that a stream without partitions has an end as well."""
+    """Follows all others, so that the end of a stream without partitions is handled as well."""
 
     def __init__(self, stream: TrackedStream) -> None:
         self._stream = stream
@@ -292,7 +292,7 @@ class ClosingPartition(CdkPartition):
 
 
 class TrackedCursor(Cursor):
-    """Replaces the cursor of the manifest: the state is the tracker's."""
+    """Replaces the manifest's cursor; the tracker holds the state."""
 
     def __init__(self, stream_name: str, writer: StateWriter) -> None:
         self._stream_name = stream_name

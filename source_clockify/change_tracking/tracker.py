@@ -1,7 +1,7 @@
-"""The tracker of one stream: its partitions before this sync, and now.
+"""Tracks one stream: its partitions in the saved state and in this sync.
 
 The adapter in stream.py reports slices and their records; deletions.py resolves missing records at
-the end. Worker threads share a tracker: everything that they change is changed under its lock.
+the end. Worker threads share a tracker, which changes shared data under its lock only.
 """
 
 import logging
@@ -53,7 +53,7 @@ logger = logging.getLogger("airbyte")
 
 @dataclass(frozen=True)
 class Sync:
-    """Everything that the trackers of one sync share.
+    """The data shared by the trackers of one sync.
 
     Attributes:
         bounds: the limits of all windows, and the clock.
@@ -61,13 +61,13 @@ class Sync:
         resend: the number of later syncs in which a change is resent.
         lookups: requests in addition to the listings.
         access: the key owner's permissions in each workspace.
-        lookup_budget: the number of lookups that are left.
-        hint_budget: the part of them that may be used for what change feeds name.
+        lookup_budget: the number of lookups left.
+        hint_budget: the part of them available for entries named by change feeds.
         feeds: the change feeds; None where they are not followed.
-        state_budget: the size that the states of all streams may take.
-        mark: of the states of streams that no earlier attempt of the sync has begun.
-        goes_on: whether the next process goes on with this sync if it is killed.
-        progress: counts what the streams send.
+        state_budget: limits the size of all states.
+        mark: for the states of streams that no earlier attempt of the sync has begun.
+        goes_on: whether the next process continues this sync if it is killed.
+        progress: counts the messages of the streams.
     """
 
     bounds: SyncBounds
@@ -86,15 +86,15 @@ class Sync:
 
 @dataclass(frozen=True)
 class TrackedRead:
-    """What the tracker of one stream starts from.
+    """The starting point of a stream's tracker.
 
     Attributes:
         spec: the stream.
         state: the saved state; None before the first sync.
         plans: the plans of all partitions in the state.
-        workspaces: those that the key sees and whose plan has the stream, as far as that is known.
+        workspaces: those visible to the key and with the stream in their plan, as far as known.
         columns: the columns of the stream's schema.
-        resumed: what an earlier attempt of this sync has read; None if there was none.
+        resumed: the progress of an earlier attempt of this sync; None if there was none.
     """
 
     spec: StreamSpec
@@ -107,15 +107,15 @@ class TrackedRead:
 
 @dataclass
 class HintResults:
-    """What came of the entries that change feeds named.
+    """The results for entries that change feeds named.
 
     Attributes:
-        sent: the number of those that were sent as new or changed.
-        deleted: of those that were sent as deleted.
-        waiting: of those that are looked up by a later sync.
-        gaps: what the feeds do not tell.
-        named: the ids of all entries that they name.
-        changed: of those that they name as changed.
+        sent: the number of entries sent as new or changed.
+        deleted: the number of entries sent as deleted.
+        waiting: the number of entries left to a later sync.
+        gaps: what the feeds do not report.
+        named: the ids of all named entries.
+        changed: the ids of entries named as changed.
     """
 
     sent: int = 0
@@ -132,20 +132,20 @@ class PartitionRead:
 
     Attributes:
         ids: the partition.
-        names: its ids by the names of their fields.
-        partition: as the manifest's templates see it.
+        names: its ids by field name.
+        partition: in the form of the manifest's templates.
         plan: how it is read.
-        rows: the rows of its saved state; None while they are not needed.
+        rows: its saved rows; None while they are not needed.
         windows: the windows of its slices.
-        ended: the places of those that were read completely.
+        ended: the indexes of the windows that were read completely.
         open: the number of slices that have not ended.
         generated: whether all its slices are known.
-        complete: whether nothing failed so far.
+        complete: whether nothing has failed so far.
         is_resumed: whether an earlier attempt of this sync has read it.
-        is_unconfirmed: whether in that case its missing records may have been there before.
+        is_unconfirmed: whether its records may have been missing for the first time then.
         emitted: whether a record of it was emitted.
-        edited: the number of records that it brought with other content than the last sync.
-        seen: the rows of the records that came; None before the first slice has ended.
+        edited: the number of its records whose content differs from that of the last sync.
+        seen: the rows of the records that were read; None before the first slice has ended.
         diff: the result, once all slices have ended.
     """
 
@@ -173,14 +173,14 @@ class StreamTracker:
     Attributes:
         spec: the stream.
         state: the saved state; None before the first sync.
-        sync: everything that the trackers of one sync share.
+        sync: the data shared by the trackers of one sync.
         writer: holds the new state.
-        versions: the versions of what this sync sends.
+        versions: the versions that this sync assigns.
         columns: the columns of the stream's schema.
         reads: the partitions of this sync.
         parents_failed: whether the list of partitions is incomplete.
-        hints: what came of the change feeds, for the receipt.
-        resumed: what an earlier attempt of this sync has read; None if there was none.
+        hints: the results of the change feeds, for the receipt.
+        resumed: the progress of an earlier attempt of this sync; None if there was none.
     """
 
     def __init__(self, read: TrackedRead, sync: Sync, writer: StateWriter) -> None:
@@ -199,7 +199,7 @@ class StreamTracker:
         )
         self.resumed = read.resumed
         self._plans = dict(read.plans)
-        # An interrupted snapshot goes on with the partitions that are not done.
+        # An interrupted snapshot continues with the partitions that are not done.
         self._is_snapshot = read.state is None or not read.state.snapshot_is_complete
         self._workspaces = read.workspaces
         self._refused_workspaces: frozenset[str] = frozenset()
@@ -216,7 +216,7 @@ class StreamTracker:
     # Slices ------------------------------------------------------------------------------------
 
     def open_slice(self, partition: Mapping[str, Any], window: Mapping[str, Any]) -> PartitionRead:
-        """Add a slice, the last of `windows`; return the partition that it belongs to."""
+        """Add a slice, the last of `windows`; return its partition."""
         names = partition_names(partition)
         ids = tuple(names.values())
         read = self.reads.get(ids)
@@ -273,7 +273,7 @@ class StreamTracker:
         )
 
     def close_partition(self, read: PartitionRead, *, complete: bool = True) -> None:
-        """Note that no further slice of a partition follows; complete: none is lacking."""
+        """Note that a partition has no further slices; `complete`: all of them were generated."""
         with self._lock:
             read.generated = True
             read.complete = read.complete and complete
@@ -305,7 +305,7 @@ class StreamTracker:
         )
 
     def _rows_of(self, read: PartitionRead) -> SavedRows:
-        """Return the saved rows of a partition, made findable when they are first needed."""
+        """Return the saved rows of a partition, indexed by key on first use."""
         with self._lock:
             if read.rows is None:
                 known = read.plan.known
@@ -318,7 +318,7 @@ class StreamTracker:
 
     def _elsewhere(self, key: PackedKey) -> Row | None:
         """Return the saved row of a record in any partition."""
-        # Without the lock: threads come here for each record.
+        # Lock-free, since threads call this for each record.
         rows = self._known_rows
         if rows is None:
             with self._lock:
@@ -337,7 +337,7 @@ class StreamTracker:
         """Add the result of a slice; return True if it was the last open part of the stream.
 
         Args:
-            place: of its window among those of the partition.
+            place: the index of its window among those of the partition.
         """
         self.count(diff.counts)
         with self._lock:
@@ -430,9 +430,10 @@ class StreamTracker:
         return diff_partition(read.plan, self.versions, rows, complete)
 
     def _resumed_diff(self, read: PartitionRead, known: PartitionState) -> PartitionDiff:
-        """Return the difference of a partition of an earlier attempt, if permissions are the same.
+        """Return the difference of a partition that an earlier attempt has read.
 
-        Otherwise what is missing stays so until the next sync, which reads it again.
+        If permissions have changed since, its missing records are left to the next sync, which
+        rereads it.
         """
         found = resumed_diff(read.plan, self.versions, self._rows_of(read), self.last_second(read))
         if not found.missing and not found.to_verify:
@@ -447,12 +448,12 @@ class StreamTracker:
         seconds = [second_of(window.get("end_time")) for window in read.windows]
         if profile.start is None or not profile.has_end or not seconds or None in seconds:
             return None
-        # A window of days ends with the day before the one that it names.
+        # A window of days ends before the day that it names.
         whole_days = profile.granularity is not Granularity.SECOND
         return max(second for second in seconds if second is not None) - (1 if whole_days else 0)
 
     def _access(self, read: PartitionRead, seen: SeenRows, until: int | None) -> str | None:
-        """Return the access fingerprint of a read; None if it decides something and is unknown."""
+        """Return the access fingerprint of a read; None if it is needed but unknown."""
         plan = read.plan
         before = plan.known.access if plan.known else ""
         if not self.spec.profile.deletions:
@@ -464,15 +465,15 @@ class StreamTracker:
         if not lacks and not seen.has_unknown():
             return self.sync.access.known(read.ids[0]) or before
         access = self.sync.access.of(read.ids[0])
-        # New records are retained whatever the permissions are.
+        # New records are retained regardless of permissions.
         return access if access is not None or lacks else ""
 
-    # What deletions.py and the adapter need -----------------------------------------------------
+    # For deletions.py and the adapter ------------------------------------------------------------
 
     def key_function(self, names: Mapping[str, str]) -> Callable[[Mapping[str, Any]], str | None]:
         """Return a function from a record of a partition to its key in the state.
 
-        The key is None for a record that lacks a column of it.
+        The key is None for a record that lacks one of its columns.
         """
         is_event = self.spec.profile.kind is Kind.EVENT_LOG
         columns = self.spec.id_columns(names)
@@ -497,11 +498,11 @@ class StreamTracker:
     def claim_function(self, names: Mapping[str, str]) -> Callable[[PackedKey, int], int | None]:
         """Return `EmittedKeys.claim` for the records of a partition.
 
-        A record that another partition has emitted seems to have had other content: its message may
-        still be in a batch there when the state of this partition is saved, so the next sync sends
-        it too. Events are in no batches.
+        A record already emitted from another partition is reported as having had different content:
+        its message may still be in a batch there when the state of this partition is saved, so the
+        next sync must resend it. Events are never batched.
         """
-        # Where records move between partitions, a key may come from any of them.
+        # If records can move between partitions, any of them may emit a key.
         scope = () if self.spec.may_move(names) else tuple(names.values())
         with self._lock:
             emitted_keys = self._emitted.setdefault(scope, EmittedKeys())
@@ -520,13 +521,13 @@ class StreamTracker:
         return Stamp(version, self.writer.baseline_at)
 
     def listed_columns(self) -> frozenset[str]:
-        """Return the columns that rows of the list have."""
+        """Return the columns found in rows of the list."""
         with self._lock:
             return frozenset(self._listed_columns)
 
     @property
     def workspaces(self) -> frozenset[str]:
-        """The workspaces that the key sees and whose plan has the stream."""
+        """The workspaces that are visible to the key and have the stream in their plan."""
         return self._workspaces
 
     @property
@@ -539,7 +540,7 @@ class StreamTracker:
         return any(ids[0] == workspace_id for ids in self._plans)
 
     def saved_access(self, workspace_id: str) -> str:
-        """Return the access fingerprint of the last reads of a workspace; "" if it is not one."""
+        """Return the access fingerprint of the last reads of a workspace; "" if they differ."""
         found = {
             plan.known.access
             for ids, plan in self._plans.items()
@@ -565,7 +566,7 @@ class StreamTracker:
         )
 
     def is_first_warning(self, workspace_id: str) -> bool:
-        """Return whether changed permissions in a workspace have not been warned of yet."""
+        """Return whether this is the first warning of changed permissions in a workspace."""
         with self._lock:
             if workspace_id in self._warned:
                 return False
@@ -575,7 +576,7 @@ class StreamTracker:
     def count(self, counts: Mapping[str, int]) -> None:
         """Add to the numbers of messages.
 
-        They are `sent`, and of those `changed` and `without key`; `resent`; and `deleted`.
+        These are `sent` (of which `changed` and `without key`), `resent` and `deleted`.
         """
         with self._lock:
             self._counts.update(counts)
@@ -586,7 +587,7 @@ class StreamTracker:
 
     @property
     def leaves_out(self) -> bool:
-        """Whether a part of the stream failed or was refused, so that it is to be read again."""
+        """Whether a part of the stream failed or was refused and must be reread."""
         return (
             self._failed
             or bool(self._refused_workspaces)
@@ -595,7 +596,7 @@ class StreamTracker:
 
     @property
     def has_failed(self) -> bool:
-        """Whether a request of the stream failed, so that its snapshot is not complete."""
+        """Whether a request of the stream failed, so that its snapshot is incomplete."""
         return self._failed
 
     def warn_of_keyless(self) -> None:

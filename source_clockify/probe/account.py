@@ -1,4 +1,4 @@
-"""What several lines need to know of the account. Each request is sent once."""
+"""Account data needed by several lines. Each request is sent once."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from source_clockify.timestamps import second_of
 Row = dict[str, Any]
 T = TypeVar("T")
 
-# A random id: the account cannot have it.
+# A random id that no account has.
 UNKNOWN_ID = "64e7771f0f0f0f0f0f0f0f0f"
 PAGE = 200
 _SMALL_PAGE = 50
@@ -23,7 +23,7 @@ REPORT_PAGE = 1000
 DAY = timedelta(days=1)
 ACCOUNT_STATUSES = ("ACTIVE", "PENDING_EMAIL_VERIFICATION", "NOT_REGISTERED", "LIMITED")
 
-# Path below the workspace, parameters, path to the rows and the plan's feature.
+# Path below the workspace, parameters, path to the rows, and feature of the plan.
 LISTINGS: Mapping[str, tuple[str, Params, tuple[str, ...], str]] = {
     "users": ("/users", {"status": "ALL", "include-roles": "true"}, (), ""),
     "user_groups": ("/user-groups", {}, (), ""),
@@ -45,7 +45,7 @@ LISTINGS: Mapping[str, tuple[str, Params, tuple[str, ...], str]] = {
 
 
 def remembered(method: Callable[["Account"], T]) -> Callable[["Account"], T]:
-    """Call a method once, and return its result or raise its error from then on."""
+    """Call a method once; afterwards return its result or raise its error."""
     name = method.__name__
 
     @wraps(method)
@@ -57,16 +57,16 @@ def remembered(method: Callable[["Account"], T]) -> Callable[["Account"], T]:
 
 @dataclass
 class Account:
-    """A workspace as one key sees it.
+    """A workspace as seen with one key.
 
     Attributes:
         client: sends the requests.
         workspace: the row of the workspace; holds at least its id.
         now: when the survey began.
         provoke_limit: whether a line may use up the workspace's request limit.
-        other_host: a base URL that the user named, empty for none.
-        unseen: why the row of the workspace could not be read, empty if it was.
-        earlier: the state of an earlier sync that the user named, None for none.
+        other_host: a base URL named by the user; "" for none.
+        unseen: why the row of the workspace could not be read; "" if it was.
+        earlier: the state of an earlier sync named by the user; None for none.
     """
 
     client: Client
@@ -103,7 +103,7 @@ class Account:
         return self.client.post(self.root + path, body, **how)
 
     def require(self, feature: str) -> None:
-        """Raise Untestable where the plan is known to lack a feature."""
+        """Raise Untestable if the plan is known to lack a feature."""
         if feature and self.lacks(feature):
             raise Untestable(f"the plan of the workspace lacks {feature}")
 
@@ -127,13 +127,13 @@ class Account:
 
     @remembered
     def user(self) -> Row:
-        """The key's user."""
+        """The key owner."""
         body = need(self.client.get("/user")).body
         return body if isinstance(body, dict) else {}
 
     @remembered
     def user_search(self) -> Answer:
-        """All users but deleted ones, by the search with the largest page."""
+        """All users except deleted ones, from the search with the largest page."""
         return self.search_users(5000)
 
     @remembered
@@ -154,7 +154,7 @@ class Account:
 
     @remembered
     def searched_users(self) -> list[Row]:
-        """All users but removed ones. The listing would not do: it lacks limited members."""
+        """All users except removed ones. The listing does not suffice: it lacks limited members."""
         found = self.user_search()
         if found.status == 400:
             found = self.small_user_search()
@@ -166,7 +166,7 @@ class Account:
 
     @remembered
     def users(self) -> list[Row]:
-        """All users that are known, whether by the search or by the listing."""
+        """All known users, from the search or the listing."""
         try:
             return self.searched_users()
         except Untestable:
@@ -183,7 +183,7 @@ class Account:
 
     @remembered
     def removed_user(self) -> str:
-        """The id of a user with time entries whom no listing has."""
+        """The id of a user with time entries who is in no listing."""
         listed = {row.get("id") for row in self.searched_users()}
         for report in (self.report, self.year_report):
             for row in report().rows("timeentries"):
@@ -195,7 +195,7 @@ class Account:
 
     @remembered
     def entries(self) -> Answer:
-        """The newest entries of the key's user, else of a user in the detailed report."""
+        """The newest entries of the key owner, or else of a user in the detailed report."""
         return self.entries_of(str(self.user().get("id")), {"page-size": 50})
 
     def entries_of(self, user_id: str, params: Params, what: str = "") -> Answer:
@@ -203,7 +203,7 @@ class Account:
 
     @remembered
     def entry(self) -> Row:
-        """A time entry that has ended, of the key's user if there is one."""
+        """A time entry that has ended, preferably of the key owner."""
         own = _ended(need(self.entries()).rows(), self.now)
         if own:
             return own
@@ -218,10 +218,10 @@ class Account:
 
     @remembered
     def comparison(self) -> Comparison:
-        """What changed in time entries since the earlier sync."""
+        """The changes of time entries since the earlier sync."""
         if self.earlier is None:
             raise Untestable("only with --state, the state of an earlier sync")
-        # It is of no use without a request for the feed; an interruption uses up the budget.
+        # It is useless without a request for the feed; an interruption uses up the budget.
         if self.client.sent >= self.client.budget:
             raise NotAsked("budget")
         return compare(self.client.config, str(self.workspace["id"]), self.earlier)
@@ -241,7 +241,7 @@ class Account:
         return body
 
     def ask_report(self, kind: str, body: Row, what: str, *, hide: bool | None = None) -> Answer:
-        """Ask for a report, without amounts where this key needs that."""
+        """Request a report, without amounts if this key requires that."""
         hides = self.hides_amounts() if hide is None else hide
         shown = {**body, "amountShown": "HIDE_AMOUNT"} if hides else body
         return self.post(f"/reports/{kind}", shown, host="reports", what=what)
@@ -253,7 +253,7 @@ class Account:
 
     @remembered
     def plain_report(self) -> Answer:
-        """The detailed report of 31 days with the largest page, as it is first asked for."""
+        """The detailed report of 31 days with the largest page, in the form requested first."""
         body = self.month(pageSize=REPORT_PAGE)
         return self.ask_report("detailed", body, "31 days, pageSize 1000", hide=False)
 
@@ -278,7 +278,7 @@ class Account:
 
     @property
     def report_page(self) -> int:
-        """A page size that the detailed report takes."""
+        """A page size that the detailed report accepts."""
         return PAGE if self.plain_report().status == 400 else REPORT_PAGE
 
     @remembered
@@ -316,7 +316,7 @@ def second_text(moment: datetime) -> str:
 
 
 def start_of(row: Row) -> datetime | None:
-    """Return the start of a time entry, None if it has none of our days."""
+    """Return the start of a time entry; None if it has none in a valid year."""
     start = (row.get("timeInterval") or {}).get("start")
     second = second_of(start) if isinstance(start, str) else None
     if second is None or not 946684800 <= second < 4102444800:
@@ -325,7 +325,7 @@ def start_of(row: Row) -> datetime | None:
 
 
 def _ended(rows: list[Row], now: datetime) -> Row:
-    """Return an entry that has ended, and began in the middle of a day if there is one."""
+    """Return an entry that has ended, preferably one that began in the middle of a day."""
     found: Row = {}
     for row in rows:
         start = start_of(row)

@@ -1,4 +1,4 @@
-"""All lines, the most valuable first: a small budget answers those."""
+"""All lines, the most valuable first, for small request budgets."""
 
 from collections.abc import Mapping
 
@@ -89,7 +89,7 @@ _ORDER = (
     "entry-odd-years",
     "audit-log-host",
     "other-host",
-    # Last, since a provoked limit refuses what is asked after it.
+    # Last, since a provoked limit refuses all later requests.
     "rate-limit",
 )
 

@@ -1,4 +1,4 @@
-"""Requests that only read, the number of them, and their answers."""
+"""Read-only requests, their number, and their answers."""
 
 import re
 import threading
@@ -22,7 +22,7 @@ from source_clockify.bodies import (
 )
 
 _ID = "[0-9a-f]{24}"
-# Every method and path that may be sent. The POSTs search, count and report; none of them writes.
+# All methods and paths that may be sent. The POSTs search, count and report; none of them writes.
 READS: tuple[tuple[str, str], ...] = (
     ("GET", "/user"),
     ("GET", "/workspaces"),
@@ -48,7 +48,7 @@ _READS = tuple((method, re.compile(path)) for method, path in READS)
 _REPORT = re.compile("/reports/[a-z]+$")
 _IDS = re.compile(_ID)
 
-# A host that did not answer so often in a row is not asked any more.
+# A host that failed this often in a row is not asked any more.
 _MOST_FAILURES = 3
 _LIMIT_WAITS_SECONDS = (1.0, 2.0)
 
@@ -56,7 +56,7 @@ Params = Mapping[str, Any] | Sequence[tuple[str, str]]
 
 
 class WritingRequest(ValueError):
-    """A request that is not on the list of reads. It is a programming error and never sent."""
+    """A request that is not on the list of reads: a programming error, never sent."""
 
 
 class NotAsked(Exception):
@@ -64,19 +64,19 @@ class NotAsked(Exception):
 
 
 class NoAnswer(Exception):
-    """No answer of Clockify's came; the text says what came instead."""
+    """There was no answer from Clockify; the text describes what was received instead."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of Clockify's.
+    """An answer from Clockify.
 
     Attributes:
         method, path: of the request; the path begins at the base URL.
-        what: words that tell the request from others of its path.
+        what: words that distinguish the request from others with its path.
         status: of the answer.
         headers: all of them.
-        body: decoded JSON, None for an empty body.
+        body: decoded JSON; None for an empty body.
     """
 
     method: str
@@ -95,7 +95,7 @@ class Answer:
         code = self.body.get("code") if isinstance(self.body, dict) else None
         if not isinstance(code, int) or isinstance(code, bool):
             return None
-        # Clockify's codes have up to four digits; a longer number may be anything.
+        # Clockify's codes have up to four digits; a longer number may be any kind of data.
         return code if 0 <= code < 100_000 else None
 
     @property
@@ -108,7 +108,7 @@ class Answer:
 
     @property
     def is_refusal(self) -> bool:
-        """Whether a plan or permission is missing, as the connector takes it."""
+        """Whether the connector would attribute it to a missing plan or permission."""
         return self.status in (401, 402, 403) or self.code == 4033
 
     @property
@@ -118,7 +118,7 @@ class Answer:
         return f"{self.method} {path.removeprefix('*/')}" + (f" ({self.what})" if self.what else "")
 
     def rows(self, *path: str) -> list[dict[str, Any]]:
-        """Return the rows of a listing, those that are objects."""
+        """Return the rows of a listing; rows that are not objects are dropped."""
         body = self.body
         for name in path:
             body = body.get(name) if isinstance(body, dict) else None
@@ -132,9 +132,9 @@ class Request:
     Attributes:
         method, path: the path begins at the base URL.
         host: the name of the base URL in the configuration.
-        params: of the query.
+        params: the query parameters.
         body: sent as JSON.
-        what: words that tell the request from others of its path.
+        what: words that distinguish the request from others with its path.
     """
 
     method: str
@@ -153,13 +153,13 @@ class Request:
 
 @dataclass
 class Client:
-    """Sends reads to the configured hosts, with the key and without following redirects.
+    """Sends reads to the configured hosts, with the key, without following redirects.
 
     Attributes:
         config: with `hosts`.
-        budget: the most requests that are sent.
-        timeout: seconds to wait for an answer.
-        progress: is called before each request with its number.
+        budget: the maximum number of requests.
+        timeout: in seconds.
+        progress: called before each request, with its number.
     """
 
     config: Config
@@ -195,8 +195,8 @@ class Client:
 
         Raises:
             WritingRequest: for a request that is not on the list of reads.
-            NotAsked: where the budget is used up or the host is not configured.
-            NoAnswer: where nothing of Clockify's came back.
+            NotAsked: if the budget is used up or the host is not configured.
+            NoAnswer: if there is no answer from Clockify.
         """
         host = request.host
         if not is_read(request.method, request.path):
@@ -260,7 +260,7 @@ class Client:
         return NoAnswer(reason)
 
     def flood(self, path: str, most: int, threads: int) -> tuple[int, Answer | None]:
-        """Send one read again and again until the server limits it, outside of the budget.
+        """Repeat one read until the server limits it, outside of the budget.
 
         Returns the number of requests and the first answer with status 429.
         """
@@ -298,10 +298,10 @@ class Client:
         return sent, found[0] if found else None
 
     def elsewhere(self, base: str) -> Answer:
-        """Send the key to a host that the user named, for `GET /user`.
+        """Send the key to a host named by the user, for `GET /user`.
 
         Raises:
-            NoAnswer: where nothing of Clockify's came back.
+            NoAnswer: if there is no answer from Clockify.
         """
         other = {**self.config, "hosts": {**self.config["hosts"], "other": base.rstrip("/")}}
         if self.sent >= self.budget:
@@ -318,7 +318,7 @@ _HOST_NAMES = {"api": "API", "reports": "reports", "audit_log": "audit log", "ot
 
 
 def is_read(method: str, path: str) -> bool:
-    """Tell whether a request is on the list of those that only read."""
+    """Return whether a request is on the list of reads."""
     return any(method == each and pattern.fullmatch(path) for each, pattern in _READS)
 
 

@@ -29,7 +29,7 @@ FREE_REQUESTS = 30
 def main(
     arguments: Sequence[str], out: TextIO | None = None, progress: TextIO | None = None
 ) -> int:
-    """Run the survey; returns the exit code."""
+    """Run the survey; return the exit code."""
     out, progress = out or sys.stdout, progress or sys.stderr
     given = _parser().parse_args(list(arguments))
     try:
@@ -101,7 +101,7 @@ def _survey(given: argparse.Namespace, out: TextIO, progress: TextIO) -> int:
     lines = _chosen(given.only)
     state = read_state(given.state) if given.state else None
     earlier = report.earlier_results(Path(given.earlier)) if given.earlier else {}
-    # What is asked for by an option, or assumes something else by now, is asked again.
+    # Lines requested by an option, or with another assumption than before, are asked once more.
     again = {"rate-limit"} if given.provoke_limit else set()
     again |= {"other-host"} if given.other_host else set()
     again |= set(questions_feeds.LINES) if state else set()
@@ -135,13 +135,13 @@ def _survey(given: argparse.Namespace, out: TextIO, progress: TextIO) -> int:
             client.budget = 0
             finding = Finding(Verdict.NOT_ASKED, "interrupted")
         results.append(report.result_of(line, finding, redact))
-    # The file first: the table may go to a program that has ended.
+    # The file first, since the reader of the table may have ended.
     if output:
         report.write(output, results, _facts(account, client))
         print(f"The report is in {output}.", file=progress)
     print(report.table(results), file=out)
     print(report.summary(results, client.sent), file=out, flush=True)
-    _say_how_to_go_on(results, output, is_free, progress)
+    _print_how_to_continue(results, output, is_free, progress)
     return 0
 
 
@@ -154,13 +154,13 @@ def _chosen(only: str) -> list[Line]:
 
 
 def _config(path: str) -> Mapping[str, Any]:
-    """Return the configuration as the connector uses it: migrated, checked, with hosts.
+    """Return the configuration in the connector's form: migrated, validated, with hosts.
 
     Raises:
         AirbyteTracedException: config_error, also for a file that cannot be read.
     """
     given = SourceClockify.read_config(path)
-    # The CDK prints a migrated configuration, with its key.
+    # The CDK prints a migrated configuration, including its key.
     with redirect_stdout(io.StringIO()):
         source = SourceClockify(config=given, command="discover")
     if source.problem is not None:
@@ -211,7 +211,7 @@ def _facts(account: Account, client: Client) -> dict[str, Any]:
     }
 
 
-def _say_how_to_go_on(
+def _print_how_to_continue(
     results: Sequence[report.Result], output: Path | None, is_free: bool, progress: TextIO
 ) -> None:
     left = [each.id for each in results if each.verdict == Verdict.NOT_ASKED.value]

@@ -1,4 +1,4 @@
-"""Which time entries changed since an earlier sync: the connector reads them from its state."""
+"""Finds time entries that changed since an earlier sync, by reading them with its state."""
 
 import io
 import logging
@@ -26,7 +26,7 @@ from source_clockify.probe.lines import Untestable
 from source_clockify.source import SourceClockify
 
 STREAM = "time_entries"
-# A read lasts, and clocks differ: what changed shortly before it may be missing in the state.
+# A read takes time and clocks differ, so changes shortly before it may be missing from the state.
 MARGIN = timedelta(minutes=10)
 
 logger = logging.getLogger("airbyte")
@@ -34,10 +34,10 @@ logger = logging.getLogger("airbyte")
 
 @dataclass(frozen=True)
 class EarlierSync:
-    """The state that an earlier sync left.
+    """The state saved by an earlier sync.
 
     Attributes:
-        messages: all states, as `read --state` takes them.
+        messages: all states, in the form of `read --state`.
         state: that of time_entries.
     """
 
@@ -45,17 +45,17 @@ class EarlierSync:
     state: StreamState
 
     def partitions(self, workspace_id: str) -> list[PartitionState]:
-        """Return what is known of each user of a workspace."""
+        """Return the saved state of each user in a workspace."""
         held = self.state.partitions.items()
         return [partition for ids, partition in held if ids[0] == workspace_id]
 
 
 @dataclass
 class Comparison:
-    """The ids of the entries that a comparison with the state found.
+    """The ids of the entries found by comparing with the state.
 
     Attributes:
-        start: from when on a feed has to name their changes.
+        start: the time from which a feed must report their changes.
     """
 
     start: datetime
@@ -65,11 +65,11 @@ class Comparison:
 
 
 def read_state(path: str) -> EarlierSync:
-    """Read the file of an earlier sync's state.
+    """Read a file with the state of an earlier sync.
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: if it holds no state of time entries with change tracking.
+        ValueError: if it has no tracked state of time entries.
         AirbyteTracedException: config_error, for a damaged state or one of another version.
     """
     try:
@@ -84,7 +84,7 @@ def read_state(path: str) -> EarlierSync:
     except OSError:
         raise
     except Exception as error:
-        # The text of the error may repeat the state.
+        # The text of the error may contain the state.
         raise ValueError(f"{path} holds no state of a sync") from error
     if not blobs or not is_tracked(blobs[-1]):
         raise ValueError(f"{path} holds no state of {STREAM} with change tracking")
@@ -92,10 +92,10 @@ def read_state(path: str) -> EarlierSync:
 
 
 def compare(config: Mapping[str, Any], workspace_id: str, earlier: EarlierSync) -> Comparison:
-    """Read the time entries of a workspace as the next sync would, and keep ids only.
+    """Read the time entries of a workspace like the next sync would, and keep only ids.
 
     Raises:
-        Untestable: if the state says nothing of the workspace.
+        Untestable: if the state does not include the workspace.
         NoAnswer: if the read fails.
     """
     partitions = earlier.partitions(workspace_id)
@@ -107,13 +107,13 @@ def compare(config: Mapping[str, Any], workspace_id: str, earlier: EarlierSync) 
     found = Comparison(datetime.fromtimestamp(read_at, timezone.utc) - MARGIN)
     rows = {key: row for partition in partitions for key, row in partition.rows().items()}
     known = {entry_id for entry_id, row in rows.items() if not row.deleted}
-    # They were deleted before the state was made, or are hidden.
+    # They were deleted before the state was saved, or are hidden.
     missing = {entry_id for entry_id, row in rows.items() if row.missing}
     last_version = format_version(earlier.state.updated_at)
     try:
         for record in _records(config, workspace_id, earlier):
             entry_id = str(record["id"])
-            # An older version is one that is sent once more.
+            # Records with an older version are resent.
             if record[UPDATED_AT] <= last_version:
                 continue
             if DELETED_AT in record:
@@ -122,7 +122,7 @@ def compare(config: Mapping[str, Any], workspace_id: str, earlier: EarlierSync) 
             else:
                 (found.edited if entry_id in known else found.new).add(entry_id)
     except Exception as error:
-        # Its text may hold names.
+        # Its text may contain names.
         raise NoAnswer(
             f"reading {STREAM} from the state failed ({type(error).__name__}); "
             "`source-clockify read` says why"
@@ -160,7 +160,7 @@ def _records(
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Let nothing of a read be printed: its log holds names."""
+    """Suppress all output of a read: its log contains names."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

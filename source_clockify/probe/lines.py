@@ -1,4 +1,4 @@
-"""A line of the survey: an assumption, how it is asked, and its verdict."""
+"""A line of the survey: an assumption, the question that tests it, and its verdict."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(Enum):
-    """What became of a line."""
+    """The outcome of a line."""
 
     MATCHES = "matches"
     DIFFERS = "differs"
@@ -26,9 +26,9 @@ class Finding:
     """The verdict of a line.
 
     Attributes:
-        verdict: the verdict.
-        text: what the server did, or why it cannot be tested; without personal data.
-        answers: the answers that it rests on.
+        verdict: the outcome.
+        text: what the server did, or why the line cannot be tested; without personal data.
+        answers: the answers that support it.
     """
 
     verdict: Verdict
@@ -43,7 +43,7 @@ class Line:
     Attributes:
         id: its name in documents and reports.
         assumption: a sentence.
-        ask: asks the server.
+        ask: sends the question to the server.
     """
 
     id: str
@@ -52,19 +52,19 @@ class Line:
 
 
 class Untestable(Exception):
-    """The account lacks something that the question needs; the text says what."""
+    """The account lacks something that the question requires; the text names it."""
 
 
 def judge(matches: bool, text: str, *answers: Answer) -> Finding:
-    """Return a finding that matches or differs."""
+    """Return a finding that the assumption matches or differs."""
     return Finding(Verdict.MATCHES if matches else Verdict.DIFFERS, text, answers)
 
 
 def judge_accepted(answer: Answer, text: str = "") -> Finding:
-    """Return a finding on a request that is assumed to be accepted.
+    """Return a finding on a request that is expected to be accepted.
 
     Raises:
-        Untestable: where plan or permission is missing.
+        Untestable: if the plan or a permission is missing.
     """
     return judge(accepted(answer), text or status_of(answer), answer)
 
@@ -73,7 +73,7 @@ def accepted(answer: Answer) -> bool:
     """Return whether a request was answered with data.
 
     Raises:
-        Untestable: where plan or permission is missing.
+        Untestable: if the plan or a permission is missing.
     """
     if answer.is_refusal:
         raise Untestable(f"refused to this key or plan: {status_of(answer)}")
@@ -84,7 +84,7 @@ def need(answer: Answer) -> Answer:
     """Return an answer with data.
 
     Raises:
-        Untestable: for any other.
+        Untestable: for any other answer.
     """
     if not accepted(answer):
         raise Untestable(f"{answer.label} answers {status_of(answer)}")

@@ -1,4 +1,4 @@
-"""Lines about plans, permissions, people and ids that are unknown."""
+"""Lines about plans, permissions, people and unknown ids."""
 
 import re
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def plan_refusal(account: Account) -> Finding:
 
 
 def _gated(account: Account) -> Iterator[Answer]:
-    """Ask for the first listing of the API that the plan lacks, and for the attendance report."""
+    """Request the first listing whose feature the plan lacks, and the attendance report."""
     for feature, path in _GATED:
         if account.lacks(feature):
             params = account.planned() if "assignments" in path else {}
@@ -188,7 +188,7 @@ def _described(answer: Answer) -> str:
     return _refusal_of(answer)
 
 
-# Requests that are sent only where the user says so
+# Requests sent only on the user's demand
 
 
 def rate_limit(account: Account) -> Finding:

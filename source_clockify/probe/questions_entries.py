@@ -88,7 +88,7 @@ def _judge_end(account: Account, start: str, answers: list[Answer]) -> Finding:
 
 
 def _windows(account: Account) -> tuple[str, str]:
-    """Return the start of the known entry as the account's wall clock and in UTC."""
+    """Return the start of the known entry as wall clock of the account and in UTC."""
     start = start_of(account.entry())
     name = str((account.user().get("settings") or {}).get("timeZone") or "")
     try:

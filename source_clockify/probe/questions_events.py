@@ -113,10 +113,10 @@ class _Changes:
     Attributes:
         kind: created, updated or deleted.
         types: of entities.
-        days: length of the window.
-        before: days from the end of the window to now.
-        limit: rows of a page.
-        what: words that tell it from others, the number of types by default.
+        days: the length of the window.
+        before: the number of days between the end of the window and now.
+        limit: the page size.
+        what: words that distinguish it from others; by default the number of types.
     """
 
     kind: str
@@ -185,7 +185,7 @@ def audit_first_page(account: Account) -> Finding:
 
 
 def _second_event(account: Account) -> Answer:
-    """Ask for the second event of 31 days."""
+    """Request the second event of 31 days."""
     window = (account.moment(-31), account.moment(0))
     return account.remember(
         "second event",
@@ -215,11 +215,11 @@ class _Audit:
     """A request for the audit log.
 
     Attributes:
-        authors: the filter, None for none.
-        what: words that tell it from others.
-        window: start and end, the last 30 days by default.
-        page: the first is 0.
-        size: rows of a page.
+        authors: the filter; None for none.
+        what: words that distinguish it from others.
+        window: start and end; by default the last 30 days.
+        page: counted from 0.
+        size: the page size.
     """
 
     authors: Row | None

@@ -1,4 +1,4 @@
-"""Lines that compare the feeds of entity changes with what change tracking finds."""
+"""Lines that compare the feeds of entity changes with the results of change tracking."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -29,11 +29,11 @@ def feed_deleted(account: Account) -> Finding:
 def _share(
     account: Account, kind: str, adjective: str, ids_of: Callable[[Comparison], set[str]]
 ) -> Finding:
-    """Judge whether a feed names all entries that the comparison found."""
+    """Judge whether a feed names all entries found by the comparison."""
     compared = account.comparison()
     found = ids_of(compared)
-    # Updates and deletions of what was made in the window are not in these feeds. A new entry that
-    # was made before was restored, or moved into the days that are read.
+    # These feeds omit updates and deletions of entries created in the window. An older entry that
+    # is new was restored, or moved into the days that are read.
     made_in_window = {each for each in found if creation_time(each) >= compared.start}
     expected = made_in_window if kind == "created" else found - made_in_window
     if not expected:
@@ -54,7 +54,7 @@ def _share(
 
 
 def _ids_in(row: Row) -> set[str]:
-    """Return the ids of a row that may be those of a time entry."""
+    """Return the ids in a row that may belong to a time entry."""
     document = row.get("document")
     inner = document.get("id") if isinstance(document, dict) else None
     found = [inner, *(row.get(name) for name in ("id", "timeEntryId", "entryId"))]
@@ -62,7 +62,7 @@ def _ids_in(row: Row) -> set[str]:
 
 
 def _pages(account: Account, kind: str, start: datetime) -> Iterator[Answer]:
-    """Yield the answers of a feed from a moment to now, each window to its empty page."""
+    """Yield the answers of a feed from a moment to now, up to the empty page of each window."""
     now = datetime.now(timezone.utc)
     limit = _LARGE_PAGE
     while start < now:
@@ -78,7 +78,7 @@ def _pages(account: Account, kind: str, start: datetime) -> Iterator[Answer]:
                 continue
             rows = need(answer).rows()
             yield answer
-            # Equal pages: the server does not know page numbers.
+            # Equal pages: the server ignores page numbers.
             if not rows or rows == former:
                 break
             page, former = page + 1, rows

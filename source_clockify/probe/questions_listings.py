@@ -1,4 +1,4 @@
-"""Lines about listings: pages, headers, filters and fields."""
+"""Lines about listings: pagination, headers, filters and fields."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -118,7 +118,7 @@ def _judge_fields(
 def undeclared_fields(stream: str, rows: list[Row]) -> set[str]:
     """Return the paths of fields that the stream's schema does not declare.
 
-    Only objects whose properties are declared are looked into: the keys of others may be data.
+    Only objects with declared properties are searched: the keys of others may be data.
     """
     found: set[str] = set()
     for row in rows:

@@ -194,7 +194,7 @@ def shared_reports_admin(account: Account) -> Finding:
     try:
         admin = _shared(account, "ALL_ADMIN", 50)
     except NoAnswer as reason:
-        # A filter that Clockify does not know is answered with 500.
+        # Clockify answers an unknown filter with 500.
         if not str(reason).startswith("HTTP 500"):
             raise
         return judge(False, f"ALL: {status_of(everyone)}; ALL_ADMIN: {reason}", everyone)

@@ -1,7 +1,7 @@
-"""Takes personal data out of Clockify's answers, so that a report can be published.
+"""Removes personal data from Clockify's answers, so that a report can be published.
 
-Words, values and headers appear in a report only if they are on a list here. The name of a field
-that no schema declares appears if it has the form of Clockify's names of fields.
+A report contains only words, values and headers that are on a list here. The name of a field that
+no schema declares appears only if it has the form of Clockify's field names.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# Words of Clockify's error messages and of the API's vocabulary; all other words are masked.
+# Words of Clockify's error messages and API vocabulary; all other words are masked.
 _WORD_LIST = """
 a access active added addon admin all allowed already amount an and any api approval archived
 are array as at audit author authors auth batch be because been before belong belongs between
@@ -33,7 +33,7 @@ years you your
 """
 _WORDS = frozenset(_WORD_LIST.split())
 
-# Values that name a plan, a feature, a state or a kind, as Clockify's documents list them.
+# Values that name a plan, a feature, a state or a kind in Clockify's documentation.
 _VALUE_LIST = """
 FREE BASIC STANDARD PRO ENTERPRISE TRIAL SELF_HOSTED BASIC_2021 STANDARD_2021 PRO_2021
 BASIC_YEAR_2021 STANDARD_YEAR_2021 PRO_YEAR_2021 ENTERPRISE_YEAR ENTERPRISE_2021
@@ -65,10 +65,10 @@ _HEADER_VALUE = re.compile(
     r"(?:true|false|\d{1,12}|[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]{8} GMT"
     r"|(?:application/json|text/html|text/plain)(?:; ?charset=(?:utf|UTF)-8)?)"
 )
-# What stands within marks may be what somebody called a project, whatever it means. An apostrophe
-# within a word is no mark.
+# Quoted or bracketed text may be the name of a project, whatever it says. An apostrophe within a
+# word is not a quote.
 _QUOTED = re.compile(r"""(?<!\w)(["'`\u201c\u2018\[]).*?["'`\u201d\u2019\]](?!\w)""", re.DOTALL)
-# Kinds of entities, which messages write in capitals.
+# Kinds of entities, which messages capitalize.
 _KINDS = frozenset(
     ["USER", "PROJECT", "TASK", "TAG", "CLIENT", "WORKSPACE", "INVOICE", "EXPENSE", "POLICY"]
 )
@@ -80,7 +80,7 @@ _LONGEST_MESSAGE = 300
 
 
 class Redaction:
-    """The masks of one report: an id has the same mask everywhere in it, and another elsewhere."""
+    """The masks of one report: an id has a single mask within a report, and others elsewhere."""
 
     def __init__(self, salt: bytes | None = None) -> None:
         self._salt = salt or secrets.token_bytes(16)
@@ -91,7 +91,7 @@ class Redaction:
 
 
 def message(text: str) -> str:
-    """Return an error message of which only known words in lower case or sentence case are left."""
+    """Return an error message with all but known words masked."""
     shown = text[:_LONGEST_MESSAGE].replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     shown = _QUOTED.sub(lambda quoted: f"\0{len(quoted.group()) - 2}\0", shown)
     masked = []
@@ -115,7 +115,7 @@ def _masked(token: str, *, begins: bool) -> str:
         return before
     if word.isdigit():
         return f"{before}<number>{after}"
-    # A capital within a sentence may begin a name.
+    # A capital letter within a sentence may begin a name.
     is_plain = word.islower() or word in _KINDS or (begins and word[1:].islower())
     if is_plain and word.lower() in _WORDS:
         return before + word.lower() + after
@@ -127,7 +127,7 @@ def _punctuation(text: str) -> str:
 
 
 def known_value(value: Any) -> str:
-    """Return an enum value if the documents know it, else its mask."""
+    """Return an enum value if it is documented, or else its mask."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -153,7 +153,7 @@ def kind_of(value: Any) -> str:
 
 
 def headers(given: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers that concern paging, limits and the content type."""
+    """Return the headers that concern pagination, limits and the content type."""
     return {
         name.lower(): value if _HEADER_VALUE.fullmatch(value) else f"<text:{len(value)}>"
         for name, value in given.items()
@@ -162,7 +162,7 @@ def headers(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def field_name(name: str) -> str:
-    """Return the name of a field that no schema declares, masked if it may be a name or an id."""
+    """Return the name of an undeclared field; masked if it may be a name or an id."""
     if len(name) <= _LONGEST_FIELD and _FIELD.fullmatch(name):
         return name
     return f"<text:{len(name)}>"

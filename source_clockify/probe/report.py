@@ -1,4 +1,4 @@
-"""The table for people, and the file that can be published."""
+"""The table for people, and the publishable file."""
 
 import json
 import os
@@ -21,14 +21,14 @@ _HEADINGS = ("What we assume", "What the server did", "Verdict")
 
 @dataclass(frozen=True)
 class Result:
-    """A line as the report has it.
+    """A line in the form of the report.
 
     Attributes:
-        id: the line's.
-        assumption: the line's.
-        verdict: its words.
+        id: of the line.
+        assumption: of the line.
+        verdict: in words.
         server: what the server did, or why it was not asked.
-        answers: the answers that it rests on, redacted.
+        answers: the answers that support it, redacted.
     """
 
     id: str
@@ -44,7 +44,7 @@ def result_of(line: Line, finding: Finding, redact: redaction.Redaction) -> Resu
 
 
 def redacted(answer: Answer, redact: redaction.Redaction) -> dict[str, Any]:
-    """Return an answer without anything personal."""
+    """Return an answer without personal data."""
     shown: dict[str, Any] = {"request": answer.label, "status": answer.status}
     if answer.is_clockify_error:
         shown |= {"code": answer.code, "message": redaction.message(answer.message)}
@@ -81,7 +81,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def summary(results: Sequence[Result], sent: int) -> str:
-    """Return one line with the number of each verdict and of requests."""
+    """Return one line with the numbers of verdicts and requests."""
     numbers = Counter(result.verdict for result in results)
     counts = ", ".join(f"{numbers[each.value]} {each.value}" for each in Verdict)
     return f"{len(results)} lines: {counts}. {sent} requests were sent."
@@ -109,15 +109,15 @@ def markdown(results: Sequence[Result], facts: Mapping[str, Any]) -> str:
 
 
 def _cell(text: str) -> str:
-    # Without this a browser would take <text:5> for a tag.
+    # Otherwise a browser would treat <text:5> as a tag.
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 def write(path: Path, results: Sequence[Result], facts: Mapping[str, Any]) -> None:
-    """Write a new file that only its owner can read.
+    """Write a new file that is only readable by its owner.
 
     Raises:
-        FileExistsError: if there is one.
+        FileExistsError: if the file exists.
         OSError: if it cannot be written.
     """
     if path.suffix == ".md":
@@ -130,10 +130,10 @@ def write(path: Path, results: Sequence[Result], facts: Mapping[str, Any]) -> No
 
 
 def earlier_results(path: Path) -> dict[str, Result]:
-    """Return the lines of a report that were asked, by their ids.
+    """Return the tested lines of a report, by id.
 
     Raises:
-        OSError, ValueError: if it is no such report.
+        OSError, ValueError: if it is not such a report.
     """
     given = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(given, dict) or given.get("format") != FORMAT:

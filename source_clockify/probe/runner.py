@@ -1,4 +1,4 @@
-"""Finds the workspace, and asks its lines."""
+"""Selects the workspace and tests its lines."""
 
 import re
 from collections.abc import Mapping
@@ -17,18 +17,17 @@ _BAD_KEY = (1000, 4003, 4017)
 
 
 def find_account(client: Client, workspace_id: str, now: datetime) -> Account:
-    """Return the workspace that is named, else the first configured one, else the one with most
-    features.
+    """Return the named workspace, else the first configured one, else the one with most features.
 
-    Where no answer comes, the account says so; it has an id only if one was named.
+    If there is no answer, the account records that; it then has an id only if one was named.
 
     Raises:
-        AirbyteTracedException: config_error, for a key or workspace that Clockify does not know.
+        AirbyteTracedException: config_error, for a key or workspace unknown to Clockify.
     """
     named = workspace_id or next(iter(client.config.get("workspace_ids") or ()), "")
     path = f"/workspaces/{named}" if named else "/workspaces"
     try:
-        answer = _patiently(client, path)
+        answer = _send_with_retry(client, path)
     except (NoAnswer, NotAsked) as reason:
         return Account(client, {"id": named}, now, unseen=str(reason))
     _refuse_bad_key(answer, named)
@@ -46,8 +45,8 @@ def _number_of_features(row: Mapping[str, Any]) -> int:
     return len(features) if isinstance(features, list) else 0
 
 
-def _patiently(client: Client, path: str) -> Answer:
-    """Read what everything else depends on; one failure is repeated."""
+def _send_with_retry(client: Client, path: str) -> Answer:
+    """Send a request that all others depend on; retry it once."""
     try:
         return client.get(path)
     except NoAnswer:
@@ -91,6 +90,6 @@ def ask_line(account: Account, line: Line) -> Finding:
     except WritingRequest:
         return Finding(Verdict.UNTESTABLE, "an id of an odd form", account.client.asked[before:])
     except Exception as error:
-        # An answer of another shape than any that is known. Its text could be personal.
+        # The answer has an unexpected shape. The text of the error may be personal.
         text = f"the answer has a shape that this line cannot read ({type(error).__name__})"
         return Finding(Verdict.DIFFERS, text, account.client.asked[before:])

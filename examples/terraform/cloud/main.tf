@@ -30,6 +30,7 @@ provider "airbyte" {
 locals {
   # Leave out what you do not need: each line costs requests and messages in every sync.
   streams = {
+    # generated: streams of Terraform
     workspaces                = "full_refresh_append"
     users                     = "full_refresh_append"
     member_profiles           = "full_refresh_append"
@@ -70,6 +71,7 @@ locals {
     weekly_report             = "incremental_append"
     attendance_report         = "incremental_append"
     expense_report            = "incremental_append"
+    # end
   }
 }
 

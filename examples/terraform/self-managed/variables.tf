@@ -27,13 +27,13 @@ variable "airbyte_workspace_id" {
 variable "image_repository" {
   description = "The image without its tag, as Airbyte can pull it."
   type        = string
-  default     = "source-clockify/source-clockify"
+  default     = "ghcr.io/owner_not_set/source-clockify"
 }
 
 variable "image_tag" {
   description = "A fixed version. Airbyte keeps images by tag, so a new build needs a new tag."
   type        = string
-  default     = "0.1.0"
+  default     = "0.2.0"
 }
 
 variable "clockify_api_key" {

@@ -1,0 +1,1 @@
+"""Writes the parts of the documents that the code knows. See `__main__.py`."""
