@@ -247,7 +247,7 @@ def test_changes_say_what_was_edited_deleted_and_entered_late(topic: Dbt) -> Non
 # Elsewhere
 
 
-def test_postgresql_and_duckdb_give_the_same_marts_from_tables_and_from_a_topic(
+def test_postgresql_and_duckdb_give_the_same_marts(
     postgres_port: int,
     records: Path,
     topic_marts: dict[str, list[list[Any]]],
