@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         now=None if chosen.now is None else int(parse_instant(chosen.now)),
         days=chosen.days,
         limits=chosen.limits,
+        scattered_ids=chosen.scattered_ids,
     )
     gc.disable()
     state = State(options, int(time.time()) if options.now is None else options.now)
@@ -63,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--now", help="lets the clock stand still at this instant")
     parser.add_argument("--days", type=int, default=120, help="over how many days entries spread")
     parser.add_argument("--limits", action="store_true", help="enforce the request limits")
+    parser.add_argument(
+        "--scattered-ids", action="store_true", help="of entries, as several busy servers make them"
+    )
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when stdin closes")
     return parser
 

@@ -21,7 +21,8 @@ def start(*, python: str = sys.executable, port: int = 0, **options: Any) -> "Sa
     """Start a server and wait until it is ready.
 
     Options are those of the command line with underscores: users, entries, projects, tasks, plan
-    ("PRO,FREE"), time_zone, seed, now, days, limits, host. `python` is the interpreter to use.
+    ("PRO,FREE"), time_zone, seed, now, days, limits, scattered_ids, host. `python` is the
+    interpreter to use.
     RuntimeError if the server does not start.
     """
     command = [python, "-m", "clockify_sandbox", "--port", str(port), "--exit-with-stdin"]

@@ -283,6 +283,7 @@ class Maker:
         self.now, self.zone = world.now, ZoneInfo(options.time_zone)
         self.seed = f"workspace {options.seed} {index}"
         self._begin("workspace")
+        self._serial = self.ids.scattered() if options.scattered_ids else self.ids.serial()
         self.deleted_users: list[str] = []
         self.origin = self.now - max(400, options.days + 280) * DAY
 

@@ -41,6 +41,20 @@ class IdMaker:
     def _digits(self) -> str:
         return f"{self._rng.randrange(10**16):016d}"
 
+    def scattered(self) -> Callable[[int], str]:
+        """A maker like several busy servers: a few middles, counters that other accounts move."""
+        middles = [f"{self._rng.getrandbits(40):010x}" for _ in range(8)]
+
+        def make(created: int) -> str:
+            while True:
+                middle, count = self._rng.choice(middles), self._rng.getrandbits(24)
+                made = f"{created:08x}{middle}{count:06x}"
+                if made not in self._used:
+                    self._used.add(made)
+                    return made
+
+        return make
+
     def serial(self) -> Callable[[int], str]:
         """A fast generator for many ids: one random middle part, then a counter."""
         middle = f"{self._rng.getrandbits(40):010x}"

@@ -29,6 +29,7 @@ class Options:
     now: int | None = None
     days: int = 120
     limits: bool = False
+    scattered_ids: bool = False
 
 
 @dataclass(slots=True)

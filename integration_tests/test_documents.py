@@ -23,6 +23,7 @@ DOCUMENTS = (
         "docs/change-tracking.md",
         "docs/airbyte-cloud.md",
         "docs/entities.md",
+        "docs/self-managed.md",
         "docs/upstream/jinja-globals.md",
     ),
     "examples/README.md",

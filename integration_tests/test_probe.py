@@ -62,7 +62,8 @@ def survey(folder: Path, config: JSON, *arguments: str) -> Survey:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with start(plan="ENTERPRISE", users=12) as started:
+    # Few entries, so that the detailed report of 31 days fits on the smaller page of a probe.
+    with start(plan="ENTERPRISE", users=12, entries=30) as started:
         yield started
 
 

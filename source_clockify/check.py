@@ -1,4 +1,4 @@
-"""`check`: tests access to the account, and estimates a sync on the free plan.
+"""`check`: tests access to the account, and estimates what a sync costs.
 
 It sends one request to the API host (one per workspace if `workspace_ids` names them), one to the
 reports host, and one to the audit log's host if a workspace has that feature.
@@ -20,6 +20,13 @@ from source_clockify.hosts import streams_without_url
 from source_clockify.plan_features import has_feature, missing_features
 from source_clockify.report_history import ends_before_workspace
 from source_clockify.requested_slices import is_on_demand
+from source_clockify.sizing import (
+    ENTRIES_PER_USER_AND_DAY,
+    SECONDS_PER_REQUEST,
+    Size,
+    estimate_size,
+    members_of,
+)
 from source_clockify.skip_report import SkipReport
 from source_clockify.timestamps import creation_time, parse_time
 
@@ -44,6 +51,8 @@ SUGGESTED_STREAMS = (
     "time_entries",
 )
 
+# The default of State Limit.
+DEFAULT_LIMIT_MB = 9
 # The column with a workspace's plan, and the plan whose requests Clockify limits.
 _PLAN = "featureSubscriptionType"
 FREE_PLAN = "FREE"
@@ -80,8 +89,13 @@ def check_connection(
     report.log()
     for advice in plan_advice(config, workspaces):
         logger.warning("%s", advice)
+    size = estimate_size(config, workspaces, len(SUGGESTED_STREAMS))
     if config.get("plan") == "free":
-        logger.info(free_plan_advice(config, workspaces))
+        logger.info(free_plan_advice(config, workspaces, size))
+    else:
+        logger.info("%s", size_of_sync(size))
+    if size.state_bytes:
+        logger.info("%s", size_of_state(config, size))
     return AirbyteConnectionStatus(status=Status.SUCCEEDED)
 
 
@@ -115,7 +129,7 @@ def _log_workspaces(manifest: Mapping[str, Any], workspaces: Sequence[Mapping[st
             "Workspace %s: plan %s, members: %s. Suggested streams that its plan lacks: %s.",
             _label(row),
             row.get(_PLAN) or "unknown",
-            _users_of(row),
+            members_of(row),
             ", ".join(streams) or "none",
         )
 
@@ -151,17 +165,36 @@ def _label(workspace: Mapping[str, Any]) -> str:
     return f"{name} ({workspace['id']})" if name else str(workspace["id"])
 
 
-def free_plan_advice(config: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]]) -> str:
+def size_of_sync(size: Size) -> str:
+    """Return how many requests and minutes the suggested streams need on a paid plan."""
+    feeds = f", {size.feeds} for the change feeds" if size.feeds else ""
+    minutes = pendulum.duration(minutes=size.minutes)
+    return (
+        f"The suggested streams take about {size.requests} requests in a sync: {size.lists} for "
+        f"lists{feeds} and {size.entries} for the time entries of {size.entries} users. Answered "
+        f"within {SECONDS_PER_REQUEST} seconds each, that is less than {minutes.in_words()}."
+    )
+
+
+def size_of_state(config: Mapping[str, Any], size: Size) -> str:
+    """Return how much of the state's limit the suggested streams take."""
+    limit = config.get("state_limit_mb") or DEFAULT_LIMIT_MB
+    return (
+        f"With {ENTRIES_PER_USER_AND_DAY} time entries of each user a day, their state takes about "
+        f"{size.state_bytes / 10**6:.2f} MB of the {limit} MB of State Limit (state_limit_mb)."
+    )
+
+
+def free_plan_advice(
+    config: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]], size: Size
+) -> str:
     """Return how many requests and hours the suggested streams need at 30 requests an hour."""
-    users = sum(_users_of(workspace) for workspace in workspaces)
     reports = sum(_report_windows(config, workspace) for workspace in workspaces)
-    # users (twice, see `UsersPagination`), user_groups, clients, projects, tasks and tags of each
-    # workspace, and the list of workspaces itself.
-    listings = 7 * len(workspaces) + 1
-    total = listings + users
-    hours = pendulum.duration(hours=math.ceil(total / FREE_REQUESTS_PER_HOUR))
+    users = size.entries
+    hours = pendulum.duration(hours=math.ceil(size.requests / FREE_REQUESTS_PER_HOUR))
     advice = (
-        f"The suggested streams take about {total} requests in a sync: {listings} for lists and "
+        f"The suggested streams take about {size.requests} requests in a sync: "
+        f"{size.lists + size.feeds} for lists and "
         f"{users} for the time entries of {users} users. At {FREE_REQUESTS_PER_HOUR} requests an "
         f"hour that is {hours.in_words()}."
     )
@@ -173,11 +206,6 @@ def free_plan_advice(config: Mapping[str, Any], workspaces: Sequence[Mapping[str
         f"{advice} Select detailed_report instead of time_entries: all users together then take "
         f"about {reports} requests in the first sync and {later} in a later one."
     )
-
-
-def _users_of(workspace: Mapping[str, Any]) -> int:
-    memberships = workspace.get("memberships") or []
-    return sum(1 for member in memberships if member.get("membershipType") == "WORKSPACE")
 
 
 def _report_windows(config: Mapping[str, Any], workspace: Mapping[str, Any]) -> int:

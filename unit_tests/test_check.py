@@ -320,7 +320,8 @@ def test_the_free_plan_is_told_how_many_requests_and_hours_a_sync_takes(
     result = check(config(plan="free"))
 
     assert result.succeeded
-    assert "28 requests" in result.logs
+    # 7 lists, the workspaces, the key's owner, and one for each user.
+    assert "29 requests" in result.logs
     assert "1 hour." in result.logs
     assert "detailed_report instead" not in result.logs
 
@@ -333,7 +334,7 @@ def test_above_twenty_users_the_free_plan_is_recommended_the_report(
 
     result = check(config(plan="free", start_date="2026-11-01T00:00:00Z"))
 
-    assert "68 requests" in result.logs
+    assert "69 requests" in result.logs
     assert "3 hours" in result.logs
     assert "Select detailed_report instead of time_entries" in result.logs
     assert "2 requests in the first sync and 2 in a later one" in result.logs
@@ -344,6 +345,43 @@ def test_the_paid_plan_is_told_nothing_of_this(clockify: Clockify, check: Any) -
     clockify.serve("detailed_report", [])
 
     assert "hour" not in check().logs
+
+
+def test_the_paid_plan_is_told_requests_minutes_and_state(clockify: Clockify, check: Any) -> None:
+    clockify.workspaces(workspace(memberships=members(400)))
+    clockify.serve("detailed_report", [])
+
+    logs = check(config(lookback_days=90, num_workers=2, state_limit_mb=5)).logs
+
+    assert (
+        "The suggested streams take about 412 requests in a sync: 9 for lists, 3 for the change "
+        "feeds and 400 for the time entries of 400 users. Answered within 0.5 seconds each, that "
+        "is less than 2 minutes."
+    ) in logs
+    assert (
+        "With 10 time entries of each user a day, their state takes about 5.77 MB of the 5 MB of "
+        "State Limit (state_limit_mb)."
+    ) in logs
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"follow_changes": False}, "13 requests in a sync: 9 for lists and 4"),
+        ({"track_changes": False}, "12 requests in a sync: 8 for lists and 4"),
+        ({"workspace_ids": [WORKSPACE]}, "16 requests in a sync: 9 for lists, 3 for"),
+    ],
+)
+def test_the_estimate_knows_the_settings(
+    clockify: Clockify, check: Any, settings: dict[str, Any], said: str
+) -> None:
+    clockify.workspaces(workspace(memberships=members(4)))
+    clockify.serve("detailed_report", [])
+
+    logs = check(config(**settings)).logs
+
+    assert said in logs
+    assert ("their state takes" in logs) == (settings.get("track_changes") is not False)
 
 
 def test_a_check_on_the_free_plan_takes_two_requests(clockify: Clockify, check: Any) -> None:

@@ -68,14 +68,16 @@ def test_the_license_is_one() -> None:
     assert (ROOT / "LICENSE").read_text().startswith("MIT License")
 
 
-def test_the_command_has_the_connectors_name_and_the_package_one_of_its_own() -> None:
+def test_the_command_has_the_name_of_the_connector() -> None:
     assert list(PROJECT["scripts"]) == [METADATA["githubIssueLabel"]] == ["source-clockify"]
     assert PROJECT["name"] == METADATA["remoteRegistries"]["pypi"]["packageName"] == DISTRIBUTION
 
 
 def test_the_old_names_stand_nowhere() -> None:
-    """They belong to other projects."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    """They belong to other projects; files for Airbyte's own repository may name its page."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", ":!bin/catalog"], cwd=ROOT, capture_output=True, text=True
+    )
     files = [ROOT / name for name in listed.stdout.split("\0") if name]
     if not files:
         pytest.skip("not a checkout of git")

@@ -15,17 +15,28 @@ What was lost of a killed sync is said once the next sync has come. Connections 
 have different prefixes, and each its own sync_log: one without it is not reported on, unless
 another has no prefix.
 
+python examples/subscriber/subscriber.py --cloud --project P --subscription S \
+    --catalog catalog.json --database clockify.db
+
+With --cloud it takes the messages of the manifest alone, which have no columns of change tracking
+and come again in every sync. It keeps the newest record of each key and drops equal ones by a hash.
+The database holds the hashes, so memory does not grow with the topic. The views also have
+`_changed_at`, when the content was first sent, and `_sent_at`, when it was last sent (milliseconds
+since 1970). Deletions are not in them.
+
 It needs google-cloud-pubsub 2.x, Python 3.10 with SQLite 3.24, and the role Pub/Sub Subscriber.
 integration_tests/test_examples.py runs it against a Pub/Sub server on the same machine; it was not
 run against Google Cloud.
 """
 
 import argparse
+import hashlib
 import json
 import re
 import sqlite3
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -35,6 +46,7 @@ from typing import Any, NamedTuple
 from google.api_core.exceptions import DeadlineExceeded, GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.pubsub_v1 import SubscriberClient
+from google.cloud.pubsub_v1.types import PubsubMessage
 
 BATCH = 1000  # the most that one pull can bring
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
@@ -77,6 +89,29 @@ ON CONFLICT (namespace, stream, key) DO UPDATE SET
 WHERE (excluded.baseline_at, excluded.updated_at) > (baseline_at, updated_at)
 """
 ARRIVAL = "INSERT OR IGNORE INTO arrivals VALUES (:namespace, :stream, :updated_at, :key)"
+# The table of --cloud. Moments are milliseconds since 1970.
+CLOUD_TABLE = """
+CREATE TABLE IF NOT EXISTS latest (
+    namespace TEXT, stream TEXT, key TEXT, hash BLOB, changed_at INTEGER, sent_at INTEGER,
+    record TEXT,
+    PRIMARY KEY (namespace, stream, key)
+)
+"""
+LATEST = "SELECT hash, sent_at FROM latest WHERE namespace = ? AND stream = ? AND key = ?"
+SENT_AGAIN = """
+UPDATE latest SET sent_at = :sent_at
+WHERE namespace = :namespace AND stream = :stream AND key = :key
+"""
+NEWEST_CONTENT = """
+INSERT OR REPLACE INTO latest
+VALUES (:namespace, :stream, :key, :hash, :sent_at, :sent_at, :record)
+"""
+CLOUD_VIEW = """
+CREATE VIEW {name} AS
+SELECT namespace AS _namespace, changed_at AS _changed_at, sent_at AS _sent_at, {columns}
+FROM latest
+WHERE stream = {stream}
+"""
 VIEW = """
 CREATE VIEW {name} AS
 SELECT namespace AS _namespace, {columns}
@@ -320,6 +355,17 @@ class Row(NamedTuple):
     completes: str | None = None
 
 
+class CloudRow(NamedTuple):
+    """What a message of the manifest alone says of a record, as the table `latest` has it."""
+
+    namespace: str
+    stream: str
+    key: str
+    hash: bytes
+    sent_at: int
+    record: str
+
+
 def streams_of(catalog: Mapping[str, Any]) -> dict[str, Stream]:
     """The streams of a configured catalog by name; ValueError if one has no primary key."""
     streams = {}
@@ -339,6 +385,22 @@ def open_database(path: Path | str, streams: Mapping[str, Stream]) -> sqlite3.Co
     """The database with its tables, and with the views of these streams."""
     database = sqlite3.connect(path, timeout=60)
     database.executescript(TABLES)
+    make_views(database, VIEW, streams)
+    receipts = ", ".join(quoted(name) for name in streams if name.endswith(RECEIPTS))
+    prefixes = quoted(json.dumps(prefixes_of(streams)))
+    database.executescript(RECEIPT_VIEWS.format(receipts=receipts, prefixes=prefixes))
+    return database
+
+
+def open_cloud_database(path: Path | str, streams: Mapping[str, Stream]) -> sqlite3.Connection:
+    """The database of --cloud with its table, and with the views of these streams."""
+    database = sqlite3.connect(path, timeout=60)
+    database.execute(CLOUD_TABLE)
+    make_views(database, CLOUD_VIEW, streams)
+    return database
+
+
+def make_views(database: sqlite3.Connection, view: str, streams: Mapping[str, Stream]) -> None:
     with database:
         database.execute("BEGIN IMMEDIATE")
         for name, stream in streams.items():
@@ -346,11 +408,7 @@ def open_database(path: Path | str, streams: Mapping[str, Stream]) -> sqlite3.Co
                 f'json_extract(record, \'$."{each}"\') AS "{each}"' for each in stream.columns
             )
             database.execute(f'DROP VIEW IF EXISTS "{name}"')
-            database.execute(VIEW.format(name=f'"{name}"', columns=columns, stream=f"'{name}'"))
-    receipts = ", ".join(quoted(name) for name in streams if name.endswith(RECEIPTS))
-    prefixes = quoted(json.dumps(prefixes_of(streams)))
-    database.executescript(RECEIPT_VIEWS.format(receipts=receipts, prefixes=prefixes))
-    return database
+            database.execute(view.format(name=f'"{name}"', columns=columns, stream=f"'{name}'"))
 
 
 def quoted(text: str) -> str:
@@ -366,16 +424,17 @@ def prefixes_of(streams: Iterable[str]) -> dict[str, str]:
     return {name: max(fitting, key=len) for name, fitting in found.items() if fitting}
 
 
-def row_of(
-    data: bytes, attributes: Mapping[str, str], published: datetime, streams: Mapping[str, Stream]
-) -> Row:
-    """What a message says; ValueError if it is no record of the streams."""
+def record_of(
+    data: bytes, attributes: Mapping[str, str], streams: Mapping[str, Stream]
+) -> tuple[dict[str, Any], str, str, Any]:
+    """A record, its key, its text, and when the source sent it; ValueError if it is none."""
     name = attributes.get("_stream", "")
     if name not in streams:
         raise ValueError(f"the catalog has no stream {name!r}")
     try:
         envelope = json.loads(data)
-        record = envelope.get("_airbyte_data") if isinstance(envelope, dict) else None
+        held = envelope if isinstance(envelope, dict) else {}
+        record = held.get("_airbyte_data")
         # NaN and half a surrogate are nothing for SQLite; one of them would break the whole view.
         text = json.dumps(record, allow_nan=False, ensure_ascii=False)
         text.encode()
@@ -386,6 +445,15 @@ def row_of(
     key = [record.get(column) for column in streams[name].key]
     if None in key:
         raise ValueError(f"its record lacks a part of the key {', '.join(streams[name].key)}")
+    return record, json.dumps(key), text, held.get("_airbyte_emitted_at")
+
+
+def row_of(
+    data: bytes, attributes: Mapping[str, str], published: datetime, streams: Mapping[str, Stream]
+) -> Row:
+    """What a message says; ValueError if it is no record of the streams."""
+    record, key, text, _ = record_of(data, attributes, streams)
+    name = attributes["_stream"]
     baseline_at, updated_at, deleted_at = (
         record.get(f"_ab_cdc_{event}_at") for event in ("baseline", "updated", "deleted")
     )
@@ -397,7 +465,7 @@ def row_of(
     row = Row(
         attributes.get("_namespace", ""),
         name,
-        json.dumps(key),
+        key,
         str(baseline_at),
         str(updated_at),
         deleted_at,
@@ -405,6 +473,23 @@ def row_of(
         text,
     )
     return receipt(row, record) if name.endswith(RECEIPTS) else row
+
+
+def cloud_row_of(
+    data: bytes, attributes: Mapping[str, str], streams: Mapping[str, Stream]
+) -> CloudRow:
+    """What a message of the manifest alone says; ValueError if it is no record of the streams."""
+    record, key, text, sent_at = record_of(data, attributes, streams)
+    if "_ab_cdc_updated_at" in record:
+        raise ValueError("its record has the columns of change tracking; leave --cloud out")
+    if not isinstance(sent_at, int):
+        raise ValueError("it lacks the moment at which it was sent")
+    # Absent and null mean the same, and the order of the columns means nothing.
+    content = {column: value for column, value in record.items() if value is not None}
+    canonical = json.dumps(content, sort_keys=True).encode()
+    digest = hashlib.blake2b(canonical, digest_size=16).digest()
+    namespace = attributes.get("_namespace", "")
+    return CloudRow(namespace, attributes["_stream"], key, digest, sent_at, text)
 
 
 def receipt(row: Row, record: Mapping[str, Any]) -> Row:
@@ -432,6 +517,29 @@ def merge(database: sqlite3.Connection, rows: Iterable[Row]) -> None:
                 # Also of a stream that is empty, so that no record tells.
                 told = {"stream": row.receipt_for, "baseline_at": row.completes}
                 database.execute(NEWEST_BASELINE, {**row._asdict(), **told})
+
+
+def merge_cloud(database: sqlite3.Connection, rows: Iterable[CloudRow]) -> Counter[str]:
+    """Merge rows of --cloud in one transaction, and count what they are.
+
+    `new` and `changed` are what a reader has to look at; `repeated` and `older` are dropped.
+    """
+    found: Counter[str] = Counter()
+    with database:
+        for row in rows:
+            held = database.execute(LATEST, row[:3]).fetchone()
+            if held is None:
+                kind = "new"
+            elif held[0] == row.hash:
+                kind = "repeated"
+            else:
+                kind = "changed" if row.sent_at >= held[1] else "older"
+            if kind in ("new", "changed"):
+                database.execute(NEWEST_CONTENT, row._asdict())
+            elif kind == "repeated" and row.sent_at > held[1]:
+                database.execute(SENT_AGAIN, row._asdict())
+            found[kind] += 1
+    return found
 
 
 def forget(database: sqlite3.Connection, published_before: datetime) -> None:
@@ -481,7 +589,26 @@ def take(
     refused: set[str],
     wait: float,
 ) -> bool:
-    """Pull once, merge, and only then acknowledge; answers whether anything new came.
+    """Pull once from a topic of the full connector, and merge."""
+
+    def parse(message: PubsubMessage) -> Row:
+        return row_of(message.data, message.attributes, message.publish_time, streams)
+
+    def keep(rows: Sequence[Row]) -> None:
+        merge(database, rows)
+
+    return pull(client, subscription, parse, keep, refused, wait)
+
+
+def pull(
+    client: SubscriberClient,
+    subscription: str,
+    parse: Callable[[PubsubMessage], Any],
+    keep: Callable[[Sequence[Any]], Any],
+    refused: set[str],
+    wait: float,
+) -> bool:
+    """Pull once, keep what came, and only then acknowledge; answers whether anything new came.
 
     What is no record of the streams is reported once and not acknowledged; its message id joins
     `refused`. `wait` is how many seconds to wait for a message.
@@ -494,13 +621,13 @@ def take(
     for received in pulled.received_messages:
         message = received.message
         try:
-            rows.append(row_of(message.data, message.attributes, message.publish_time, streams))
+            rows.append(parse(message))
             accepted.append(received.ack_id)
         except ValueError as error:
             if message.message_id not in refused:
                 print(f"Message {message.message_id} is left: {error}", file=sys.stderr)
             refused.add(message.message_id)
-    merge(database, rows)
+    keep(rows)
     if accepted:
         client.acknowledge(subscription=subscription, ack_ids=accepted)
     return bool(accepted) or len(refused) > known
@@ -517,30 +644,63 @@ def main() -> None:
     add("--once", action="store_true", help="end when no message is left")
     add("--wait", type=float, default=10, help="seconds to wait for a message (10)")
     add("--report", action="store_true", help="say what did not arrive, and end")
+    add("--cloud", action="store_true", help="the topic of the manifest alone, in Airbyte Cloud")
     arguments = parser.parse_args()
+    if arguments.report and arguments.cloud:
+        parser.error("--report needs the stream sync_log, which the manifest alone does not have")
     if arguments.report:
         sys.exit(report(arguments))
     if not (arguments.project and arguments.subscription):
         parser.error("--project and --subscription are required")
     subscription = SubscriberClient.subscription_path(arguments.project, arguments.subscription)
-    refused: set[str] = set()
+    follow = follow_cloud if arguments.cloud else follow_tracked
     try:
-        streams = streams_of(json.loads(arguments.catalog.read_text()))
-        database = open_database(arguments.database, streams)
-        with closing(database), SubscriberClient() as client:
-            more, next_time = True, datetime.now(timezone.utc)
-            while more or not arguments.once:
-                more = take(client, subscription, database, streams, refused, arguments.wait)
-                now = datetime.now(timezone.utc)
-                if not more or now >= next_time:
-                    forget(database, now - timedelta(days=arguments.retention_days))
-                    next_time = now + timedelta(hours=1)
-            if refused:
-                sys.exit(f"subscriber.py: {len(refused)} messages were left")
+        refused = follow(arguments, subscription)
+        if refused:
+            sys.exit(f"subscriber.py: {len(refused)} messages were left")
     except (OSError, ValueError, sqlite3.Error, GoogleAPIError, GoogleAuthError) as error:
         sys.exit(f"subscriber.py: {error}")
     except KeyboardInterrupt:
         pass
+
+
+def follow_tracked(arguments: argparse.Namespace, subscription: str) -> set[str]:
+    """Merge what comes of the full connector; answers the ids of the messages that are left."""
+    refused: set[str] = set()
+    streams = streams_of(json.loads(arguments.catalog.read_text()))
+    database = open_database(arguments.database, streams)
+
+    with closing(database), SubscriberClient() as client:
+        more, next_time = True, datetime.now(timezone.utc)
+        while more or not arguments.once:
+            more = take(client, subscription, database, streams, refused, arguments.wait)
+            now = datetime.now(timezone.utc)
+            if not more or now >= next_time:
+                forget(database, now - timedelta(days=arguments.retention_days))
+                next_time = now + timedelta(hours=1)
+    return refused
+
+
+def follow_cloud(arguments: argparse.Namespace, subscription: str) -> set[str]:
+    """Merge what comes of the manifest alone; answers the ids of the messages that are left."""
+    refused: set[str] = set()
+    total: Counter[str] = Counter()
+    streams = streams_of(json.loads(arguments.catalog.read_text()))
+    database = open_cloud_database(arguments.database, streams)
+
+    def parse(message: PubsubMessage) -> CloudRow:
+        return cloud_row_of(message.data, message.attributes, streams)
+
+    def keep(rows: Sequence[CloudRow]) -> None:
+        total.update(merge_cloud(database, rows))
+
+    with closing(database), SubscriberClient() as client:
+        more = True
+        while more or not arguments.once:
+            more = pull(client, subscription, parse, keep, refused, arguments.wait)
+    dropped = total["repeated"] + total["older"]
+    print(f"{total['new']} new, {total['changed']} changed, {dropped} dropped.")
+    return refused
 
 
 def report(arguments: argparse.Namespace) -> int | str:
