@@ -14,17 +14,17 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
 from clockify_sandbox.client import JSON, Sandbox
-from demo.scenario import NOW
+from demo.scenario import NOW, SIZE
 from integration_tests.dbt_account import read_account, work_a_day
 from integration_tests.dbt_runner import DBT_PYTHON, set_up
 
 FOLDER = Path(__file__).resolve().parent
 PAGE = FOLDER / "questions.md"
-SIZE = {"users": 12, "entries": 60, "projects": 10, "tasks": 4}
 VARIABLES = {
     "clockify_schema": "raw",
     "clockify_input": "messages",
@@ -355,7 +355,8 @@ def main() -> None:
     answers, charts = answered()
     page = rendered(answers)
     if check:
-        sys.exit(0 if PAGE.read_text() == page else f"{PAGE} is not up to date")
+        written = PAGE.read_text().splitlines()
+        sys.exit("\n".join(unified_diff(written, page.splitlines(), "written", "due", lineterm="")))
     PAGE.write_text(page)
     drawn = [DBT_PYTHON, FOLDER / "draw_charts.py", FOLDER / "charts"]
     subprocess.run(drawn, input=json.dumps(charts), text=True, check=True)

@@ -247,7 +247,7 @@ def test_changes_say_what_was_edited_deleted_and_entered_late(topic: Dbt) -> Non
 # Elsewhere
 
 
-def test_postgresql_and_duckdb_give_the_same_marts(
+def test_tables_in_postgresql_give_the_marts_of_a_topic_in_duckdb(
     postgres_port: int,
     records: Path,
     topic_marts: dict[str, list[list[Any]]],
@@ -483,7 +483,7 @@ def test_the_page_of_questions_is_what_its_command_writes() -> None:
 
 
 @pytest.mark.slow
-def test_a_topic_in_postgresql_gives_the_same_marts(
+def test_a_topic_in_postgresql_gives_the_marts_of_one_in_duckdb(
     postgres_port: int,
     records: Path,
     topic_marts: dict[str, list[list[Any]]],

@@ -33,9 +33,7 @@ def picture() -> str:
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" rx="12" fill="#ffffff" stroke="#d0d7de"/>',
         *_pipeline(),
         _text(_LEFT, 158, f"First sync: {demo.tracked} records", font_weight=600),
-        _text(
-            _LEFT, 182, "Then entries are started, edited and deleted in Clockify."
-        ),
+        _text(_LEFT, 182, "Then entries are started, edited and deleted in Clockify."),
         _text(_LEFT, 206, f"Second sync: {len(demo.changes)} messages", font_weight=600),
         *_messages(demo.changes, top=224),
         "</svg>",
