@@ -97,7 +97,7 @@ def syncs(tmp_path_factory: pytest.TempPathFactory) -> list[Sync]:
             done.append(Sync(printed, account_of(sandbox, moment), not lost))
             state = Output(done[-1].messages, 0, printed).state
 
-        sync(lambda _: None, lost=True)
+        sync(delete_an_entry, lost=True)
         sync(edit_a_little)
         state = None
         sync(delete_what_was_edited)
@@ -105,6 +105,12 @@ def syncs(tmp_path_factory: pytest.TempPathFactory) -> list[Sync]:
         sync(edit_everything, lost=True)
         sync(lambda _: None)
     return done
+
+
+def delete_an_entry(sandbox: Sandbox) -> None:
+    """Let the feed of deleted entries have one, whatever the seeds."""
+    entry = sandbox.rows("time_entries")[0]
+    sandbox.delete(entry["workspaceId"], "time-entries", entry["id"])
 
 
 def read(folder: Path, moment: datetime, state: Sequence[JSON] | None) -> str:
