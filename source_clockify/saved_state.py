@@ -38,9 +38,9 @@ def print_state(given: argparse.Namespace, output: Output) -> int:
             _note(f"There is no STATE message in {', '.join(given.files)}.")
             if previous is None:
                 raise _Unusable(
-                    "Nothing is printed, since a sync without state sends everything once more. To "
-                    "keep the state that the sync began with, name it with --previous; after a "
-                    "first sync, read again without --state."
+                    "No state is printed, because a sync without a state would resend everything. "
+                    "To keep the state that the sync began with, pass it with --previous; after a "
+                    "first sync, repeat the read without --state."
                 )
         text = json.dumps(list(states.values()), ensure_ascii=False)
         if given.output:

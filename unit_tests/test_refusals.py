@@ -736,7 +736,10 @@ def test_without_tracking_an_incomplete_window_fails_the_sync(
         incremental=True,
     )
 
-    assert "no later sync would read it again" in failure(output, "detailed_report").message
+    assert (
+        "no later sync would reread it, so the stream fails"
+        in failure(output, "detailed_report").message
+    )
 
 
 def test_changes_of_the_same_entities_on_two_pages_are_all_read(clockify: Clockify) -> None:

@@ -239,7 +239,7 @@ def test_the_image_starts_python_without_a_shell() -> None:
         (["catalog"], "the following arguments are required: --config"),
         (["state"], "the following arguments are required: FILE"),
         (["spec", "--config", "config.json"], "unrecognized arguments: --config config.json"),
-        (["read", "--config=c", "--catalog=c", "--manifest-path=m"], "has a manifest of its own"),
+        (["read", "--config=c", "--catalog=c", "--manifest-path=m"], "has its own manifest"),
         (["probe"], "the following arguments are required: --config"),
     ],
 )
