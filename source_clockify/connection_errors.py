@@ -93,9 +93,9 @@ def _describe_failure(causes: list[BaseException]) -> str:
     ):
         return "closed the connection in the middle of its answer"
     if _any(causes, requests.exceptions.ContentDecodingError):
-        return "sent an answer that cannot be unpacked"
+        return "sent an answer that cannot be decompressed"
     if any(type(each) is BadStatusLine for each in causes):
-        return "sent an answer that is no HTTP"
+        return "sent an answer that is not HTTP"
     if _any(causes, ConnectionResetError, BrokenPipeError, urllib3_errors.ProtocolError):
         return "closed the connection before it answered"
     for cause in causes:
@@ -153,7 +153,7 @@ def _certificate_problem(causes: list[BaseException]) -> str:
             if code == _EXPIRED:
                 return "it has expired"
             if code == _SELF_SIGNED:
-                return "it is signed by itself"
+                return "it is self-signed"
             if code in _UNKNOWN_ISSUERS:
                 return "its issuer is unknown here"
             if code in _OTHER_NAME:

@@ -266,7 +266,7 @@ def _problem_of_list(rows: Any, otherwise: str) -> str:
     odd = next((place for place, row in enumerate(rows) if type(row) is not dict), None)
     if odd is None:
         return ""
-    return f"lists something else than an object: row {odd + 1} is {type(rows[odd]).__name__}"
+    return f"lists something other than an object: row {odd + 1} is {type(rows[odd]).__name__}"
 
 
 def _failure(message: str, failure_type: FailureType) -> ErrorResolution:

@@ -104,7 +104,7 @@ patch_cdk()
 logger = logging.getLogger("airbyte")
 
 NO_AUDIT_LOG_FOR_ADDONS = (
-    "Clockify lets no add-on read the audit log. Use an API key (credentials.api_key)."
+    "Clockify does not let add-ons read the audit log. Use an API key (credentials.api_key)."
 )
 
 # `check` is interactive: an answer must arrive within the patience of a person.

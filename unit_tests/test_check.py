@@ -253,10 +253,10 @@ def test_each_workspace_is_one_line_with_its_plan_and_members(
     lines = [line for line in check().logs.split("\n") if line.startswith("Workspace ")]
 
     assert lines == [
-        f"Workspace Acme ({WORKSPACE}): plan PRO, members: 3. Suggested streams that its plan "
-        "lacks: none.",
-        f"Workspace {OTHER_WORKSPACE}: plan unknown, members: 0. Suggested streams that its plan "
-        "lacks: none.",
+        f"Workspace Acme ({WORKSPACE}): plan PRO, members: 3. Suggested streams not "
+        "included in its plan: none.",
+        f"Workspace {OTHER_WORKSPACE}: plan unknown, members: 0. Suggested streams not "
+        "included in its plan: none.",
     ]
 
 

@@ -101,7 +101,7 @@ def test_a_refused_connection_names_host_port_and_request() -> None:
     ("reply", "said"),
     [
         (b"", "closed the connection before it answered"),
-        (b"hello", "sent an answer that is no HTTP"),
+        (b"hello", "sent an answer that is not HTTP"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[",
             "closed the connection in the middle of its answer",
@@ -112,7 +112,7 @@ def test_a_refused_connection_names_host_port_and_request() -> None:
         ),
         (
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n[]",
-            "sent an answer that cannot be unpacked",
+            "sent an answer that cannot be decompressed",
         ),
     ],
 )
@@ -193,7 +193,7 @@ def test_an_unknown_public_host_may_be_known_later() -> None:
     ("code", "said"),
     [
         (10, "it has expired"),
-        (18, "it is signed by itself"),
+        (18, "it is self-signed"),
         (19, "its issuer is unknown here"),
         (20, "its issuer is unknown here"),
         (62, "it was issued for another host"),

@@ -479,7 +479,7 @@ def test_an_addon_is_refused_the_audit_log_before_any_request(
     assert len(records(output)) == 1
     assert [request for request in clockify.sent() if "audit" in request.url] == []
     (warning,) = warnings(output)
-    assert "audit_log (Clockify lets no add-on read the audit log" in warning
+    assert "audit_log (Clockify does not let add-ons read the audit log" in warning
 
 
 # Pages of events ----------------------------------------------------------------------------------

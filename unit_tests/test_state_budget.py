@@ -553,7 +553,7 @@ def test_no_more_than_8_megabytes_leave_within_12_seconds(
     for at, _ in sent:
         within = sum(size for other, size in sent if at - 12 < other <= at)
         assert within <= 8 * MEGABYTE
-    waits = [text for text in texts(caplog, logging.INFO) if "waits" in text]
+    waits = [text for text in texts(caplog, logging.INFO) if "delaying its state" in text]
     assert len(waits) == 2
     assert clock.slept == pytest.approx(2 * 11, abs=3)
 
