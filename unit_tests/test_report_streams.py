@@ -287,7 +287,7 @@ def test_a_report_that_announces_more_than_it_sends_ends_and_says_so(clockify: C
     assert any("5" in warning and "3" in warning for warning in warnings(output))
 
 
-@pytest.mark.parametrize(("disappearing", "readings"), [(1, 2), (9, 4)])
+@pytest.mark.parametrize(("vanishing", "readings"), [(1, 2), (9, 4)])
 def test_a_report_that_shrinks_is_read_anew_three_times_at_most(
     clockify: Clockify, vanishing: int, readings: int
 ) -> None:
