@@ -110,7 +110,7 @@ def numbers(pattern: str, text: str) -> list[float]:
 
 
 def formula(size: str) -> str:
-    rows = dict(table(section(DOCUMENT, "How large a sync gets").split("Of the suggested")[1]))
+    rows = dict(table(section(DOCUMENT, "How large a sync gets").split("For the suggested")[1]))
     return rows[size]
 
 
