@@ -90,10 +90,10 @@ CHANGES = {
 }
 DIFFERENCES = {
     "AGENTS.md": ["| clients | GET /W/clients | page, page-size (4000) |"],
-    "README.md": ["| `horizon_days` | 300 |"],
     USERS_PAGE: [
         "| tags, also archived ones | `workspaceId`, `id` |",
         "+**Horizon Days** (300): ",
+        "| `horizon_days` | 300 |",
         "-->400<!-- end --> questions for single records",
     ],
     "docs/airbyte-cloud.md": [" columns<!-- end --> | Airbyte Cloud documents"],

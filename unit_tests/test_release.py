@@ -171,7 +171,7 @@ def test_another_owner_is_written_everywhere_and_can_be_taken_back(copy: Path) -
     after = texts(copy)
     assert not [name for name, text in after.items() if names.owner in text]
     image = "registry.example.com:5000/acme/tools/source-clockify"
-    assert f"docker build -t {image}:0.9.9 ." in after["README.md"]
+    assert f"IMAGE={image}:0.9.9\n" in after["README.md"]
     assert yaml.safe_load(after["metadata.yaml"])["data"]["dockerRepository"] == image
     assert run(copy, "--check-tag", "v0.9.9").returncode == 0
 

@@ -13,7 +13,7 @@ import difflib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from docs.build import configuration, diagram, messages, runs, streams, types
+from docs.build import configuration, diagram, messages, picture, runs, streams, types
 from docs.build.blocks import Mismatch, fill_blocks
 from docs.build.notes import message_notes
 from docs.build.numbers import NUMBERS, three_columns
@@ -29,6 +29,7 @@ FILES = (
     "docs/entities.md",
     "docs/integrations/sources/clockify.md",
     "examples/terraform/cloud/main.tf",
+    "docs/pipeline.svg",
 )
 PARTS: Mapping[str, Callable[[], str]] = {
     **NUMBERS,
@@ -47,10 +48,11 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "configuration": configuration.table,
     "form": configuration.form,
     "diagram": diagram.diagram,
-    "changes of the demo": runs.readme_changes,
     "examples": runs.examples,
     "receipt": runs.receipt,
 }
+# Files that are generated as a whole.
+PICTURES: Mapping[str, Callable[[], str]] = {"docs/pipeline.svg": picture.picture}
 
 
 def content_of(part: str) -> str:
@@ -71,9 +73,9 @@ def build(names: Sequence[str], *, is_check: bool) -> int:
     code = 0
     for name in names:
         path = ROOT / name
-        old = path.read_text()
+        old = path.read_text() if path.exists() else ""
         try:
-            new = fill_blocks(old, content_of)
+            new = PICTURES[name]() if name in PICTURES else fill_blocks(old, content_of)
         except Mismatch as error:
             print(f"{name} cannot be written. {error}", file=sys.stderr)
             code = 1

@@ -146,10 +146,6 @@ def _without_logs() -> Iterator[None]:
 # What the documents show
 
 
-def readme_changes() -> str:
-    return "```\n" + "\n".join(made()[1].changes) + "\n```"
-
-
 def examples() -> str:
     """The examples of docs/change-tracking.md, one for each event."""
     run = made()[0]
