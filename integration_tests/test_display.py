@@ -150,8 +150,8 @@ def hanging(tmp_path: Path) -> Iterator[list[str | Path]]:
 
 
 ENDED = (
-    "source-clockify: Ended by SIGINT. The state of what is complete was sent; the next sync goes "
-    "on from there.\r\n"
+    "source-clockify: Ended by SIGINT. The state of all complete data was sent; the next sync "
+    "continues from it.\r\n"
 )
 
 

@@ -100,7 +100,7 @@ def begin_with_a_slow_user(sandbox: Sandbox, begin: Begin, **how: Any) -> tuple[
     hang = never_answer(sandbox, f".*/user/{slow}/time-entries", ".*/webhooks")
     running = begin("read", config_of(sandbox, num_workers=2), STREAMS, **how)
     running.make_room()
-    running.wait_for_line("webhooks: there is no state.")
+    running.wait_for_line("webhooks: no state,")
     until(hang)
     return running, slow
 
@@ -115,7 +115,7 @@ def test_a_signal_ends_a_sync_with_its_states_and_without_receipts(
     ended = running.end(signal.Signals[name])
 
     assert_ended(ended, name)
-    assert "The state of what is complete was sent" in ended.last
+    assert "The state of all complete data was sent" in ended.last
     states = {each["stream"]["stream_descriptor"]["name"] for each in ended.states}
     assert states == {"time_entries", "tags"}
     sent = {each["record"]["stream"] for each in ended.messages if each["type"] == "RECORD"}
@@ -281,7 +281,7 @@ def test_what_nohup_ignores_stays_ignored(sandbox: Sandbox, begin: Begin) -> Non
 
 # The output -------------------------------------------------------------------------------------
 
-CLOSED = "source-clockify: The output was closed by its reader before its end.\n"
+CLOSED = "source-clockify: The reader closed the output before the command had finished.\n"
 
 
 def test_a_reader_that_has_read_enough_ends_the_sync(large: Sandbox, begin: Begin) -> None:
@@ -359,7 +359,7 @@ def test_no_file_is_written_while_a_sync_runs(sandbox: Sandbox, begin: Begin) ->
     hangs = never_answer(sandbox, ".*/webhooks")
     running = begin("read", config_of(sandbox), ["time_entries", "tasks", "webhooks"])
     running.make_room()
-    running.wait_for_line("webhooks: there is no state.")
+    running.wait_for_line("webhooks: no state,")
     until(hangs)
 
     assert [*(running.folder / "tmp").iterdir()] == []

@@ -430,7 +430,9 @@ def test_a_read_ends_when_its_reader_has_ended(reading: "subprocess.Popen[bytes]
     assert reading.stderr is not None
     reading.stdout.close()
     assert reading.wait(timeout=60) == 1
-    assert reading.stderr.read().endswith(b"The output was closed by its reader before its end.\n")
+    assert reading.stderr.read().endswith(
+        b"The reader closed the output before the command had finished.\n"
+    )
 
 
 def test_a_read_can_be_interrupted(reading: "subprocess.Popen[bytes]") -> None:

@@ -140,7 +140,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 STOPS = {143: ["stop"], 129: ["kill", "--signal", "HUP"], 130: ["kill", "--signal", "INT"]}
 FILES = ("config", "catalog", "state")
-SENT = "The state of what is complete was sent; the next sync goes on from there."
+SENT = "The state of all complete data was sent; the next sync continues from it."
 
 
 @pytest.mark.parametrize("code", STOPS)

@@ -150,8 +150,8 @@ def test_a_sync_that_went_on_leaves_later_changes_to_the_next_one(
             printed = printed[: chance.randrange(len(printed))]
         consumer.take(printed)
         state |= states_in(printed)
-        went_on = "the interrupted sync that began" in caplog.text
-        assert went_on == ("This sync goes on with the one" in caplog.text)
+        went_on = "continuing the interrupted sync of" in caplog.text
+        assert went_on == ("This sync continues the interrupted sync" in caplog.text)
         goings_on += went_on
         if not is_killed and not went_on:
             assert output.returncode == 0, output.text

@@ -216,13 +216,13 @@ def test_what_a_plan_lacks_is_one_warning_for_each_workspace(
     skips = reported_skips(warnings)
     assert skips.keys() == gates(sandbox)
     for key, reason in skips.items():
-        assert re.fullmatch(rf"Its plan \w+ lacks this\. It {NEEDED_PLAN}.*", reason), key
+        assert re.fullmatch(rf"Not included in its plan \w+\. It {NEEDED_PLAN}.*", reason), key
     pro, _, free = (each["id"] for each in sandbox.workspaces)
     assert {workspace for _, workspace in skips} == {pro, free}
     assert skips["custom_fields", free] == (
-        "Its plan FREE lacks this. It needs the Pro plan or higher"
+        "Not included in its plan FREE. It needs the Pro plan or higher"
     )
-    assert skips["audit_log", pro].startswith("Its plan PRO_YEAR_2021 lacks this. ")
+    assert skips["audit_log", pro].startswith("Not included in its plan PRO_YEAR_2021. ")
     names = {each["id"]: each["name"] for each in outputs[CONNECTOR].records["workspaces"]}
     for workspace in (pro, free):
         assert any(f"Workspace {workspace} ({names[workspace]}): " in text for text in warnings)
@@ -440,7 +440,7 @@ def test_an_addon_token_reads_its_workspace(sandbox: Sandbox, layer: Layer) -> N
         for stream in ("webhooks", "webhook_logs"):
             assert "Give the add-on this scope" in skips[stream, wanted[0]]
         assert skips["audit_log", wanted[0]] == (
-            "Clockify lets no add-on read the audit log. Use an API key (credentials.api_key)"
+            "Clockify does not let add-ons read the audit log. Use an API key (credentials.api_key)"
         )
     requests = sandbox.requests()
     assert {request["auth"] for request in requests} == {"addon_token"}

@@ -464,7 +464,7 @@ def test_rows_that_are_no_objects_fail_in_words(
     sandbox.fault({"rows": [{"id": "64e777123456789012345678"}, row]}, path=f".*/{rich}/{path}")
     output = sync(sandbox, [stream], workspace_ids=[rich])
     assert output.statuses == {stream: "INCOMPLETE"}
-    assert "something else than an object: row 2" in output.errors_of(stream)[0]
+    assert "something other than an object: row 2" in output.errors_of(stream)[0]
 
 
 @pytest.mark.parametrize("part", [0.3, 0.9])

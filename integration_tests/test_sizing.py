@@ -110,7 +110,7 @@ def numbers(pattern: str, text: str) -> list[float]:
 
 
 def formula(size: str) -> str:
-    rows = dict(table(section(DOCUMENT, "How large a sync gets").split("Of the suggested")[1]))
+    rows = dict(table(section(DOCUMENT, "How large a sync gets").split("For the suggested")[1]))
     return rows[size]
 
 
@@ -191,11 +191,7 @@ def since(account: Account) -> str:
     (window,) = {
         found[1]
         for _, text in account.syncs[1][1].logs
-        if (
-            found := re.search(
-                r"^time_entries: changes are found against the state of (\S+) ", text
-            )
-        )
+        if (found := re.search(r"^time_entries: comparing with the state of (\S+) ", text))
     }
     second = second_of(window)
     assert second is not None
@@ -204,8 +200,8 @@ def since(account: Account) -> str:
 
 def test_the_check_has_the_state_within_a_fifth(account: Account) -> None:
     entries, megabytes, limit = numbers(
-        r"With (\d+) time entries of each user a day, their state takes about ([\d.]+) MB of the "
-        r"(\d+) MB",
+        r"With (\d+) time entries per user and day, their state takes about ([\d.]+) MB; State "
+        r"Limit \(state_limit_mb\) is (\d+) MB",
         account.log,
     )
     options = next(options for options, settings in ACCOUNTS.values() if fits(settings, account))

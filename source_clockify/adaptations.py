@@ -53,7 +53,7 @@ class Adaptation(Enum):
 # The data missing from the answers to the other form.
 CONSEQUENCES: Mapping[Adaptation, str] = {
     Adaptation.HIDE_AMOUNTS: (
-        "Amounts and rates are missing, because Clockify refuses them to this key. Use a key of a "
+        "Amounts and rates are missing, because this key has no access to them. Use the key of a "
         "workspace owner or admin."
     ),
     Adaptation.OFFICIAL_CHANGE_TYPES: (

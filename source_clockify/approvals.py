@@ -28,8 +28,8 @@ from source_clockify.timestamps import EARLIEST, second_of
 STATES = ("PENDING", "APPROVED", "WITHDRAWN_APPROVAL")
 
 MESSAGE = (
-    "Clockify lists requests of one state only unless another is requested. Rejected requests and "
-    "withdrawn submissions cannot be requested, so they are missing."
+    "By default, Clockify lists requests of a single state only. Rejected requests and withdrawn "
+    "submissions cannot be requested by state, so they are missing."
 )
 
 

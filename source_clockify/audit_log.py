@@ -12,8 +12,8 @@ from source_clockify.request_notes import Gap
 SYSTEM = "SYSTEM"
 
 MESSAGE = (
-    "Clockify shows its own events only where they are not requested by name, and there they are "
-    "left out, so they are missing."
+    "Clockify returns its own events only to requests that do not name it as their author. The "
+    "connector discards them there to avoid duplicates, so they are missing."
 )
 
 

@@ -107,15 +107,15 @@ def plan_advice(
     free = [_label(row) for row, plan in plans if plan == FREE_PLAN]
     if config.get("plan") != "free" and free:
         yield (
-            f"Request Budget (plan) is paid, but these workspaces have the Free plan: "
-            f"{', '.join(free)}. Clockify may grant each of them {FREE_REQUESTS_PER_HOUR} requests "
-            "an hour only. Set Request Budget to free."
+            f"Request Budget (plan) is paid, but these workspaces are on the Free plan: "
+            f"{', '.join(free)}. Clockify may allow each of them only {FREE_REQUESTS_PER_HOUR} "
+            "requests an hour. Set Request Budget to free."
         )
     elif config.get("plan") == "free" and not free and any(plan for _, plan in plans):
         paid = [f"{_label(row)} has {plan}" for row, plan in plans if plan]
         yield (
-            "Request Budget (plan) is free, but no workspace has the Free plan: "
-            f"{', '.join(paid)}. Set Request Budget to paid, because syncs wait without need."
+            "Request Budget (plan) is free, but no workspace is on the Free plan: "
+            f"{', '.join(paid)}. Syncs wait unnecessarily. Set Request Budget to paid."
         )
 
 
@@ -126,7 +126,7 @@ def _log_workspaces(manifest: Mapping[str, Any], workspaces: Sequence[Mapping[st
     for row in workspaces:
         streams = lacking[row["id"]]
         logger.info(
-            "Workspace %s: plan %s, members: %s. Suggested streams that its plan lacks: %s.",
+            "Workspace %s: plan %s, members: %s. Suggested streams not included in its plan: %s.",
             _label(row),
             row.get(_PLAN) or "unknown",
             members_of(row),
@@ -167,12 +167,23 @@ def _label(workspace: Mapping[str, Any]) -> str:
 
 def size_of_sync(size: Size) -> str:
     """Return how many requests and minutes the suggested streams need on a paid plan."""
-    feeds = f", {size.feeds} for the change feeds" if size.feeds else ""
     minutes = pendulum.duration(minutes=size.minutes)
     return (
+        f"{_requests_of_sync(size)} If each is answered within {SECONDS_PER_REQUEST} seconds, a "
+        f"sync takes less than {minutes.in_words()}."
+    )
+
+
+def _requests_of_sync(size: Size) -> str:
+    if size.feeds:
+        return (
+            f"The suggested streams take about {size.requests} requests in a sync: {size.lists} "
+            f"for lists, {size.feeds} for the change feeds and {size.entries} for the time entries "
+            f"of {size.entries} users."
+        )
+    return (
         f"The suggested streams take about {size.requests} requests in a sync: {size.lists} for "
-        f"lists{feeds} and {size.entries} for the time entries of {size.entries} users. Answered "
-        f"within {SECONDS_PER_REQUEST} seconds each, that is less than {minutes.in_words()}."
+        f"lists and {size.entries} for the time entries of {size.entries} users."
     )
 
 
@@ -180,8 +191,8 @@ def size_of_state(config: Mapping[str, Any], size: Size) -> str:
     """Return how much of the state's limit the suggested streams take."""
     limit = config.get("state_limit_mb") or DEFAULT_LIMIT_MB
     return (
-        f"With {ENTRIES_PER_USER_AND_DAY} time entries of each user a day, their state takes about "
-        f"{size.state_bytes / 10**6:.2f} MB of the {limit} MB of State Limit (state_limit_mb)."
+        f"With {ENTRIES_PER_USER_AND_DAY} time entries per user and day, their state takes about "
+        f"{size.state_bytes / 10**6:.2f} MB; State Limit (state_limit_mb) is {limit} MB."
     )
 
 
@@ -190,15 +201,12 @@ def free_plan_advice(
 ) -> str:
     """Return how many requests and hours the suggested streams need at 30 requests an hour."""
     reports = sum(_report_windows(config, workspace) for workspace in workspaces)
-    users = size.entries
     hours = pendulum.duration(hours=math.ceil(size.requests / FREE_REQUESTS_PER_HOUR))
     advice = (
-        f"The suggested streams take about {size.requests} requests in a sync: "
-        f"{size.lists + size.feeds} for lists and "
-        f"{users} for the time entries of {users} users. At {FREE_REQUESTS_PER_HOUR} requests an "
-        f"hour that is {hours.in_words()}."
+        f"{_requests_of_sync(size)} At {FREE_REQUESTS_PER_HOUR} requests an hour, a sync takes "
+        f"{hours.in_words()}."
     )
-    if users <= MANY_USERS:
+    if size.entries <= MANY_USERS:
         return advice
     days = (config.get("lookback_days") or 30) + REPORT_WINDOW_DAYS
     later = math.ceil(days / REPORT_WINDOW_DAYS) * len(workspaces)

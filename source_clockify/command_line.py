@@ -21,8 +21,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         if getattr(given, option, None) is not None:
             name = option.replace("_", "-")
             _parser().error(
-                f"--{name} is not supported: the connector has a manifest of its own. The CDK's "
-                "command source-declarative-manifest reads others."
+                f"--{name} is not supported: the connector has its own manifest. To run another "
+                "one, use the CDK's command source-declarative-manifest."
             )
     return given
 
@@ -30,7 +30,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="source-clockify",
-        description="Reads a Clockify account, as Airbyte's protocol wants it.",
+        description="Reads a Clockify account and prints Airbyte messages.",
     )
     version = installed_version() or "(not installed)"
     parser.add_argument("--version", action="version", version=f"source-clockify {version}")
@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, text in (
         ("spec", "Prints the fields of the configuration."),
-        ("check", "Tests whether Clockify answers this configuration."),
+        ("check", "Tests the connection to Clockify."),
         ("discover", "Prints the streams with their schemas."),
         ("read", "Prints the records of the streams in a catalog."),
     ):
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(option, help=argparse.SUPPRESS)
         if name == "read":
             command.add_argument("--catalog", required=True, help="a configured catalog (JSON)")
-            command.add_argument("--state", help="the state that the last sync ended with (JSON)")
+            command.add_argument("--state", help="the state at the end of the last sync (JSON)")
             command.add_argument(
                 "--progress",
                 choices=("auto", "live", "plain", "none"),
@@ -62,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
                 help="what standard error shows: a table on a terminal, lines, or nothing",
             )
     _add_catalog(add("catalog", "Prints the catalog that read needs."))
-    _add_state(add("state", "Prints the state for the next sync, from what read printed."))
-    add("probe", "Compares what the connector assumes about Clockify with an account.")
+    _add_state(add("state", "Prints the state for the next sync, from the output of read."))
+    add("probe", "Checks the connector's assumptions about Clockify against an account.")
     return parser
 
 
@@ -81,16 +81,16 @@ def _add_state(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--previous",
         metavar="FILE",
-        help="the state that the sync began with; streams that sent none keep theirs",
+        help="the state at the start of the sync; streams that sent none keep it",
     )
     command.add_argument(
         "--output",
         metavar="FILE",
-        help="replace this file as a whole, or not at all; it may be that of --previous",
+        help="replace this file, as a whole or not at all; may be the file of --previous",
     )
     command.add_argument(
         "files",
         nargs="+",
         metavar="FILE",
-        help="what read printed, oldest first, also as .gz; - is standard input",
+        help="output of read, oldest first; may be gzipped (.gz); - is standard input",
     )

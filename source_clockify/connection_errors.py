@@ -18,7 +18,7 @@ from airbyte_cdk.models import FailureType
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3 import exceptions as urllib3_errors
 
-_CHECK_NETWORK = "Check Server (server), and whether a firewall or proxy stands between."
+_CHECK_NETWORK = "Check Server (server), and whether a firewall or proxy blocks the connection."
 _CHECK_PROXY = "Check the settings of the proxy (HTTPS_PROXY, NO_PROXY)."
 # OpenSSL's codes for certificate problems.
 _EXPIRED, _SELF_SIGNED, _UNKNOWN_ISSUERS, _OTHER_NAME = 10, 18, (19, 20, 21), (62, 63, 64)
@@ -70,7 +70,8 @@ def describe_connection_error(
         )
     if _any(causes, ssl.SSLError, urllib3_errors.SSLError, requests.exceptions.SSLError):
         return ConnectionProblem(
-            f"{host} does not speak HTTPS {at}. Check {named} a firewall or proxy stands between.",
+            f"{host} does not speak HTTPS {at}. Check {named} a firewall or proxy intercepts the "
+            "connection.",
             lasting,
         )
     return ConnectionProblem(
@@ -90,13 +91,13 @@ def _describe_failure(causes: list[BaseException]) -> str:
         requests.exceptions.ChunkedEncodingError,
         urllib3_errors.IncompleteRead,
     ):
-        return "broke the connection off in the middle of its answer"
+        return "closed the connection in the middle of its answer"
     if _any(causes, requests.exceptions.ContentDecodingError):
-        return "sent an answer that cannot be unpacked"
+        return "sent an answer that cannot be decompressed"
     if any(type(each) is BadStatusLine for each in causes):
-        return "sent an answer that is no HTTP"
+        return "sent an answer that is not HTTP"
     if _any(causes, ConnectionResetError, BrokenPipeError, urllib3_errors.ProtocolError):
-        return "broke the connection off before its answer"
+        return "closed the connection before it answered"
     for cause in causes:
         if isinstance(cause, OSError) and isinstance(cause.errno, int) and cause.strerror:
             return f"cannot be reached ({cause.strerror})"
@@ -152,7 +153,7 @@ def _certificate_problem(causes: list[BaseException]) -> str:
             if code == _EXPIRED:
                 return "it has expired"
             if code == _SELF_SIGNED:
-                return "it is signed by itself"
+                return "it is self-signed"
             if code in _UNKNOWN_ISSUERS:
                 return "its issuer is unknown here"
             if code in _OTHER_NAME:

@@ -103,8 +103,8 @@ class Ending:
         first = signal.Signals(signal.sigwait(numbers))
         self._name, self._code = first.name, 128 + first
         self.reason = (
-            f"Ended by {first.name}. The state of what is complete was sent; the next sync goes on "
-            "from there."
+            f"Ended by {first.name}. The state of all complete data was sent; the next sync "
+            "continues from it."
         )
         threading.Thread(target=self._end, daemon=True).start()
         signal.sigwait(numbers)
@@ -121,8 +121,8 @@ class Ending:
         # The writing thread ends the process before this.
         time.sleep(max(0.0, deadline - time.monotonic()))
         self._say_and_exit(
-            f"Ended by {self._name}, before everything that was read could be written. The next "
-            "sync goes on from the last state above."
+            f"Ended by {self._name} before all records could be written. The next sync continues "
+            "from the last state above."
         )
 
     def _say_and_exit(self, sentence: str) -> NoReturn:
@@ -188,7 +188,7 @@ def _is_done_in_time(action: Callable[[], None]) -> bool:
 
 def _sentence_about(error: OSError) -> str:
     if error.errno in (errno.EPIPE, errno.ECONNRESET):
-        return "The output was closed by its reader before its end."
+        return "The reader closed the output before the command had finished."
     path = _path_of_output()
     place = f"the output ({path})" if path else "the output"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -159,8 +159,8 @@ class ClockifyErrorHandler(DefaultErrorHandler):
                     return _retry("The request was refused without a reason.")
             elif not is_error(decoded_body(response)):
                 return _retry(
-                    "The request was refused, but not by Clockify: the answer is no error of its "
-                    "own. A proxy or firewall may stand between."
+                    "The request was refused, but the answer is not in Clockify's format. A proxy "
+                    "or firewall may have refused it."
                 )
         resolution = super().interpret_response(response)
         lacks_scope = "does not have permission" in error_text(decoded_body(response))
@@ -266,7 +266,7 @@ def _problem_of_list(rows: Any, otherwise: str) -> str:
     odd = next((place for place, row in enumerate(rows) if type(row) is not dict), None)
     if odd is None:
         return ""
-    return f"lists something else than an object: row {odd + 1} is {type(rows[odd]).__name__}"
+    return f"lists something other than an object: row {odd + 1} is {type(rows[odd]).__name__}"
 
 
 def _failure(message: str, failure_type: FailureType) -> ErrorResolution:

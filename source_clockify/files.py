@@ -58,7 +58,7 @@ def read_state_file(path: str | None) -> list[AirbyteStateMessage]:
     if problem:
         raise config_error(
             f"The state file {path} holds no state: {problem}. Give the connector the states that "
-            "it sent last, or no file to begin anew."
+            "it sent last, or no file to start over."
         )
     try:
         return [AirbyteStateMessageSerializer.load(each) for each in content]
@@ -66,8 +66,8 @@ def read_state_file(path: str | None) -> list[AirbyteStateMessage]:
         # The serializer's message names classes of the protocol.
         raise config_error(
             f"The state file {path} holds no state: one of its entries lacks a field or has one of "
-            "another type. Give the connector the states that it sent last, or no file to begin "
-            "anew."
+            "another type. Give the connector the states that it sent last, or no file to start "
+            "over."
         ) from None
 
 
@@ -109,10 +109,10 @@ def _read_json(what: str, path: str) -> Any:
     except OSError as error:
         reason = f"{error.strerror}"
     except UnicodeDecodeError:
-        reason = "it is no text in UTF-8. Save it as UTF-8"
+        reason = "it is not UTF-8 text. Save it as UTF-8"
     except json.JSONDecodeError as error:
         reason = (
-            f"it is no JSON: it breaks at line {error.lineno}, column {error.colno}"
+            f"it is not JSON: it breaks at line {error.lineno}, column {error.colno}"
             if text.strip()
             else "it is empty"
         )
@@ -142,7 +142,7 @@ def _problems_of_catalog(content: Any) -> Iterator[str]:
             return
         name = stream.get("name")
         if not isinstance(name, str) or not name:
-            yield f"entry {place} of streams lacks the name of its stream"
+            yield f"entry {place} of streams has no stream name"
             return
         yield from _problems_of_stream(name, stream, each)
 
@@ -157,21 +157,21 @@ def _problems_of_stream(
     for field, known in modes.items():
         given = configured.get(field)
         if given is None:
-            yield f"{name} lacks {field}, one of {', '.join(known)}"
+            yield f"{name} has no {field}, one of {', '.join(known)}"
         elif given not in known:
             near = closest(str(given), known)
             hint = f" (is {near} meant?)" if near else ""
             yield f"{name} has an unknown {field}{hint}; known are {', '.join(known)}"
     if not isinstance(stream.get("json_schema"), Mapping):
-        yield f"{name} lacks json_schema"
+        yield f"{name} has no json_schema"
     supported = stream.get("supported_sync_modes")
     if not isinstance(supported, list) or not {*map(str, supported)} <= {*modes["sync_mode"]}:
-        yield f"{name} lacks supported_sync_modes"
+        yield f"{name} has no supported_sync_modes"
     try:
         ConfiguredAirbyteCatalogSerializer.load({"streams": [configured]})
     except Exception:
         # The serializer's message names classes of the protocol.
-        yield f"{name} has a field of another type than the protocol of Airbyte says"
+        yield f"{name} has a field whose type differs from Airbyte's protocol"
 
 
 def _is_empty_state(state: Mapping[str, Any]) -> bool:

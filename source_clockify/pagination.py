@@ -259,7 +259,7 @@ class TotalCountPagination(LastPageHeaderPagination):
 
     def _restart(self, page: Page, restarts: int) -> CountedPage | None:
         if restarts > _MOST_RESTARTS:
-            _note_short(page.response, "Rows kept vanishing while they were read.")
+            _note_short(page.response, "Rows kept disappearing while they were read.")
             return None
         number = CountedPage(self.start_from_page)
         number.restarts = restarts

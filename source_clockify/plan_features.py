@@ -45,7 +45,7 @@ def missing_features(
                 yield MissingFeature(
                     definition["name"],
                     workspace["id"],
-                    f"Its plan{name and ' '}{name} lacks this. It needs "
+                    f"Not included in its plan{name and ' '}{name}. It needs "
                     f"{_needed_plan(parameters['needs'])}.",
                 )
 

@@ -170,7 +170,7 @@ def announcing_preparation(progress: SyncProgress) -> Iterator[None]:
             due_at = now + REPEAT_SECONDS
             requests = _count(progress.requests_of_last_hour(), "request")
             logger.info(
-                "Reading what several streams need, such as workspaces and users: "
+                "Reading data that several streams need, such as workspaces and users: "
                 "%s in %s seconds.",
                 requests,
                 round(now - began),

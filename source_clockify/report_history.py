@@ -178,8 +178,8 @@ class ReportHistory:
         except _Refused as refusal:
             logger.warning(
                 "Clockify refused to look for %s from before workspace %s was created, so %s "
-                "%s on %s, its first day. What was imported from before is not in there: to "
-                "read it, set Start Date (start_date). %s",
+                "%s on %s, its first day. Imported data from before that day is not included. To "
+                "include it, set Start Date (start_date). %s",
                 rows.replace("_", " "),
                 self._called(workspace_id),
                 *self._reports_begin(rows),
@@ -265,8 +265,8 @@ class ReportHistory:
             self._limited.add(workspace_id)
         logger.warning(
             "The plan of workspace %s limits a report to 31 days, so %s %s on %s, when the "
-            "workspace was created. What was imported from before is not in there: to read it, "
-            "set Start Date (start_date).",
+            "workspace was created. Imported data from before that day is not included. To "
+            "include it, set Start Date (start_date).",
             self._called(workspace_id),
             *self._reports_begin(),
             created,

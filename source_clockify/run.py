@@ -296,7 +296,7 @@ def _print_catalog(given: argparse.Namespace, output: Output) -> int:
         return 1
     except Exception as error:
         # Its text may contain values of the configuration.
-        say(f"The configuration has a form that cannot be read ({type(error).__name__}).")
+        say(f"The configuration cannot be parsed ({type(error).__name__}).")
         return 1
     streams = AirbyteMessageSerializer.dump(discovered)["catalog"]["streams"]
     try:

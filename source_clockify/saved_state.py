@@ -38,9 +38,9 @@ def print_state(given: argparse.Namespace, output: Output) -> int:
             _note(f"There is no STATE message in {', '.join(given.files)}.")
             if previous is None:
                 raise _Unusable(
-                    "Nothing is printed, since a sync without state sends everything once more. To "
-                    "keep the state that the sync began with, name it with --previous; after a "
-                    "first sync, read again without --state."
+                    "No state is printed, because a sync without a state would resend everything. "
+                    "To keep the state that the sync began with, pass it with --previous; after a "
+                    "first sync, repeat the read without --state."
                 )
         text = json.dumps(list(states.values()), ensure_ascii=False)
         if given.output:
@@ -85,7 +85,7 @@ def _states_in(name: str) -> Iterator[tuple[tuple[str, str], Any]]:
             message = json.loads(line)
         except (ValueError, RecursionError):
             if line.lstrip().startswith(b'{"type"') and b'"STATE"' in line[:40]:
-                _note(f"{name}, line {number}: a STATE message is cut off, so it is left out.")
+                _note(f"{name}, line {number}: a STATE message is cut off, so it is skipped.")
             continue
         if not isinstance(message, dict) or message.get("type") != "STATE":
             continue
@@ -93,7 +93,7 @@ def _states_in(name: str) -> Iterator[tuple[tuple[str, str], Any]]:
         try:
             yield _key_of(state), state
         except (TypeError, KeyError, AttributeError):
-            _note(f"{name}, line {number}: a STATE message is not of a stream, so it is left out.")
+            _note(f"{name}, line {number}: a STATE message is not of a stream, so it is skipped.")
 
 
 def _lines_of(name: str) -> Iterable[bytes]:
@@ -111,7 +111,7 @@ def _lines_of(name: str) -> Iterable[bytes]:
         try:
             yield from lines
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            _note(f"{name} ends early ({error}). What stands before is used.")
+            _note(f"{name} ends early ({error}). The part before that is used.")
 
 
 def _replace(path: Path, text: str) -> None:

@@ -84,18 +84,18 @@ class SkipReport:
         """Return the data left out of a stream, one sentence per workspace and kind."""
         with self._lock:
             found = [
-                f"{self._label(workspace_id)} is left out: {reasons[stream]}"
+                f"{self._label(workspace_id)} is skipped: {reasons[stream]}"
                 for workspace_id, reasons in sorted(self._skipped.items())
                 if stream in reasons
             ]
             for workspace_id, parts in sorted(self._parts.items()):
                 if parts.get(stream):
                     refused = " ".join(dict.fromkeys(parts[stream][:3]))
-                    found.append(f"{self._label(workspace_id)} is left out in part: {refused}")
+                    found.append(f"{self._label(workspace_id)} is skipped in part: {refused}")
             for workspace_id, gaps in sorted(self._gaps.items()):
                 if gaps.get(stream):
                     found.append(
-                        f"{self._label(workspace_id)} lacks data: {' '.join(gaps[stream])}"
+                        f"{self._label(workspace_id)} has missing data: {' '.join(gaps[stream])}"
                     )
         return found
 

@@ -104,7 +104,7 @@ patch_cdk()
 logger = logging.getLogger("airbyte")
 
 NO_AUDIT_LOG_FOR_ADDONS = (
-    "Clockify lets no add-on read the audit log. Use an API key (credentials.api_key)."
+    "Clockify does not let add-ons read the audit log. Use an API key (credentials.api_key)."
 )
 
 # `check` is interactive: an answer must arrive within the patience of a person.
@@ -113,7 +113,9 @@ CHECK_TIMEOUT_SECONDS = 30
 # The streams needed by commands that have no catalog.
 _BUILT_FOR: Mapping[str | None, Collection[str]] = {"check": CHECKED_STREAMS, "discover": ()}
 
-NO_LONGER_VISIBLE = "This key no longer sees workspace %s. Nothing of it is taken for deleted."
+NO_LONGER_VISIBLE = (
+    "Workspace %s is no longer visible to this key. None of its records are treated as deleted."
+)
 
 
 class SourceClockify(StreamsSource):

@@ -359,7 +359,8 @@ class ClockifyPartition(DataPartition):
             raise AirbyteTracedException(
                 message=(
                     f"{stream}: a window of {partition} is incomplete, and without change "
-                    f"tracking no later sync would read it again. {' '.join(reasons)}"
+                    f"tracking no later sync would reread it, so the stream fails. "
+                    f"{' '.join(reasons)}"
                 ),
                 failure_type=FailureType.transient_error,
             )

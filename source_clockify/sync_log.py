@@ -496,7 +496,7 @@ class SyncLog:
             if failure is None:
                 raise
             # The failure of the streams names the remedy.
-            logger.exception("%s: the receipts could not be made.", SYNC_LOG)
+            logger.exception("%s: the receipts could not be built.", SYNC_LOG)
         if failure is not None:
             raise failure
 

@@ -21,9 +21,9 @@ logger = logging.getLogger("airbyte")
 DONE = "DONE"
 
 UNPROVEN = (
-    "tasks: no task of workspace %s is done, so it is not certain that Clockify's project list "
-    "holds done tasks. If tasks are missing, set Request Budget (plan) to paid: the projects are "
-    "then requested one by one."
+    "tasks: Clockify's project list of workspace %s has no done task, so it may omit done tasks. "
+    "If tasks are missing, set Request Budget (plan) to paid; projects are then requested one by "
+    "one."
 )
 
 
@@ -78,8 +78,7 @@ class TasksStream(WrappedStream):
             reasons += [refusal.message for refusal in notes.refusals]
         for reason in reasons:
             logger.info(
-                "tasks: the project list does not serve here, so the projects are requested one by "
-                "one. %s",
+                "tasks: the project list cannot be used, so projects are requested one by one. %s",
                 reason,
             )
         return proven, is_complete and not reasons

@@ -112,9 +112,8 @@ class SavedSync:
             return ""
         began = format_second(self._mark().began)
         return (
-            f"This sync goes on with the one that began at {began} and was interrupted. What "
-            f"changed since then in what that one has read of {', '.join(names)} is found by the "
-            "next sync."
+            f"This sync continues the interrupted sync of {began}. That sync had already read all "
+            f"or part of {', '.join(names)}; the next sync finds changes made there since then."
         )
 
     def lost_workspaces(self, visible: Collection[str]) -> dict[str, list[str]]:

@@ -175,7 +175,7 @@ def test_a_stream_that_the_plan_lacks_is_listed_and_the_check_succeeds(
     for part in (WORKSPACE, "Acme", plan, "custom_fields", "Pro plan"):
         assert part in warning
     # One reason for all streams that need the same plan.
-    assert warning.count("(Its plan") == len({"Pro", "Standard", "paid", "Enterprise"})
+    assert warning.count("(Not included in its plan") == len({"Pro", "Standard", "paid", "Enterprise"})
     assert [line for line in result.warnings if OTHER_WORKSPACE in line] == []
 
 
@@ -253,10 +253,10 @@ def test_each_workspace_is_one_line_with_its_plan_and_members(
     lines = [line for line in check().logs.split("\n") if line.startswith("Workspace ")]
 
     assert lines == [
-        f"Workspace Acme ({WORKSPACE}): plan PRO, members: 3. Suggested streams that its plan "
-        "lacks: none.",
-        f"Workspace {OTHER_WORKSPACE}: plan unknown, members: 0. Suggested streams that its plan "
-        "lacks: none.",
+        f"Workspace Acme ({WORKSPACE}): plan PRO, members: 3. Suggested streams not "
+        "included in its plan: none.",
+        f"Workspace {OTHER_WORKSPACE}: plan unknown, members: 0. Suggested streams not "
+        "included in its plan: none.",
     ]
 
 
@@ -268,7 +268,7 @@ def test_a_suggested_stream_that_a_plan_lacks_is_named(
     clockify.workspaces(workspace(features=["TIME_TRACKING"]))
     clockify.serve("detailed_report", [])
 
-    assert "Suggested streams that its plan lacks: invoices." in check().logs
+    assert "Suggested streams not included in its plan: invoices." in check().logs
 
 
 def test_the_suggested_streams_are_those_of_the_registry_entry() -> None:
@@ -355,12 +355,12 @@ def test_the_paid_plan_is_told_requests_minutes_and_state(clockify: Clockify, ch
 
     assert (
         "The suggested streams take about 412 requests in a sync: 9 for lists, 3 for the change "
-        "feeds and 400 for the time entries of 400 users. Answered within 0.5 seconds each, that "
-        "is less than 2 minutes."
+        "feeds and 400 for the time entries of 400 users. If each is answered within 0.5 seconds, "
+        "a sync takes less than 2 minutes."
     ) in logs
     assert (
-        "With 10 time entries of each user a day, their state takes about 5.77 MB of the 5 MB of "
-        "State Limit (state_limit_mb)."
+        "With 10 time entries per user and day, their state takes about 5.77 MB; State Limit "
+        "(state_limit_mb) is 5 MB."
     ) in logs
 
 

@@ -92,7 +92,7 @@ def test_a_refused_connection_names_host_port_and_request() -> None:
 
     assert problem == ConnectionProblem(
         f"127.0.0.1:{port} refused the connection (GET {PATH}). Check Server (server), and whether "
-        "a firewall or proxy stands between.",
+        "a firewall or proxy blocks the connection.",
         FailureType.transient_error,
     )
 
@@ -100,19 +100,19 @@ def test_a_refused_connection_names_host_port_and_request() -> None:
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (b"", "broke the connection off before its answer"),
-        (b"hello", "sent an answer that is no HTTP"),
+        (b"", "closed the connection before it answered"),
+        (b"hello", "sent an answer that is not HTTP"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[",
-            "broke the connection off in the middle of its answer",
+            "closed the connection in the middle of its answer",
         ),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[",
-            "broke the connection off in the middle of its answer",
+            "closed the connection in the middle of its answer",
         ),
         (
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n[]",
-            "sent an answer that cannot be unpacked",
+            "sent an answer that cannot be decompressed",
         ),
     ],
 )
@@ -193,7 +193,7 @@ def test_an_unknown_public_host_may_be_known_later() -> None:
     ("code", "said"),
     [
         (10, "it has expired"),
-        (18, "it is signed by itself"),
+        (18, "it is self-signed"),
         (19, "its issuer is unknown here"),
         (20, "its issuer is unknown here"),
         (62, "it was issued for another host"),
@@ -218,7 +218,7 @@ def test_a_certificate_that_cannot_be_trusted_says_why(code: int, said: str) -> 
         (requests.ConnectTimeout(), "did not accept the connection in time"),
         (requests.ReadTimeout(), "did not answer in time"),
         (TimeoutError(), "did not answer in time"),
-        (ConnectionResetError(), "broke the connection off before its answer"),
+        (ConnectionResetError(), "closed the connection before it answered"),
         (OSError(101, "Network is unreachable"), "cannot be reached (Network is unreachable)"),
         (ValueError("something else"), "cannot be reached"),
     ],

@@ -470,8 +470,10 @@ def test_an_empty_feed_of_updates_beside_edits_is_called_unreliable(
     served.name("updated", change(number(1), "2026-11-26T15:00:00Z"))
     named = connection.sync()
 
-    assert [sum("not reliable" in line for line in infos(each)) for each in (quiet, told)] == [0, 1]
-    assert not any("not reliable" in line for line in infos(named))
+    assert [
+        sum("feed is unreliable" in line for line in infos(each)) for each in (quiet, told)
+    ] == [0, 1]
+    assert not any("feed is unreliable" in line for line in infos(named))
 
 
 # Many events --------------------------------------------------------------------------------------

@@ -676,7 +676,7 @@ def test_each_stream_says_that_the_feeds_fail(clockify: Clockify, connect: Conne
     output = connection.sync()
 
     for stream in streams:
-        assert "change feeds cannot be read" in receipt(output, stream)["skipped"][0]
+        assert "change feeds could not be read" in receipt(output, stream)["skipped"][0]
 
 
 def test_a_hidden_row_that_is_deleted_counts_and_is_sent_once(

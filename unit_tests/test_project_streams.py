@@ -300,7 +300,7 @@ def test_on_the_free_plan_a_list_without_a_done_task_warns(clockify: Clockify) -
 
     assert ids_of_tasks(output) == ["t1", "t2"]
     (warning,) = warnings(output)
-    for part in (WORKSPACE, "not certain", "Request Budget (plan)"):
+    for part in (WORKSPACE, "may omit done tasks", "Request Budget (plan)"):
         assert part in warning
 
 
@@ -311,7 +311,7 @@ def test_on_the_free_plan_projects_without_any_task_warn_too(clockify: Clockify)
 
     (warning,) = warnings(read_ok("tasks", with_config=FREE))
 
-    assert "not certain" in warning
+    assert "may omit done tasks" in warning
 
 
 def test_on_the_free_plan_no_project_means_no_warning(clockify: Clockify) -> None:

@@ -479,7 +479,7 @@ def test_an_addon_is_refused_the_audit_log_before_any_request(
     assert len(records(output)) == 1
     assert [request for request in clockify.sent() if "audit" in request.url] == []
     (warning,) = warnings(output)
-    assert "audit_log (Clockify lets no add-on read the audit log" in warning
+    assert "audit_log (Clockify does not let add-ons read the audit log" in warning
 
 
 # Pages of events ----------------------------------------------------------------------------------
@@ -736,7 +736,10 @@ def test_without_tracking_an_incomplete_window_fails_the_sync(
         incremental=True,
     )
 
-    assert "no later sync would read it again" in failure(output, "detailed_report").message
+    assert (
+        "no later sync would reread it, so the stream fails"
+        in failure(output, "detailed_report").message
+    )
 
 
 def test_changes_of_the_same_entities_on_two_pages_are_all_read(clockify: Clockify) -> None:

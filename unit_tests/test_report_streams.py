@@ -317,7 +317,7 @@ def test_a_report_that_shrinks_is_read_anew_three_times_at_most(
 
     assert len(firsts) == readings
     assert len(ids(output)) == len(set(ids(output)))
-    gave_up = any("kept vanishing" in warning for warning in warnings(output))
+    gave_up = any("kept disappearing" in warning for warning in warnings(output))
     assert gave_up == (vanishing > 3)
     if not gave_up:
         assert {row["_id"] for row in served} <= {*ids(output)}

@@ -239,7 +239,7 @@ def test_the_image_starts_python_without_a_shell() -> None:
         (["catalog"], "the following arguments are required: --config"),
         (["state"], "the following arguments are required: FILE"),
         (["spec", "--config", "config.json"], "unrecognized arguments: --config config.json"),
-        (["read", "--config=c", "--catalog=c", "--manifest-path=m"], "has a manifest of its own"),
+        (["read", "--config=c", "--catalog=c", "--manifest-path=m"], "has its own manifest"),
         (["probe"], "the following arguments are required: --config"),
     ],
 )
@@ -392,7 +392,7 @@ def test_a_state_whose_line_is_cut_off_is_left_out_and_told(state_command: Any) 
     )
 
     assert (code, states) == (0, [state_of("tags", 1)])
-    assert "line 2: a STATE message is cut off, so it is left out." in err
+    assert "line 2: a STATE message is cut off, so it is skipped." in err
 
 
 def test_streams_that_sent_no_state_keep_the_previous_one(

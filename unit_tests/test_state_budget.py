@@ -178,7 +178,7 @@ def test_700_000_entries_fit_nine_megabytes_and_a_warning_names_the_days(
     assert moment is not None
     days = (NOW - moment) // DAY
     assert 200 < days < 350
-    assert f"Only {days} of the 400 days of Lookback Days (lookback_days)" in warning
+    assert f"Only {days} of the 400 Lookback Days (lookback_days)" in warning
     assert "state_limit_mb" in warning
     assert "workspace_ids" in warning
 
@@ -197,7 +197,7 @@ def test_100_000_projects_and_a_limit_of_one_fail_before_a_state_is_sent(
     assert platform.sent == 0
     assert caught.value.failure_type is FailureType.config_error
     message = str(caught.value.message)
-    assert message.startswith("The state of projects takes 1.37 MB")
+    assert message.startswith("The state of projects needs 1.37 MB")
     assert "state_limit_mb" in message
     assert "workspace_ids" in message
 
@@ -235,7 +235,7 @@ def test_the_states_of_streams_that_are_not_read_count(platform: Platform) -> No
     with pytest.raises(AirbyteTracedException) as caught:
         a_writer(platform, budget, "tags", listing(50_000), can_shrink=False).prepare_final()
 
-    assert "leave 0.30 MB" in str(caught.value.message)
+    assert "leave only 0.30 of the" in str(caught.value.message)
 
 
 def test_a_windowed_stream_leaves_a_share_to_those_that_have_no_state_yet(
@@ -553,7 +553,7 @@ def test_no_more_than_8_megabytes_leave_within_12_seconds(
     for at, _ in sent:
         within = sum(size for other, size in sent if at - 12 < other <= at)
         assert within <= 8 * MEGABYTE
-    waits = [text for text in texts(caplog, logging.INFO) if "waits" in text]
+    waits = [text for text in texts(caplog, logging.INFO) if "delaying its state" in text]
     assert len(waits) == 2
     assert clock.slept == pytest.approx(2 * 11, abs=3)
 

@@ -412,7 +412,7 @@ def test_what_was_refused_is_said_and_the_stream_is_complete(
     found = receipt(output, "tags")
     assert (found["status"], found["live"]) == ("complete", 1)
     (sentence,) = found["skipped"]
-    assert sentence.startswith(f"Workspace {OTHER_WORKSPACE} (Other) is left out: ")
+    assert sentence.startswith(f"Workspace {OTHER_WORKSPACE} (Other) is skipped: ")
     assert "skipped" not in receipt(output, "clients")
 
 
@@ -1024,5 +1024,5 @@ def test_an_error_of_the_receipts_does_not_replace_that_of_the_streams(
         list(log.follow(messages(), list, lambda name: [], StateBudget()))
 
     assert ("of the streams" in str(caught.value)) == fails
-    assert ("the receipts could not be made" in caplog.text) == fails
+    assert ("the receipts could not be built" in caplog.text) == fails
     assert ("of the receipts" in caplog.text) == fails

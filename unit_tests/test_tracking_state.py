@@ -525,7 +525,7 @@ def test_days_forgotten_for_the_limit_count_as_before_the_lookback(
     first = connection.sync()
     assert len(changes(first)) == 180
     (warning,) = warnings(first)
-    days = int(re.findall(r"Only (\d+) of the 200 days", warning)[0])
+    days = int(re.findall(r"Only (\d+) of the 200 Lookback Days", warning)[0])
     assert 60 < days < 180
     assert len(json.dumps(content(connection))) < 2200
 

@@ -421,6 +421,6 @@ def test_events_by_clockify_itself_come_once_or_are_named_as_missing(
     output = read_ok("audit_log", with_config=config(start_date="2026-11-15T00:00:00Z"))
 
     assert len(ids(output)) == found
-    assert [("Clockify shows its own events" in text) for text in warnings(output)] == (
+    assert [("Clockify returns its own events" in text) for text in warnings(output)] == (
         [True] if warned else []
     )

@@ -237,9 +237,9 @@ class StateBudget:
         if moment is None or now - moment >= self._lookback_days * DAY:
             return
         logger.warning(
-            "Only %s of the %s days of Lookback Days (lookback_days) are tracked, since the states "
-            "of all streams reached State Limit (state_limit_mb), now %s MB: changes to what began "
-            "before %s are not found. To track more, select fewer streams or split the "
+            "Only %s of the %s Lookback Days (lookback_days) are tracked, because the states of "
+            "all streams reached State Limit (state_limit_mb), currently %s MB. Changes of records "
+            "that began before %s are not found. To track more, select fewer streams or split the "
             "workspaces between several connections (workspace_ids); to accept it, shorten "
             "Lookback Days. Raise State Limit only where the platform's own limit was raised or "
             "there is no platform.",
@@ -253,13 +253,13 @@ class StateBudget:
         """Return the error for a stream whose state does not fit."""
         return AirbyteTracedException(
             message=(
-                f"The state of {name} takes {_megabytes(size)} MB, and the states of the other "
-                f"streams leave {_megabytes(max(0, self.room(name, size)))} MB of State Limit "
-                f"(state_limit_mb), {_megabytes(self.limit)} MB. Without it the next sync "
-                "could not find what changed, so the stream fails. Select fewer streams, split the "
-                "workspaces between several connections (workspace_ids), or shorten Lookback Days "
-                "(lookback_days). Raise State Limit only where the platform's own limit was raised "
-                "or there is no platform."
+                f"The state of {name} needs {_megabytes(size)} MB, but the states of the other "
+                f"streams leave only {_megabytes(max(0, self.room(name, size)))} of the "
+                f"{_megabytes(self.limit)} MB of State Limit (state_limit_mb). The stream fails, "
+                "because without its state the next sync could not find changes. Select fewer "
+                "streams, split the workspaces between several connections (workspace_ids), or "
+                "shorten Lookback Days (lookback_days). Raise State Limit only where the "
+                "platform's own limit was raised or there is no platform."
             ),
             failure_type=FailureType.config_error,
         )
@@ -283,8 +283,8 @@ class StateBudget:
             if seconds > _ANNOUNCED_SECONDS and not is_announced:
                 is_announced = True
                 logger.info(
-                    "%s: its state of %s MB waits %s seconds, so that the platform saves it in "
-                    "another request than those before it.",
+                    "%s: delaying its state of %s MB by %s seconds, so that the platform does not "
+                    "save it in one request with earlier states.",
                     name,
                     _megabytes(size),
                     round(seconds),

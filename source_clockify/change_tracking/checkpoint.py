@@ -51,6 +51,11 @@ MOST_UNREPORTED = 100
 # How long the thread that empties the queue waits for another thread.
 _PATIENCE_SECONDS = 5
 
+_NOT_BUILT = (
+    "%s: its state could not be built, so none is sent. The next sync continues from the last "
+    "saved state."
+)
+
 
 @dataclass(frozen=True)
 class _Made:
@@ -311,7 +316,7 @@ class StateWriter:
         """Send the last state; never raises, and sends nothing if the state does not fit."""
         # Its caller empties the queue in which the other thread may be waiting for room.
         if not self._emitting.acquire(timeout=_PATIENCE_SECONDS):
-            logger.error("%s: its state cannot be made, so none is sent.", self._name)
+            logger.error(_NOT_BUILT, self._name)
             return
         try:
             if self._prepared is None and not self._does_not_fit:
@@ -328,7 +333,7 @@ class StateWriter:
             self._prepare(has_ended=False)
         except Exception:
             self._does_not_fit = True
-            logger.exception("%s: its state cannot be made, so none is sent.", self._name)
+            logger.exception(_NOT_BUILT, self._name)
             return
         if self._does_not_fit:
             logger.error(str(self._budget.refusal(self._name, self._size).message))
@@ -373,8 +378,9 @@ class StateWriter:
         made = self._shrink(resends=True)
         if made is not None:
             logger.warning(
-                "%s: changes to what began before %s are not resent, so that the state fits State "
-                "Limit (state_limit_mb). If the destination loses them, refresh the stream.",
+                "%s: changes of records that began before %s are not resent, because the state "
+                "would exceed State Limit (state_limit_mb). If the destination lost any of them, "
+                "refresh the stream.",
                 self._name,
                 format_second(self._budget.forgotten_before or 0)[:10],
             )
@@ -478,21 +484,21 @@ def describe_start(
         mark: of the interrupted sync that is continued; None if there is none.
     """
     if state is None:
-        return f"{stream}: there is no state. A snapshot begins: every record is sent."
+        return f"{stream}: no state, starting a snapshot. Every record is sent."
     known = (
         f"the state of {format_version(state.updated_at)} ({size / MEGABYTE:.2f} MB, "
         f"{len(state.partitions)} partitions, {state.record_count} records)"
     )
     if mark is not None and mark.has_ended:
         return (
-            f"{stream}: the interrupted sync that began at {format_second(mark.began)} goes on. It "
-            "has read this stream to its end, so that it is not read once more."
+            f"{stream}: continuing the interrupted sync of {format_second(mark.began)}, which had "
+            "read the whole stream. It is not reread."
         )
     if mark is not None and mark.has_read:
         return (
-            f"{stream}: the interrupted sync that began at {format_second(mark.began)} goes on "
-            f"from {known}. It has read {len(mark.done)} partitions, which are not read once more."
+            f"{stream}: continuing the interrupted sync of {format_second(mark.began)} from "
+            f"{known}. The {len(mark.done)} partitions that it read are not reread."
         )
     if not state.snapshot_is_complete:
-        return f"{stream}: the interrupted snapshot goes on from {known}."
-    return f"{stream}: changes are found against {known}."
+        return f"{stream}: continuing the interrupted snapshot from {known}."
+    return f"{stream}: comparing with {known}."

@@ -47,31 +47,31 @@ _LEAST_WAITING = 100
 
 # The gaps reported in the warning of the workspace and in the receipt.
 _REFUSED = (
-    "Clockify refuses its change feeds or the audit log, so what is edited, deleted or entered "
-    "late outside of Lookback Days is not found. Use a key of a workspace owner or admin, or set "
-    "Follow Changes (follow_changes) to false. {refusals}"
+    "Clockify refuses access to its change feeds or the audit log, so edits, deletions and late "
+    "entries outside of Lookback Days are not found. Use the key of a workspace owner or admin, or "
+    "set Follow Changes (follow_changes) to false. {refusals}"
 )
 _FAILED = (
-    "Clockify's change feeds cannot be read, so what was edited, deleted or entered late outside "
-    "of Lookback Days is found by a later sync. If they never can be read, set Follow Changes "
+    "Clockify's change feeds could not be read. Edits, deletions and late entries outside of "
+    "Lookback Days are found by a later sync. If this persists, set Follow Changes "
     "(follow_changes) to false. {failure}"
 )
 _IN_PART = (
-    "Clockify's change feeds name too many entries for one sync, and were read up to {date}. The "
-    "next syncs read the rest."
+    "Clockify's change feeds name too many entries for one sync and were read up to {date} only. "
+    "The next syncs read the rest."
 )
 _TOO_MANY = (
-    "{count} entries that Clockify's change feeds name wait for their lookup. What happened since "
-    "{date} outside of Lookback Days is asked for when fewer wait."
+    "{count} entries named by Clockify's change feeds are waiting to be looked up. Changes since "
+    "{date} outside of Lookback Days are requested once fewer are waiting."
 )
 _UNREADABLE = (
     "{count} entries outside of Lookback Days that Clockify's change feeds name cannot be read, so "
-    "what changed in them is not sent. Use a key of a workspace owner or admin, and refresh the "
+    "their changes are not sent. Use the key of a workspace owner or admin, then refresh the "
     "stream."
 )
 _BEGAN_LATE = (
-    "The change feeds were not read for over a year, so what was edited, deleted or entered late "
-    "outside of Lookback Days before {date} is not found. Refresh the stream."
+    "The change feeds have not been read for over a year, so edits, deletions and late entries "
+    "before {date} and outside of Lookback Days are not found. Refresh the stream."
 )
 
 
@@ -115,8 +115,8 @@ def follow_hints(tracker: StreamTracker, found: "Sequence[WorkspaceHints]") -> I
     counts = tracker.hints
     if counts.sent or counts.deleted or counts.waiting:
         logger.info(
-            "%s: of the entries outside of the window that Clockify's change feeds name, %s were "
-            "sent as new or changed, %s as deleted, and %s wait for a later sync.",
+            "%s: entries outside of the window that Clockify's change feeds name: %s sent as new "
+            "or changed, %s sent as deleted, %s left to a later sync.",
             tracker.spec.name,
             counts.sent,
             counts.deleted,
@@ -224,9 +224,9 @@ class WorkspaceHints:
         edited = self._tracker.edited_in(self._workspace_id)
         if is_of_entries and edited and read.answered and not read.knows_updates:
             logger.info(
-                "%s: %s entries of workspace %s were edited since the last sync, and Clockify's "
-                "feed of updated entries names none. It is not reliable on this account: edits "
-                "outside of Lookback Days may not be found.",
+                "%s: %s entries of workspace %s were edited since the last sync, but Clockify's "
+                "feed of updated entries names none of them. The feed is unreliable for this "
+                "account, so edits outside of Lookback Days may be missed.",
                 self._tracker.spec.name,
                 edited,
                 self._workspace_id,

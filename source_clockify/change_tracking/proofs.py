@@ -89,9 +89,9 @@ class Unresolved:
         """Log one warning per workspace and reason."""
         for workspace_id, count in sorted(self.unread.items()):
             logger.warning(
-                "%s: %s records of workspace %s are missing from their list, but not proven "
-                "deleted, and their present content cannot be read. What was edited in them is "
-                "sent once they are listed.",
+                "%s: %s records of workspace %s are missing from their list, are not proven "
+                "deleted, and their current content cannot be read. Edits to them are sent once "
+                "they are listed again.",
                 stream_name,
                 count,
                 workspace_id,
@@ -99,16 +99,16 @@ class Unresolved:
         for workspace_id, count in sorted(self.postponed.items()):
             logger.warning(
                 "%s: %s records of workspace %s are missing from their list and were not looked "
-                "up, because the number of single reads in a sync is limited. What was edited or "
-                "deleted of them is sent by a later sync.",
+                "up, because the number of single reads per sync is limited. A later sync sends "
+                "their edits and deletions.",
                 stream_name,
                 count,
                 workspace_id,
             )
         for workspace_id, count in sorted(self.users.items()):
             logger.warning(
-                "%s: %s users of workspace %s are no longer listed, and what they added since was "
-                "not read in this sync. A later sync sends it.",
+                "%s: %s users of workspace %s are no longer listed, and the records that they "
+                "added since could not be read. A later sync sends them.",
                 stream_name,
                 count,
                 workspace_id,

@@ -344,9 +344,9 @@ def unusable_state(stream: str, problem: str) -> AirbyteTracedException:
     """Return the error for a state that cannot be used; `problem` says why."""
     return AirbyteTracedException(
         message=(
-            f"The state of {stream} {problem}, so the connector cannot tell what changed since the "
-            "last sync. Refresh the stream (in Airbyte: connection, Status, Refresh stream): it is "
-            "then read from the beginning."
+            f"The state of {stream} {problem}, so changes since the last sync cannot be found. "
+            "Refresh the stream (in Airbyte: connection, Status, Refresh stream) to read it from "
+            "the beginning."
         ),
         failure_type=FailureType.config_error,
     )

@@ -266,8 +266,8 @@ class StreamTracker:
             return
         self._lookback_is_announced = True
         logger.info(
-            "%s: Lookback Days (lookback_days) reaches further back than in the last sync. "
-            "What began from %s on is sent once more.",
+            "%s: Lookback Days (lookback_days) was increased. Records that began on or after %s "
+            "and are no longer in the state are sent as new.",
             self.spec.name,
             cursor_text(self.spec, plan.forgotten_before),
         )

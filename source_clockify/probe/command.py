@@ -46,7 +46,7 @@ def main(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="source-clockify probe",
-        description="Compares what this connector assumes about Clockify with an account. It only "
+        description="Checks the connector's assumptions about Clockify against an account. It only "
         "reads, and its report holds no personal data.",
     )
     parser.add_argument("--config", required=True, help="the connector's configuration")
