@@ -86,7 +86,8 @@ class Release:
 
     @property
     def image(self) -> str:
-        return f"{self.registry}/{self.owner}/source-clockify"
+        # Docker refuses capitals, which an owner on GitHub may have.
+        return f"{self.registry}/{self.owner}/source-clockify".lower()
 
     @property
     def is_named(self) -> bool:

@@ -128,7 +128,8 @@ def test_the_check_shows_what_differs(copy: Path) -> None:
             ),
             "source_clockify/cdk_patches.py: this text is not in docs/build/messages.yaml: "
             "These streams failed:.... Look at the errors above.\n"
-            "The closest there is: These streams failed: {streams}. Each has an error of its own",
+            "Add it there with what to do about it, or correct the closest text: "
+            "These streams failed: {streams}. Each has an error of its own",
             id="another error text",
         ),
         pytest.param(

@@ -157,12 +157,10 @@ class SourceClockify(StreamsSource):
             except AirbyteTracedException as error:
                 self.problem = error
                 catalog, config, state = None, None, None
-        if config is not None and command == "check":
-            # `check` is interactive: retry once instead of for an hour.
-            config = {**config, "max_request_retries": 1}
         self._stream_names = names_of_streams(manifest)
         given = config or {}
-        if "max_request_retries" in given:
+        is_check = config is not None and command == "check"
+        if is_check or "max_request_retries" in given:
             manifest = with_read_timeout(manifest, CHECK_TIMEOUT_SECONDS)
         self.show_progress: Callable[[SyncProgress], AbstractContextManager[None]] = (
             lambda progress: nullcontext()
@@ -211,6 +209,10 @@ class SourceClockify(StreamsSource):
             source_config=without_schemas(manifest),
             config_path=config_path,
         )
+        if is_check:
+            # `check` is interactive: retry once instead of for an hour. Not part of `config` above,
+            # since Airbyte stores a migrated configuration that is announced there.
+            self._config = {**self._config, "max_request_retries": 1}
         self._configured: tuple[Mapping[str, Any], Any] = (self.settings, self.arguments.config)
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:

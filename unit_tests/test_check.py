@@ -175,7 +175,8 @@ def test_a_stream_that_the_plan_lacks_is_listed_and_the_check_succeeds(
     for part in (WORKSPACE, "Acme", plan, "custom_fields", "Pro plan"):
         assert part in warning
     # One reason for all streams that need the same plan.
-    assert warning.count("(Not included in its plan") == len({"Pro", "Standard", "paid", "Enterprise"})
+    plans = {"Pro", "Standard", "paid", "Enterprise"}
+    assert warning.count("(Not included in its plan") == len(plans)
     assert [line for line in result.warnings if OTHER_WORKSPACE in line] == []
 
 

@@ -163,7 +163,7 @@ def test_another_owner_is_written_everywhere_and_can_be_taken_back(copy: Path) -
         {
             "display-name": "Clockify of Acme",
             "registry": "registry.example.com:5000",
-            "owner": "acme/tools",
+            "owner": "Acme/tools",
             "repository": "https://git.example.com/acme/clockify",
             "documentation": "https://acme.example.com/clockify.md",
         }

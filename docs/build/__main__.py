@@ -29,6 +29,7 @@ FILES = (
     "docs/entities.md",
     "docs/integrations/sources/clockify.md",
     "examples/terraform/cloud/main.tf",
+    "dbt/models/staging/sources.yml",
     "docs/pipeline.svg",
 )
 PARTS: Mapping[str, Callable[[], str]] = {
@@ -41,6 +42,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "streams without deletions": streams.without_deletions,
     "incremental streams of the manifest": streams.incremental_in_manifest,
     "streams of Terraform": streams.of_terraform,
+    "tables of the dbt package": streams.of_dbt,
     "columns of change tracking": three_columns,
     "windows of later syncs": streams.windows,
     "computed streams": streams.computed,

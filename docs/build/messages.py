@@ -60,7 +60,7 @@ def _compare_with_code() -> None:
             (closest,) = difflib.get_close_matches(shown, told, 1, 0.0)
             raise Mismatch(
                 f"{place}: this text is not in docs/build/{MESSAGES.name}: {shown}\n"
-                f"The closest there is: {closest}"
+                f"Add it there with what to do about it, or correct the closest text: {closest}"
             )
     for each in told:
         if not any(_is_said(text, each) for text in _texts()):

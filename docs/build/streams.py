@@ -196,6 +196,15 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names)
 
 
+def of_dbt() -> str:
+    """The tables of the dbt package's source."""
+    return "\n".join(
+        f"      - name: {name}\n"
+        f"        identifier: \"{{{{ var('clockify_table_prefix', '') }}}}{name}\""
+        for name in (*definitions(), SYNC_LOG)
+    )
+
+
 def of_terraform() -> str:
     """The streams of the connection in the Terraform example of Airbyte Cloud."""
     width = max(map(len, definitions()))
