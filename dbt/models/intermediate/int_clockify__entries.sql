@@ -96,6 +96,22 @@ entries as (
         'detailed_report' as source_stream,
         version_at
     from unlisted
+),
+
+-- The report's row may be older than the invoice.
+invoiced as (
+    select
+        {{ clockify.json_text('entry.value') }} as entry_id,
+        max(lines.invoice_id) as invoice_id
+    from (
+        select
+            details.invoice_id,
+            {{ clockify.json_part('item.value', ['timeEntryIds']) }} as entry_ids
+        from {{ ref('stg_clockify__invoice_details') }} as details
+        {{ clockify.join_elements('details.items', 'item') }}
+    ) as lines
+    {{ clockify.join_elements('lines.entry_ids', 'entry') }}
+    group by 1
 )
 
 select
@@ -109,7 +125,7 @@ select
     report.task_name as report_task_name,
     report.tags as report_tags,
     report.approval_request_id,
-    report.invoice_id,
+    coalesce(report.invoice_id, invoiced.invoice_id) as invoice_id,
     report.currency as report_currency,
     report.hourly_rate_minor as report_hourly_rate_minor,
     report.cost_rate_minor as report_cost_rate_minor,
@@ -122,3 +138,4 @@ select
     report.cost_amount_minor as report_cost_amount_minor
 from entries
 left join report on entries.entry_id = report.entry_id and entries.workspace_id = report.workspace_id
+left join invoiced on entries.entry_id = invoiced.entry_id

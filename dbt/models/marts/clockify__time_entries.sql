@@ -126,7 +126,7 @@ select
     request_id as approval_request_id,
     approval_state,
     invoice_id,
-    is_in_report as is_invoice_known,
+    is_in_report or invoice_id is not null as is_invoice_known,
     tag_ids,
     report_tags,
     custom_field_values,
