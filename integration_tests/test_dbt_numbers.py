@@ -1,7 +1,6 @@
 """The numbers of the dbt package on records that were made by hand, each for one question."""
 
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ SYNCED_AT = "2026-11-24T09:00:00.000Z"
 APPROVED, PENDING, WITHDRAWN = "APPROVED", "PENDING", "WITHDRAWN_SUBMISSION"
 
 
-def record(stream: str, version: str = SYNCED_AT, baseline: str = SYNCED_AT, **data: Any) -> JSON:
+def record(stream: str, /, version: str = SYNCED_AT, baseline: str = SYNCED_AT, **data: Any) -> JSON:
     emitted = datetime.fromisoformat(version[:-1]).replace(tzinfo=timezone.utc)
     return {
         "stream": stream,
@@ -179,6 +178,37 @@ RECORDS = [
     ),
     record("invoices", id="i2", number="2", status="PAID", amount=20000, paid=20000, balance=0),
     record("invoices", id="i3", number="3", amount=20000, balance=20000),
+    # What the report said before the entry moved to another project, and the project to a client.
+    record("projects", id="new project", name="New project", clientId="new client"),
+    record("projects", id="nobody's", name="Nobody's", clientId=""),
+    entry("moved", "2026-11-03", projectId="new project"),
+    entry("nobody's", "2026-11-03", projectId="nobody's"),
+    entry("elsewhere", "2026-11-03", projectId="not synced"),
+    *(
+        reported(
+            entry_id,
+            "2026-11-03",
+            earnedAmount=1,
+            currency="USD",
+            projectId=project_id,
+            projectName="Old project",
+            clientId="old client",
+            clientName="Old client",
+        )
+        for entry_id, project_id in (
+            ("moved", "old project"),
+            ("nobody's", "nobody's"),
+            ("elsewhere", "old project"),
+        )
+    ),
+    # A receipt that a later sync repeats, without knowing that it had been complete.
+    *(
+        {
+            **record("sync_log", stream="tags", status=status, sent=0, deleted=0),
+            "emitted_at": emitted_at,
+        }
+        for status, emitted_at in (("complete", 1), ("incomplete", 2))
+    ),
 ]
 
 
@@ -310,3 +340,23 @@ def test_a_user_who_was_deactivated_is_told_from_a_member(numbers: Dbt) -> None:
         " where user_id in ('deleted', 'gone', 'uma') order by 1"
     )["users"]
     assert rows == [["deleted", None, False], ["gone", "INACTIVE", True], ["uma", "ACTIVE", True]]
+
+
+def test_an_older_row_of_the_report_names_neither_client_nor_amount(numbers: Dbt) -> None:
+    rows = numbers.ask(
+        entries="select entry_id, project_name, client_id, client_name, billable_amount_minor,"
+        " currency from analytics.clockify__time_entries"
+        " where entry_id in ('moved', 'nobody''s', 'elsewhere') order by 1"
+    )["entries"]
+    assert rows == [
+        ["elsewhere", None, None, None, 6000, "EUR"],
+        ["moved", "New project", "new client", None, 6000, "EUR"],
+        ["nobody's", "Nobody's", None, None, 1, "USD"],
+    ]
+
+
+def test_of_two_receipts_of_a_sync_the_complete_one_holds(numbers: Dbt) -> None:
+    rows = numbers.ask(
+        receipts="select status, problem from analytics.clockify__sync_completeness"
+    )["receipts"]
+    assert rows == [["complete", None]]

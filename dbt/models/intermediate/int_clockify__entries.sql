@@ -119,20 +119,24 @@ select
     report.entry_id is not null as is_in_report,
     report.user_name as report_user_name,
     report.user_email as report_user_email,
-    report.client_id as report_client_id,
-    report.client_name as report_client_name,
-    report.project_name as report_project_name,
-    report.task_name as report_task_name,
+    case when report.project_id = entries.project_id then report.client_id end as report_client_id,
+    case when report.project_id = entries.project_id then report.client_name end as report_client_name,
+    case when report.project_id = entries.project_id then report.project_name end as report_project_name,
+    case when report.task_id = entries.task_id then report.task_name end as report_task_name,
     report.tags as report_tags,
     report.approval_request_id,
     coalesce(report.invoice_id, invoiced.invoice_id) as invoice_id,
     report.currency as report_currency,
     report.hourly_rate_minor as report_hourly_rate_minor,
     report.cost_rate_minor as report_cost_rate_minor,
-    -- Amounts of another duration would be those of a former version.
+    -- Amounts of another duration, project or user would be those of a former version.
     coalesce(
         report.report_seconds = entries.seconds
-        and coalesce(report.is_billable, false) = entries.is_billable, false
+        and coalesce(report.is_billable, false) = entries.is_billable
+        and report.user_id = entries.user_id
+        and not {{ clockify.differs('report.project_id', 'entries.project_id') }}
+        and not {{ clockify.differs('report.task_id', 'entries.task_id') }},
+        false
     ) as report_agrees,
     report.billable_amount_minor as report_billable_amount_minor,
     report.cost_amount_minor as report_cost_amount_minor
