@@ -142,6 +142,13 @@ RECORDS = [
     ),
     entry("never-1", "2026-10-01", projectId="never"),
     entry("never-2", "2026-11-05", projectId="never"),
+    entry(
+        "never-3",
+        "2026-11-05",
+        projectId="never",
+        billable=False,
+        hourlyRate={"amount": 7000, "currency": "USD"},
+    ),
     budget("unpriced"),
     entry("unpriced-1", "2026-11-03", projectId="unpriced", hourlyRate=None),
     budget("untouched"),

@@ -59,8 +59,8 @@ entries as (
 tracked as (
     select
         project_id,
-        count(distinct currency) as currencies,
-        max(currency) as currency,
+        count(distinct case when billable_amount_minor <> 0 or cost_amount_minor <> 0 then currency end) as currencies,
+        max(case when billable_amount_minor <> 0 or cost_amount_minor <> 0 then currency end) as currency,
         sum(seconds) as tracked_seconds,
         sum(case when is_billable then seconds else 0 end) as billable_seconds,
         sum(billable_amount_minor) as billable_amount_minor,

@@ -1,8 +1,8 @@
 with tracked as (
     select
         task_id,
-        count(distinct currency) as currencies,
-        max(currency) as currency,
+        count(distinct case when billable_amount_minor <> 0 then currency end) as currencies,
+        max(case when billable_amount_minor <> 0 then currency end) as currency,
         sum(seconds) as tracked_seconds,
         sum(billable_amount_minor) as billable_amount_minor,
         sum(case when not is_running and not is_billable_amount_known then 1 else 0 end)
