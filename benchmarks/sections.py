@@ -39,7 +39,8 @@ class Plan:
 
     Attributes:
         sizes: numbers of time entries, ascending; all readers read each of them.
-        medium: the one that is read `repetitions` times, also by `window` and `slow`.
+        medium: the one that is read `repetitions` times, also by `window`.
+        slowly_read: the number of time entries that a slow reader takes.
         tracked: the number of time entries that are all in the state.
         users: numbers of users with `entries_of_user` each.
         entries_of_user: a small number.
@@ -51,6 +52,7 @@ class Plan:
 
     sizes: Sequence[int]
     medium: int
+    slowly_read: int
     tracked: int
     users: Sequence[int]
     entries_of_user: int
@@ -63,6 +65,7 @@ class Plan:
 WHOLE = Plan(
     sizes=(10_000, 30_000, 100_000, 300_000, 1_000_000),
     medium=100_000,
+    slowly_read=400_000,
     tracked=1_000_000,
     users=(1_000, 5_000),
     entries_of_user=20,
@@ -78,6 +81,7 @@ WHOLE = Plan(
 QUICK = Plan(
     sizes=(1_000, 4_000),
     medium=4_000,
+    slowly_read=4_000,
     tracked=10_000,
     users=(60,),
     entries_of_user=20,
@@ -105,7 +109,7 @@ def sizes(plan: Plan, folder: Path) -> Section:
         for size in plan.sizes
     }
     costs = tables.costs_by_size(found)
-    chart = draw("CPU seconds of a first sync", "time entries", "CPU seconds", costs)
+    chart = draw("First sync", "time entries", "CPU seconds", costs)
     parts = [tables.by_size(found)]
     parts += [
         f"{found[size].size}:\n\n{tables.first_syncs(found[size])}"
@@ -181,7 +185,7 @@ def projects(plan: Plan, folder: Path) -> Section:
 def slow(plan: Plan, folder: Path) -> Section:
     """A pipe whose reader takes a record each millisecond, or as soon as possible."""
     fast_one, slow_one = "as fast as it comes", "one line a millisecond"
-    size = _entries(plan.medium, days=1000)
+    size = _entries(plan.slowly_read, days=1000)
     pauses = {fast_one: 0, slow_one: 0.001}
     runs = read_from_pipe(size, pauses, plan.memory_repetitions, folder)
     fast_peaks, slow_peaks = tables.peaks(runs[fast_one]), tables.peaks(runs[slow_one])

@@ -60,6 +60,7 @@ PLACES = (
     ("examples/shell/sync.sh", rf"({IMAGE}:{VERSION})", "{image}:{version}"),
     (TERRAFORM, r'"image_repository" \{[^}]*default +=[ ]"(.*)"', "{image}"),
     (TERRAFORM, r'"image_tag" \{[^}]*default +=[ ]"(.*)"', "{version}"),
+    ("dbt/dbt_project.yml", r'^version: "?([\d.]+)"?$', "{version}"),
     ("SECURITY.md", r"(https:\S+)/security/advisories/new", "{repository}"),
     (LINKS, r"url: (\S+)/security/advisories/new$", "{repository}"),
     (LINKS, r"url: (\S+)/discussions$", "{repository}"),

@@ -359,7 +359,8 @@ def main() -> None:
     page = rendered(answers)
     if check:
         written = PAGE.read_text().splitlines()
-        sys.exit("\n".join(unified_diff(written, page.splitlines(), "written", "due", lineterm="")))
+        different = list(unified_diff(written, page.splitlines(), "written", "due", lineterm=""))
+        sys.exit("\n".join(different) or 0)
     PAGE.write_text(page)
     drawn = [DBT_PYTHON, FOLDER / "draw_charts.py", FOLDER / "charts"]
     subprocess.run(drawn, input=json.dumps(charts), text=True, check=True)

@@ -16,9 +16,13 @@ from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.types import Config, StreamSlice, StreamState
 
 from source_clockify.bodies import decode, decode_rows, decoded_body, row_slices
-from source_clockify.timestamps import EARLIEST, EARLIEST_TEXT, format_second, second_of
-
-_YEAR_10000 = second_of("+10000-01-01T00:00:00Z") or 0
+from source_clockify.timestamps import (
+    EARLIEST,
+    EARLIEST_TEXT,
+    YEAR_10000,
+    format_second,
+    second_of,
+)
 
 
 @dataclass
@@ -126,7 +130,7 @@ def cursor_of(start: str, now: str) -> str:
         return start
     if len(start) != len(EARLIEST_TEXT) or start[-1] != "Z":
         second = second_of(start)
-        if second is None or second >= _YEAR_10000:
+        if second is None or second >= YEAR_10000:
             return now
         start = EARLIEST_TEXT if second < EARLIEST else format_second(second)
     return min(max(start, EARLIEST_TEXT), now)

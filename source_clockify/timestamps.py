@@ -108,3 +108,7 @@ def creation_time(identifier: str) -> pendulum.DateTime:
 
 
 EARLIEST = second_of(EARLIEST_TEXT) or 0
+
+
+# No window has a bound in it, since its year has more than four digits.
+YEAR_10000 = second_of("+10000-01-01T00:00:00Z") or 0

@@ -288,6 +288,22 @@ def test_a_moved_row_of_the_detailed_report_has_the_reports_shape(
     assert changes(connection.sync(), key="_id") == []
 
 
+def test_a_report_row_in_a_mistyped_year_is_warned_of(clockify: Clockify, connect: Connect) -> None:
+    connection = connect("detailed_report", start_date="2026-01-01T00:00:00Z", lookback_days=5)
+    clockify.serve("detailed_report", [report_row("e", "2026-11-23T08:00:00Z")])
+    connection.sync()
+    far = "+20226-01-01T08:00:00Z"
+    clockify.serve("detailed_report", [])
+    clockify.by_id("time-entries", entry("e", far, far))
+
+    output = connection.sync()
+
+    assert changes(output, key="_id") == []
+    assert "cannot be read" in " ".join(warnings(output))
+    clockify.serve("detailed_report", [report_row("e", "2026-11-23T08:00:00Z", rate=2)])
+    assert changes(connection.sync(), key="_id") == ["+e"]
+
+
 def test_a_record_older_than_the_window_leaves_without_a_tombstone(
     clockify: Clockify, connect: Connect
 ) -> None:

@@ -58,7 +58,21 @@ def table() -> str:
     return markdown_table(["field", "default", "meaning"], rows)
 
 
+_LINK = re.compile(r'<a href="([^"]*)">(.*?)</a>', re.DOTALL)
+_TO_THIS_PAGE = re.compile(
+    r'<a href="[^"]*/integrations/sources/clockify(?:\.md)?#[^"]*">[^<]*</a>\.'
+)
+
+
+def _in_markdown(text: str) -> str:
+    """A description without the tags of Airbyte's form, and without links to this page."""
+    text = _LINK.sub(r"[\2](\1)", _TO_THIS_PAGE.sub("", text))
+    text = re.sub(r"</?b>", "**", re.sub(r"\s*<br>\s*", ", ", text))
+    return " ".join(text.replace(":,", ":").split())
+
+
 def _first_sentence(text: str) -> str:
+    text = _in_markdown(text)
     sentence = re.split(r"(?<=\.) (?=[A-Z])", " ".join(text.split()))[0].rstrip(".")
     return sentence[0].lower() + sentence[1:]
 
@@ -107,17 +121,18 @@ def _described(name: str, place: str, field: Field) -> str:
     if place != name:
         fields = [each for each in field["properties"].values() if "title" in each]
         told = [
-            each["description"]
+            _in_markdown(each["description"])
             if len(fields) == 1 and each["title"] == field["title"]
-            else f"**{each['title']}**: {each['description']}"
+            else f"**{each['title']}**: {_in_markdown(each['description'])}"
             for each in fields
         ]
-        return f"- **{field['title']}**: " + " ".join(" ".join([*told, more]).split())
+        parts = [_in_markdown(field.get("description", "")), *told, more]
+        return f"- **{field['title']}**: " + " ".join(part for part in parts if part)
     default = "" if name in spec()["required"] else f" ({_shown(_default(name, field))})"
     limits = [str(field[each]) for each in ("minimum", "maximum") if each in field]
     span = f"{' to '.join(limits)}." if limits else ""
-    text = " ".join([field["description"], span, more])
-    return f"**{field['title']}**{default}: " + " ".join(text.split())
+    parts = [_in_markdown(field["description"]), span, more]
+    return f"**{field['title']}**{default}: " + " ".join(part for part in parts if part)
 
 
 def _shown(default: str) -> str:

@@ -26,7 +26,7 @@ from source_clockify.change_tracking.plan import cursor_text
 from source_clockify.change_tracking.profiles import ById, Kind, SingleRead
 from source_clockify.change_tracking.rows import Rows, hashed_key, parts_of
 from source_clockify.change_tracking.tracker import StreamTracker
-from source_clockify.timestamps import DAY, EARLIEST_TEXT, format_second, second_of
+from source_clockify.timestamps import DAY, EARLIEST_TEXT, YEAR_10000, format_second, second_of
 
 logger = logging.getLogger("airbyte")
 
@@ -342,8 +342,10 @@ def _rows_of_days(case: Case, records: Mapping[str, dict[str, Any]]) -> Iterator
     days: dict[str, list[str]] = defaultdict(list)
     for key, record in records.items():
         start = second_of(record.get("start") or record.get("date"))
-        if start is not None:
+        if start is not None and start < YEAR_10000:
             days[cursor_text(case.tracker.spec, start)].append(key)
+        elif start is not None:
+            yield _unreadable(case, key)
     for day, keys in sorted(days.items()):
         if not case.take_lookup(keys, is_reread=False):
             continue
