@@ -19,7 +19,9 @@ SYNCED_AT = "2026-11-24T09:00:00.000Z"
 APPROVED, PENDING, WITHDRAWN = "APPROVED", "PENDING", "WITHDRAWN_SUBMISSION"
 
 
-def record(stream: str, /, version: str = SYNCED_AT, baseline: str = SYNCED_AT, **data: Any) -> JSON:
+def record(
+    stream: str, /, version: str = SYNCED_AT, baseline: str = SYNCED_AT, **data: Any
+) -> JSON:
     emitted = datetime.fromisoformat(version[:-1]).replace(tzinfo=timezone.utc)
     return {
         "stream": stream,

@@ -49,6 +49,7 @@ entries as (
         entries.billable_amount_minor,
         entries.cost_amount_minor,
         not entries.is_running and not entries.is_billable_amount_known as is_without_amount,
+        entries.billable_amount_minor <> 0 or entries.cost_amount_minor <> 0 as has_amount,
         coalesce(
             cast({{ dbt.date_trunc('month', 'entries.day') }} as date) = periods.period_starts_on, false
         ) as is_in_period
@@ -59,8 +60,8 @@ entries as (
 tracked as (
     select
         project_id,
-        count(distinct case when billable_amount_minor <> 0 or cost_amount_minor <> 0 then currency end) as currencies,
-        max(case when billable_amount_minor <> 0 or cost_amount_minor <> 0 then currency end) as currency,
+        count(distinct case when has_amount then currency end) as currencies,
+        max(case when has_amount then currency end) as currency,
         sum(seconds) as tracked_seconds,
         sum(case when is_billable then seconds else 0 end) as billable_seconds,
         sum(billable_amount_minor) as billable_amount_minor,
