@@ -273,7 +273,7 @@ def test_an_unknown_amount_of_a_project_is_not_zero(numbers: Dbt) -> None:
     assert rows == [["unpriced", None, None, None], ["untouched", 0, 0, 0]]
 
 
-def test_a_week_without_work_is_expected_to_have_some_if_the_capacity_is_not_known(
+def test_a_week_without_work_is_expected_to_have_some(
     numbers: Dbt,
 ) -> None:
     rows = numbers.ask(
@@ -310,7 +310,7 @@ def test_a_request_in_force_stands_above_a_withdrawn_one(numbers: Dbt) -> None:
     assert rows == [["r5", PENDING]]
 
 
-def test_weekly_hours_tell_work_from_breaks_and_name_what_has_no_amount(numbers: Dbt) -> None:
+def test_weekly_hours_tell_work_from_breaks_and_unpriced_time(numbers: Dbt) -> None:
     rows = numbers.ask(
         weeks="select is_billable, sum(seconds), sum(worked_seconds), sum(billable_amount_minor),"
         " sum(seconds_without_billable_amount), sum(seconds_without_cost_amount)"
