@@ -210,6 +210,18 @@ RECORDS = [
             ("elsewhere", "old project"),
         )
     ),
+    *(
+        each
+        for entry_id, rate, more in (
+            ("costs nothing known", 0, {}),
+            ("costs", 3000, {}),
+            ("costs nothing", 0, {"costRate": {"amount": 0, "currency": "EUR"}}),
+        )
+        for each in (
+            entry(entry_id, "2026-08-03", **more),
+            reported(entry_id, "2026-08-03", costRate=rate, costAmount=rate),
+        )
+    ),
     # A receipt that a later sync repeats, without knowing that it had been complete.
     *(
         {
@@ -369,3 +381,15 @@ def test_of_two_receipts_of_a_sync_the_complete_one_holds(numbers: Dbt) -> None:
         receipts="select status, problem from analytics.clockify__sync_completeness"
     )["receipts"]
     assert rows == [["complete", None]]
+
+
+def test_a_cost_of_0_in_the_report_is_none_without_a_cost_rate(numbers: Dbt) -> None:
+    rows = numbers.ask(
+        entries="select entry_id, cost_amount_minor, is_cost_amount_known"
+        " from analytics.clockify__time_entries where entry_id like 'costs%' order by 1"
+    )["entries"]
+    assert rows == [
+        ["costs", 3000, True],
+        ["costs nothing", 0, True],
+        ["costs nothing known", None, False],
+    ]

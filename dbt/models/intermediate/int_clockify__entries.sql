@@ -88,7 +88,7 @@ entries as (
         end as seconds,
         ended_at is null as is_running,
         case when is_billable then hourly_rate_minor end as hourly_rate_minor,
-        cost_rate_minor,
+        nullif(cost_rate_minor, 0) as cost_rate_minor,
         currency,
         {{ clockify.no_json() }} as tag_ids,
         custom_fields as custom_field_values,
@@ -139,7 +139,11 @@ select
         false
     ) as report_agrees,
     report.billable_amount_minor as report_billable_amount_minor,
-    report.cost_amount_minor as report_cost_amount_minor
+    -- The report says 0 where there is no cost rate, too.
+    case
+        when coalesce(report.cost_rate_minor, 0) <> 0 or entries.cost_rate_minor is not null
+            then report.cost_amount_minor
+    end as report_cost_amount_minor
 from entries
 left join report on entries.entry_id = report.entry_id and entries.workspace_id = report.workspace_id
 left join invoiced on entries.entry_id = invoiced.entry_id
