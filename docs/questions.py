@@ -73,13 +73,14 @@ QUESTIONS = (
     Question(
         "Who worked on what last week?",
         """
-        select user_name, project_name, task_name, round(sum(hours), 2) as hours
+        select user_name, project_name, task_name, round(sum(worked_hours), 2) as hours
         from clockify__weekly_hours
-        where week_starts_on = date '2026-11-16'
+        where week_starts_on = date '2026-11-16' and worked_seconds > 0
         group by user_id, user_name, project_id, project_name, task_id, task_name
         order by hours desc, user_id, project_id, task_id
         """,
-        "Days are those of each user's own time zone.",
+        "Days are those of each user's own time zone. `worked_hours` are those without breaks and"
+        " absences.",
     ),
     Question(
         "What is the work for each client worth, and what does it cost?",
@@ -89,6 +90,7 @@ QUESTIONS = (
             currency,
             round(sum(billable_amount), 2) as worth,
             round(sum(cost_amount), 2) as cost,
+            round(sum(seconds_without_billable_amount) / 3600.0, 2) as hours_without_rate,
             round(sum(seconds_without_cost_amount) / 3600.0, 2) as hours_without_cost_rate
         from clockify__daily_hours
         where client_id is not null
@@ -96,7 +98,7 @@ QUESTIONS = (
         order by worth desc, client_id
         """,
         "With the rates that applied: what Clockify's report says of the entry, else the entry's"
-        " own rate. Where neither is known the amount is null and the hours are in the last column;"
+        " own rate. Where neither is known the amounts lack the hours in the last two columns;"
         " nothing is guessed.",
     ),
     Question(
@@ -197,8 +199,9 @@ QUESTIONS = (
         where unbilled_seconds > 0
         order by unbilled_amount desc nulls last, project_id
         """,
-        "Only the stream `detailed_report` says what is on an invoice; entries that it lacks are in"
-        " `unknown_seconds`.",
+        "The streams `detailed_report` and `invoice_details` say what is on an invoice; entries"
+        " that both lack are in `unknown_seconds`. What was marked as invoiced by hand, after it"
+        " had left the window of the report, counts as unbilled until a Refresh.",
     ),
     Question(
         "Who has not submitted last week?",

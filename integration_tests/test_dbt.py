@@ -410,6 +410,8 @@ def test_a_lost_message_is_named_until_a_refresh(topic: Dbt, topic_marts: object
         )
         assert ["time_entries", "lost", 1, True] in rows["problems"]
         assert ["time_entries"] in rows["streams"]
+        tested = topic.run("test", "--select", "nothing_is_missing")
+        assert tested.statuses() == {"fail"}, tested.text
     finally:
         copy.replace(topic.folder / "warehouse.duckdb")
 

@@ -165,7 +165,10 @@
     ),
 
     {% if stream == 'sync_log' -%}
-    {{ clockify.newest_living('versions', key, group=['stream']) }}
+    {#- Of two receipts of one sync the complete one holds. -#}
+    {{ clockify.newest_living(
+        'versions', key, group=['stream'], first="case when status = 'complete' then 1 else 2 end"
+    ) }}
     {%- else -%}
     receipts as (
         select
@@ -195,8 +198,9 @@
     key: the names of its columns; optional_key: those that may be null
     group: what has baselines of its own within a namespace
     receipts: the name of a CTE with namespace and receipt_baseline_at
+    first: what a version is ordered by that came several times
 #}
-{% macro newest_living(versions, key, group=[], receipts=none, optional_key=[]) -%}
+{% macro newest_living(versions, key, group=[], receipts=none, optional_key=[], first=none) -%}
     {%- set names = [] -%}
     {%- for name in key -%}
         {%- do names.append('versions.' ~ adapter.quote(name)) -%}
@@ -233,6 +237,8 @@
                 order by
                     coalesce(versions.cdc_baseline_at, versions.loaded_at) desc nulls last,
                     coalesce(versions.cdc_updated_at, versions.loaded_at) desc nulls last,
+                    {% if first %}{{ first }},
+                    {% endif -%}
                     versions.loaded_at desc nulls last
             ) as place
         from baselines as versions

@@ -79,6 +79,7 @@
             'key': ['id'],
             'text': ['workspaceId'],
             'number': ['subtotal', 'discountAmount', 'taxAmount', 'tax2Amount'],
+            'json': ['items'],
         },
         'invoice_payments': {
             'key': ['id'],

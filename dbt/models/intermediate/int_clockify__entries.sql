@@ -88,7 +88,7 @@ entries as (
         end as seconds,
         ended_at is null as is_running,
         case when is_billable then hourly_rate_minor end as hourly_rate_minor,
-        cost_rate_minor,
+        nullif(cost_rate_minor, 0) as cost_rate_minor,
         currency,
         {{ clockify.no_json() }} as tag_ids,
         custom_fields as custom_field_values,
@@ -96,6 +96,22 @@ entries as (
         'detailed_report' as source_stream,
         version_at
     from unlisted
+),
+
+-- The report's row may be older than the invoice.
+invoiced as (
+    select
+        {{ clockify.json_text('entry.value') }} as entry_id,
+        max(lines.invoice_id) as invoice_id
+    from (
+        select
+            details.invoice_id,
+            {{ clockify.json_part('item.value', ['timeEntryIds']) }} as entry_ids
+        from {{ ref('stg_clockify__invoice_details') }} as details
+        {{ clockify.join_elements('details.items', 'item') }}
+    ) as lines
+    {{ clockify.join_elements('lines.entry_ids', 'entry') }}
+    group by 1
 )
 
 select
@@ -103,22 +119,31 @@ select
     report.entry_id is not null as is_in_report,
     report.user_name as report_user_name,
     report.user_email as report_user_email,
-    report.client_id as report_client_id,
-    report.client_name as report_client_name,
-    report.project_name as report_project_name,
-    report.task_name as report_task_name,
+    case when report.project_id = entries.project_id then report.client_id end as report_client_id,
+    case when report.project_id = entries.project_id then report.client_name end as report_client_name,
+    case when report.project_id = entries.project_id then report.project_name end as report_project_name,
+    case when report.task_id = entries.task_id then report.task_name end as report_task_name,
     report.tags as report_tags,
     report.approval_request_id,
-    report.invoice_id,
+    coalesce(report.invoice_id, invoiced.invoice_id) as invoice_id,
     report.currency as report_currency,
     report.hourly_rate_minor as report_hourly_rate_minor,
     report.cost_rate_minor as report_cost_rate_minor,
-    -- Amounts of another duration would be those of a former version.
+    -- Amounts of another duration, project or user would be those of a former version.
     coalesce(
         report.report_seconds = entries.seconds
-        and coalesce(report.is_billable, false) = entries.is_billable, false
+        and coalesce(report.is_billable, false) = entries.is_billable
+        and report.user_id = entries.user_id
+        and not {{ clockify.differs('report.project_id', 'entries.project_id') }}
+        and not {{ clockify.differs('report.task_id', 'entries.task_id') }},
+        false
     ) as report_agrees,
     report.billable_amount_minor as report_billable_amount_minor,
-    report.cost_amount_minor as report_cost_amount_minor
+    -- The report says 0 where there is no cost rate, too.
+    case
+        when coalesce(report.cost_rate_minor, 0) <> 0 or entries.cost_rate_minor is not null
+            then report.cost_amount_minor
+    end as report_cost_amount_minor
 from entries
 left join report on entries.entry_id = report.entry_id and entries.workspace_id = report.workspace_id
+left join invoiced on entries.entry_id = invoiced.entry_id

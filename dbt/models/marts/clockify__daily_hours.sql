@@ -6,20 +6,19 @@ with entries as (
 summed as (
     select
         workspace_id,
-        workspace_name,
         day,
         week_starts_on,
         user_id,
-        user_name,
         client_id,
-        client_name,
         project_id,
-        project_name,
         task_id,
-        task_name,
         entry_type,
         is_billable,
         currency,
+        -- A report's row may have a former name.
+        {%- for name in ['workspace_name', 'user_name', 'client_name', 'project_name', 'task_name'] %}
+        max({{ name }}) as {{ name }},
+        {%- endfor %}
         count(*) as entries,
         sum(case when is_running then 1 else 0 end) as running_entries,
         coalesce(sum(seconds), 0) as seconds,
@@ -30,7 +29,7 @@ summed as (
         sum(case when not is_running and not is_cost_amount_known then seconds else 0 end)
             as seconds_without_cost_amount
     from entries
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 )
 
 select

@@ -11,11 +11,14 @@ with payments as (
 aged as (
     select
         invoices.*,
-        coalesce(payments.payments, 0) as payments,
+        case when {{ clockify.is_synced('invoice_payments') }} then coalesce(payments.payments, 0) end
+            as payments,
         payments.payments_minor,
         payments.last_paid_at,
-        invoices.invoice_status in ('SENT', 'PARTIALLY_PAID', 'OVERDUE')
-            and invoices.balance_minor > 0 as is_open,
+        coalesce(
+            invoices.invoice_status in ('SENT', 'PARTIALLY_PAID', 'OVERDUE')
+            and invoices.balance_minor > 0, false
+        ) as is_open,
         {{ clockify.days_between('invoices.due_on', clockify.today()) }} as days_past_due
     from {{ ref('stg_clockify__invoices') }} as invoices
     left join payments on invoices.invoice_id = payments.invoice_id
@@ -51,5 +54,6 @@ select
     cast(payments as {{ clockify.type_count() }}) as payments,
     payments_minor,
     last_paid_at,
-    coalesce(payments_minor, 0) = coalesce(paid_minor, 0) as is_paid_as_payments_say
+    case when payments is not null then coalesce(payments_minor, 0) = coalesce(paid_minor, 0) end
+        as is_paid_as_payments_say
 from aged

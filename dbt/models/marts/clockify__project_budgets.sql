@@ -2,7 +2,12 @@
 with projects as (
     select
         projects.*,
-        coalesce(time_estimate_reset, budget_reset, {{ interval }}) as reset_interval,
+        -- An estimate that is not active may still say how it begins anew.
+        coalesce(
+            case when has_time_estimate then time_estimate_reset end,
+            case when has_budget then budget_reset end,
+            {{ interval }}
+        ) as reset_interval,
         coalesce(
             {{ clockify.parse_number(clockify.json_text('projects.estimate_reset', ['dayOfMonth'])) }}, 1
         ) as reset_day_of_month
@@ -35,32 +40,40 @@ periods as (
     left join task_estimates on projects.project_id = task_estimates.project_id
 ),
 
+entries as (
+    select
+        entries.project_id,
+        entries.seconds,
+        entries.is_billable,
+        entries.currency,
+        entries.billable_amount_minor,
+        entries.cost_amount_minor,
+        not entries.is_running and not entries.is_billable_amount_known as is_without_amount,
+        entries.billable_amount_minor <> 0 or entries.cost_amount_minor <> 0 as has_amount,
+        coalesce(
+            cast({{ dbt.date_trunc('month', 'entries.day') }} as date) = periods.period_starts_on, false
+        ) as is_in_period
+    from {{ ref('clockify__time_entries') }} as entries
+    inner join periods on entries.project_id = periods.project_id
+),
+
 tracked as (
     select
-        periods.project_id,
-        sum(entries.seconds) as tracked_seconds,
-        sum(case when entries.is_billable then entries.seconds else 0 end) as billable_seconds,
-        sum(entries.billable_amount_minor) as billable_amount_minor,
-        sum(entries.cost_amount_minor) as cost_amount_minor,
-        sum(case when not entries.is_running and not entries.is_billable_amount_known then 1 else 0 end)
-            as entries_without_amount,
-        sum(case when entries.day >= periods.period_starts_on then entries.seconds else 0 end)
-            as period_seconds,
-        sum(
-            case
-                when entries.day >= periods.period_starts_on and entries.is_billable then entries.seconds
-                else 0
-            end
-        ) as period_billable_seconds,
-        sum(
-            case
-                when entries.day >= periods.period_starts_on then entries.billable_amount_minor
-                else 0
-            end
-        ) as period_amount_minor
-    from periods
-    inner join {{ ref('clockify__time_entries') }} as entries on periods.project_id = entries.project_id
-    group by periods.project_id
+        project_id,
+        count(distinct case when has_amount then currency end) as currencies,
+        max(case when has_amount then currency end) as currency,
+        sum(seconds) as tracked_seconds,
+        sum(case when is_billable then seconds else 0 end) as billable_seconds,
+        sum(billable_amount_minor) as billable_amount_minor,
+        sum(cost_amount_minor) as cost_amount_minor,
+        sum(case when is_without_amount then 1 else 0 end) as entries_without_amount,
+        sum(case when is_in_period then seconds else 0 end) as period_seconds,
+        sum(case when is_in_period and is_billable then seconds else 0 end) as period_billable_seconds,
+        sum(case when is_in_period then billable_amount_minor else 0 end) as period_amount_minor,
+        sum(case when is_in_period and is_without_amount then 1 else 0 end)
+            as period_entries_without_amount
+    from entries
+    group by project_id
 ),
 
 expenses as (
@@ -68,7 +81,12 @@ expenses as (
         periods.project_id,
         sum(expenses.amount_minor) as expenses_minor,
         sum(
-            case when expenses.expense_day >= periods.period_starts_on then expenses.amount_minor else 0 end
+            case
+                when cast({{ dbt.date_trunc('month', 'expenses.expense_day') }} as date)
+                        = periods.period_starts_on
+                    then expenses.amount_minor
+                else 0
+            end
         ) as period_expenses_minor
     from periods
     inner join {{ ref('stg_clockify__expenses') }} as expenses
@@ -81,9 +99,18 @@ joined as (
         periods.*,
         coalesce(tracked.tracked_seconds, 0) as tracked_seconds,
         coalesce(tracked.billable_seconds, 0) as billable_seconds,
-        coalesce(tracked.billable_amount_minor, 0) as billable_amount_minor,
-        coalesce(tracked.cost_amount_minor, 0) as cost_amount_minor,
+        coalesce(tracked.currencies, 0) <= 1 as is_one_currency,
+        case when tracked.currencies <= 1 then tracked.currency end as currency,
+        case
+            when tracked.project_id is null then 0
+            when tracked.currencies <= 1 then tracked.billable_amount_minor
+        end as billable_amount_minor,
+        case
+            when tracked.project_id is null then 0
+            when tracked.currencies <= 1 then tracked.cost_amount_minor
+        end as cost_amount_minor,
         coalesce(tracked.entries_without_amount, 0) as entries_without_amount,
+        coalesce(tracked.period_entries_without_amount, 0) as period_entries_without_amount,
         coalesce(tracked.period_seconds, 0) as period_seconds,
         coalesce(tracked.period_billable_seconds, 0) as period_billable_seconds,
         coalesce(tracked.period_amount_minor, 0) as period_amount_minor,
@@ -120,12 +147,12 @@ counted as (
             else period_billable_seconds
         end as counted_seconds,
         case
-            when entries_without_amount > 0 then null
-            when reset_interval is null
-                then billable_amount_minor
+            when not is_one_currency then null
+            when reset_interval is null and entries_without_amount = 0
+                then coalesce(billable_amount_minor, 0)
                     + case when budget_includes_expenses then expenses_minor else 0 end
-            when period_starts_on is not null
-                then period_amount_minor
+            when period_starts_on is not null and period_entries_without_amount = 0
+                then coalesce(period_amount_minor, 0)
                     + case when budget_includes_expenses then period_expenses_minor else 0 end
         end as spent_minor
     from joined
@@ -147,6 +174,7 @@ select
     cast(estimate_seconds - counted_seconds as {{ clockify.type_count() }}) as remaining_seconds,
     case when estimate_seconds > 0 then {{ clockify.ratio('counted_seconds', 'estimate_seconds') }} end
         as estimate_used,
+    currency,
     cast(budget_in_force_minor as {{ clockify.type_number() }}) as budget_minor,
     {{ clockify.major('budget_in_force_minor') }} as budget,
     cast(spent_minor as {{ clockify.type_number() }}) as spent_minor,

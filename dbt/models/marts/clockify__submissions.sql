@@ -23,6 +23,7 @@ tracked as (
             as pending_seconds,
         sum(case when approval_state = 'REJECTED' then coalesce(seconds, 0) else 0 end)
             as rejected_seconds,
+        sum(case when approval_state = 'PENDING' then 1 else 0 end) as pending_entries,
         sum(case when coalesce(approval_state, '') not in ('APPROVED', 'PENDING') then 1 else 0 end)
             as open_entries
     from {{ ref('clockify__time_entries') }}
@@ -37,6 +38,7 @@ joined as (
         coalesce(tracked.approved_seconds, 0) as approved_seconds,
         coalesce(tracked.pending_seconds, 0) as pending_seconds,
         coalesce(tracked.rejected_seconds, 0) as rejected_seconds,
+        coalesce(tracked.pending_entries, 0) as pending_entries,
         coalesce(tracked.open_entries, 0) as open_entries
     from weeks
     left join tracked
@@ -54,11 +56,11 @@ select
     {{ clockify.add_days('week_starts_on', 7) }} <= {{ clockify.today() }} as is_over,
     case
         when not ({{ clockify.is_synced('approval_requests') }}) then null
-        when entries = 0 and available_seconds > 0 then 'nothing tracked'
-        when entries = 0 then 'nothing expected'
+        when entries = 0 and available_seconds = 0 then 'nothing expected'
+        when entries = 0 then 'nothing tracked'
         when open_entries = entries then 'not submitted'
         when open_entries > 0 then 'partly submitted'
-        when pending_seconds > 0 or approved_seconds = 0 then 'pending'
+        when pending_entries > 0 then 'pending'
         else 'approved'
     end as submission,
     cast(entries as {{ clockify.type_count() }}) as entries,

@@ -1,6 +1,8 @@
 with tracked as (
     select
         task_id,
+        count(distinct case when billable_amount_minor <> 0 then currency end) as currencies,
+        max(case when billable_amount_minor <> 0 then currency end) as currency,
         sum(seconds) as tracked_seconds,
         sum(billable_amount_minor) as billable_amount_minor,
         sum(case when not is_running and not is_billable_amount_known then 1 else 0 end)
@@ -17,8 +19,9 @@ joined as (
         -- Clockify sends an estimate of zero for a task without one.
         nullif(tasks.estimate_seconds, 0) as estimate,
         coalesce(tracked.tracked_seconds, 0) as tracked_seconds,
+        case when tracked.currencies = 1 then tracked.currency end as currency,
         case
-            when coalesce(tracked.entries_without_amount, 0) = 0
+            when coalesce(tracked.entries_without_amount, 0) = 0 and coalesce(tracked.currencies, 0) <= 1
                 then coalesce(tracked.billable_amount_minor, 0)
         end as spent_minor
     from {{ ref('stg_clockify__tasks') }} as tasks
@@ -37,6 +40,7 @@ select
     cast(tracked_seconds as {{ clockify.type_count() }}) as tracked_seconds,
     cast(estimate - tracked_seconds as {{ clockify.type_count() }}) as remaining_seconds,
     case when estimate > 0 then {{ clockify.ratio('tracked_seconds', 'estimate') }} end as estimate_used,
+    currency,
     cast(budget_minor as {{ clockify.type_number() }}) as budget_minor,
     cast(spent_minor as {{ clockify.type_number() }}) as spent_minor,
     case when budget_minor > 0 then {{ clockify.ratio('spent_minor', 'budget_minor') }} end as budget_used

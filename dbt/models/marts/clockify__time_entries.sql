@@ -10,12 +10,24 @@ named as (
         coalesce(users.user_name, entries.report_user_name) as user_name,
         coalesce(users.user_email, entries.report_user_email) as user_email,
         coalesce(projects.project_name, entries.report_project_name) as project_name,
-        coalesce(projects.client_id, entries.report_client_id) as client_id,
-        coalesce(clients.client_name, entries.report_client_name) as client_name,
+        -- A project that is here may have another client by now than in the report's row.
+        case when projects.project_id is not null then projects.client_id else entries.report_client_id end
+            as client_id,
+        coalesce(
+            clients.client_name,
+            case
+                when projects.project_id is null or projects.client_id = entries.report_client_id
+                    then entries.report_client_name
+            end
+        ) as client_name,
         coalesce(tasks.task_name, entries.report_task_name) as task_name,
         {{ clockify.zone_of('users') }} as time_zone,
         coalesce(
-            entries.report_currency, entries.currency, clients.currency, workspaces.currency
+            case when entries.report_agrees then entries.report_currency end,
+            entries.currency,
+            entries.report_currency,
+            clients.currency,
+            workspaces.currency
         ) as currency_code,
         approvals.approval_request_id as request_id,
         approvals.approval_state,
@@ -30,7 +42,8 @@ named as (
         on entries.workspace_id = users.workspace_id and entries.user_id = users.user_id
     left join {{ ref('stg_clockify__projects') }} as projects on entries.project_id = projects.project_id
     left join {{ ref('stg_clockify__clients') }} as clients
-        on coalesce(projects.client_id, entries.report_client_id) = clients.client_id
+        on case when projects.project_id is not null then projects.client_id else entries.report_client_id end
+        = clients.client_id
     left join {{ ref('stg_clockify__tasks') }} as tasks on entries.task_id = tasks.task_id
     left join {{ ref('int_clockify__entry_approvals') }} as approvals
         on entries.entry_id = approvals.entry_id
@@ -126,7 +139,7 @@ select
     request_id as approval_request_id,
     approval_state,
     invoice_id,
-    is_in_report as is_invoice_known,
+    is_in_report or invoice_id is not null as is_invoice_known,
     tag_ids,
     report_tags,
     custom_field_values,

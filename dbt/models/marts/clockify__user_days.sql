@@ -48,8 +48,9 @@ user_days as (
         users.workspace_id,
         users.user_id,
         users.user_name,
-        users.is_profile_known,
         users.capacity_seconds as profile_seconds,
+        -- Without either, a capacity of 0 would be a guess.
+        users.capacity_seconds is not null and users.working_days is not null as is_capacity_known,
         days.day,
         {{ clockify.weekday('days.day') }} as weekday
     from users
@@ -103,7 +104,7 @@ joined as (
         user_days.user_name,
         user_days.day,
         case
-            when not user_days.is_profile_known then null
+            when not user_days.is_capacity_known then null
             when working_days.weekday is null then 0
             else user_days.profile_seconds
         end as capacity_seconds,

@@ -1,5 +1,18 @@
 {#- Each member of each workspace, and each user whom only entries know. -#}
-with members as (
+with memberships as (
+    select
+        users.workspace_id,
+        users.user_id,
+        max({{ clockify.json_text('member.value', ['membershipStatus']) }}) as membership_status
+    from {{ ref('stg_clockify__users') }} as users
+    {{ clockify.join_elements('users.memberships', 'member') }}
+    where
+        {{ clockify.json_text('member.value', ['membershipType']) }} = 'WORKSPACE'
+        and {{ clockify.json_text('member.value', ['targetId']) }} = users.workspace_id
+    group by 1, 2
+),
+
+members as (
     select
         users.workspace_id,
         users.user_id,
@@ -10,11 +23,14 @@ with members as (
         profiles.capacity_seconds,
         profiles.working_days,
         profiles.week_start,
+        memberships.membership_status,
         profiles.user_id is not null as is_profile_known,
         true as is_listed
     from {{ ref('stg_clockify__users') }} as users
     left join {{ ref('stg_clockify__member_profiles') }} as profiles
         on users.workspace_id = profiles.workspace_id and users.user_id = profiles.user_id
+    left join memberships
+        on users.workspace_id = memberships.workspace_id and users.user_id = memberships.user_id
 ),
 
 unlisted as (
@@ -44,6 +60,7 @@ everybody as (
         cast(null as {{ clockify.type_count() }}) as capacity_seconds,
         {{ clockify.no_json() }} as working_days,
         cast(null as {{ clockify.type_text() }}) as week_start,
+        cast(null as {{ clockify.type_text() }}) as membership_status,
         false as is_profile_known,
         false as is_listed
     from unlisted
@@ -63,6 +80,7 @@ select
     user_name,
     user_email,
     user_status,
+    membership_status,
     is_listed,
     time_zone,
     is_time_zone_known,

@@ -13,7 +13,7 @@ select
     currency,
     amount as amount_minor,
     paid as paid_minor,
-    balance as balance_minor,
+    coalesce(balance, amount - coalesce(paid, 0)) as balance_minor,
     cdc_updated_at as version_at,
     namespace
 from living
