@@ -283,7 +283,7 @@ class Maker:
         self.now, self.zone = world.now, ZoneInfo(options.time_zone)
         self.seed = f"workspace {options.seed} {index}"
         self._begin("workspace")
-        self._serial = self.ids.scattered() if options.scattered_ids else self.ids.serial()
+        self.scattered_ids = options.scattered_ids
         self.deleted_users: list[str] = []
         self.origin = self.now - max(400, options.days + 280) * DAY
 
@@ -489,7 +489,7 @@ class Maker:
         values = self._kinds_of_values()
         tags = self._kinds_of_tags()
         loaded: list[Entry] = []
-        serial = self.ids.serial()
+        serial = self.ids.scattered() if self.scattered_ids else self.ids.serial()
         specials = special_times(self.now, self.zone, self.world.options.days)
         people = [(user_id, self.entries) for user_id in self.workspace.members]
         people += [(user_id, min(self.entries, 10)) for user_id in self.deleted_users]

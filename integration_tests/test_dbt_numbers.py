@@ -37,7 +37,7 @@ def record(
 
 def entry(entry_id: str, day: str, hours: float = 1, **more: Any) -> JSON:
     """An entry of Uma's from 8 o'clock UTC, billable and with an hourly rate of 60 EUR."""
-    row = {
+    row: JSON = {
         "id": entry_id,
         "userId": "uma",
         "billable": True,
@@ -55,7 +55,7 @@ def interval(day: str, hours: float) -> JSON:
 
 
 def reported(entry_id: str, day: str, hours: float = 1, **more: Any) -> JSON:
-    row = {
+    row: JSON = {
         "_id": entry_id,
         "userId": "uma",
         "billable": True,
@@ -218,7 +218,7 @@ RECORDS = [
             ("costs nothing", 0, {"costRate": {"amount": 0, "currency": "EUR"}}),
         )
         for each in (
-            entry(entry_id, "2026-08-03", **more),
+            entry(entry_id, "2026-08-03", 1, **more),
             reported(entry_id, "2026-08-03", costRate=rate, costAmount=rate),
         )
     ),
