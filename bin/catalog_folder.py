@@ -39,10 +39,12 @@ DAYS_TO_UPGRADE = 60
 # Fields of the form that only the full connector knows.
 OWN_FIELDS = ("track_changes", "resend_changes", "follow_changes", "state_limit_mb")
 # What the manifest alone does without it.
+AIRBYTES_PAGE = "https://docs.airbyte.com/integrations/sources/clockify"
 START_DATE = (
-    "Empty for all history:\n          reports then begin with 2017, or on the day on which the "
-    "oldest of the Workspace IDs\n          was created. Entries that were imported into a younger "
-    "workspace need a start date to\n          be in the reports.\n"
+    "Leave it empty for all history:\n"
+    "          reports then begin with 2017, or on the day on which the oldest of the Workspace IDs\n"
+    "          was created. Entries that were imported into a younger workspace need a start date to\n"
+    "          be in the reports.\n"
 )
 CHANGE = (
     "Streams have the columns and types of Clockify's API of today, the primary key of users "
@@ -120,8 +122,11 @@ def catalog_manifest(text: str) -> str:
     )
     _expect(count, 1, "the group of change tracking")
     text = text.replace("        group: changes\n", "        group: data\n")
-    text, count = re.subn(r"Empty for all\s+history: [^<]*?\.\n", START_DATE, text)
+    text, count = re.subn(r"Leave it empty for all\s+history: [^<]*?\.\n", START_DATE, text)
     _expect(count, 1, "the description of Start Date")
+    text = re.sub(r'href="https:[^"#]*clockify\.md#', f'href="{AIRBYTES_PAGE}#', text)
+    text, count = re.subn(r"(\n  documentation_url: ).*", rf"\g<1>{AIRBYTES_PAGE}", text)
+    _expect(count, 1, "the address of the documentation")
     # Airbyte's checks look for addresses without TLS; this pattern admits them for a loopback host.
     text, count = re.subn(r"(pattern: &https_url .*)", r"\1  # ignore-https-check", text)
     _expect(count, 1, "the pattern of addresses")
@@ -147,13 +152,11 @@ def catalog_metadata(
         **{
             name: own[name]
             for name in (
-                "name",
                 "connectorType",
                 "connectorSubtype",
                 "license",
                 "releaseStage",
                 "supportLevel",
-                "documentationUrl",
                 "externalDocumentationUrls",
                 "maxSecondsBetweenMessages",
                 "suggestedStreams",
@@ -162,6 +165,8 @@ def catalog_metadata(
             )
         },
         **kept,
+        "name": "Clockify",
+        "documentationUrl": AIRBYTES_PAGE,
         "definitionId": DEFINITION_ID,
         "dockerRepository": REPOSITORY,
         "dockerImageTag": version,

@@ -140,7 +140,9 @@ def test_what_a_sync_sends_once_more_is_dropped(story: Story, database: sqlite3.
         else "changed"
         for each in second
     )
-    assert set(take(database, first)) == {"new"}
+    # The manifest alone may read a row twice where pages or windows overlap.
+    repeats = Counter({"new": len(before), "repeated": len(first) - len(before)})
+    assert take(database, first) == +repeats
     assert take(database, second) == kinds
     assert min(kinds["new"], kinds["changed"]) > 0
     assert kinds["repeated"] > 5

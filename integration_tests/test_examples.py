@@ -615,7 +615,7 @@ def test_a_wrong_configuration_is_told_in_a_sentence(place: Place, tmp_path: Pat
     ended = place.run(line)
     assert (ended.returncode, ended.stderr) == (1, f"sync.sh: There is no file {wrong}.\n")
     for content, said in (
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         (
             '{"credentials": {"auth_type": "api_key"}}',
             "Authentication, API Key (credentials.api_key)",

@@ -94,7 +94,7 @@ DIFFERENCES = {
         "| tags, also archived ones | `workspaceId`, `id` |",
         "+**Horizon Days** (300): ",
         "| `horizon_days` | 300 |",
-        "-->400<!-- end --> questions for single records",
+        "-->400<!-- end --> requests for single records",
     ],
     "docs/airbyte-cloud.md": [" columns<!-- end --> | Airbyte Cloud documents"],
     "docs/change-tracking.md": ['"description": "2026-01-02"', "-->400<!-- end --> single reads"],
