@@ -42,8 +42,8 @@ AIRBYTES_PAGE = "https://docs.airbyte.com/integrations/sources/clockify"
 # What the manifest alone does without it.
 START_DATE = (
     "Leave it empty for all history:\n          reports then begin with 2017, or on the day on"
-    " which the oldest of the Workspace IDs\n          was created. Entries that were imported into a"
-    " younger workspace need a start date to\n          be in the reports.\n"
+    " which the oldest of the Workspace IDs\n          was created. Entries that were imported"
+    " into a younger workspace need a start date to\n          be in the reports.\n"
 )
 CHANGE = (
     "Streams have the columns and types of Clockify's API of today, the primary key of users "
