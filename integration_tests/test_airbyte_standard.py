@@ -116,7 +116,8 @@ def git_status() -> str:
         )
     except FileNotFoundError:
         return ""
-    caches = ("__pycache__/", "_cache/")
+    # Made by the tests that run at the same time.
+    caches = ("__pycache__/", "_cache/", ".cache/", ".hypothesis/", ".venv-dbt/", ".venv-dbt.lock")
     return "\n".join(line for line in done.stdout.split("\n") if not line.endswith(caches))
 
 
