@@ -132,6 +132,10 @@ class StreamsSource(ConcurrentDeclarativeSource):
         """The configuration with its migrations and transformations."""
         return dict(self._config)
 
+    def change_settings(self, **changes: Any) -> None:
+        """Change settings of the streams that are built from now on."""
+        self._config = {**self._config, **changes}
+
 
 def read_data(partition: Partition) -> Iterator[dict[str, Any]]:
     """Yield the data of the records of a manifest partition.

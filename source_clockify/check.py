@@ -21,6 +21,7 @@ from source_clockify.plan_features import has_feature, missing_features
 from source_clockify.report_history import ends_before_workspace
 from source_clockify.requested_slices import is_on_demand
 from source_clockify.sizing import (
+    DEFAULT_LIMIT_MB,
     ENTRIES_PER_USER_AND_DAY,
     SECONDS_PER_REQUEST,
     Size,
@@ -51,8 +52,6 @@ SUGGESTED_STREAMS = (
     "time_entries",
 )
 
-# The default of State Limit.
-DEFAULT_LIMIT_MB = 9
 # The column with a workspace's plan, and the plan whose requests Clockify limits.
 _PLAN = "featureSubscriptionType"
 FREE_PLAN = "FREE"

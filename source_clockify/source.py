@@ -34,7 +34,7 @@ from source_clockify.assembly import assemble_manifest
 from source_clockify.audit_log import SystemEvents
 from source_clockify.authenticator import is_addon
 from source_clockify.cdk_patches import StreamsSource, patch_cdk
-from source_clockify.change_tracking.budget import DEFAULT_LIMIT_MB, MEGABYTE, StateBudget
+from source_clockify.change_tracking.budget import MEGABYTE, StateBudget
 from source_clockify.change_tracking.interrupted import settings_hash
 from source_clockify.change_tracking.messages import format_version, message_kind
 from source_clockify.change_tracking.plan import sync_bounds
@@ -86,6 +86,7 @@ from source_clockify.progress_log import (
 from source_clockify.record_batches import KindOf, Message, Packing
 from source_clockify.report_history import ReportHistory, rows_of_report
 from source_clockify.requested_slices import is_on_demand
+from source_clockify.sizing import DEFAULT_LIMIT_MB
 from source_clockify.skip_report import SkipReport
 from source_clockify.streams import ClockifyStream, PackedStream, ReadContext, read_quirks_of
 from source_clockify.sync_log import (
@@ -212,7 +213,7 @@ class SourceClockify(StreamsSource):
         if is_check:
             # `check` is interactive: retry once instead of for an hour. Not part of `config` above,
             # since Airbyte stores a migrated configuration that is announced there.
-            self._config = {**self._config, "max_request_retries": 1}
+            self.change_settings(max_request_retries=1)
         self._configured: tuple[Mapping[str, Any], Any] = (self.settings, self.arguments.config)
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:

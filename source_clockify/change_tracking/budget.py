@@ -17,13 +17,13 @@ from typing import Any
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_clockify.sizing import DEFAULT_LIMIT_MB
 from source_clockify.timestamps import DAY, format_second
 
 logger = logging.getLogger("airbyte")
 
 # A decimal megabyte keeps a limit of 10 below Airbyte's 10,485,760 bytes.
 MEGABYTE = 1_000_000
-DEFAULT_LIMIT_MB = 9
 
 # Every 10 seconds the platform saves all states that have arrived since, in one request.
 PACE_SECONDS = 12
