@@ -9,10 +9,12 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ from integration_tests.dbt_account import (
     work_a_day,
 )
 from integration_tests.dbt_runner import (
+    DBT_PYTHON,
     MARTS,
     Dbt,
     Done,
@@ -44,6 +47,7 @@ from integration_tests.dbt_runner import (
     postgres_programs,
     set_up,
 )
+from source_clockify.change_tracking.profiles import PROFILES, Kind, TrackingProfile
 
 TODAY = f"{NOW:%Y-%m-%d}"
 VARIABLES = {"clockify_schema": "raw", "clockify_today": TODAY}
@@ -142,6 +146,9 @@ def test_keys_and_columns_are_those_of_the_catalog() -> None:
         assert [[column] for column in stream["key"]] == catalog[name]["source_defined_primary_key"]
         for kind in ("text", "number", "boolean", "moment", "day", "json", "key"):
             assert set(stream.get(kind, ())) <= set(properties), (name, kind)
+        profile = PROFILES.get(name, TrackingProfile())
+        is_counted = profile.kind not in (Kind.EVENT_LOG, Kind.UPDATED_AT)
+        assert stream.get("window") == (profile.start if is_counted else None), name
 
 
 def test_every_stream_is_a_source() -> None:
@@ -187,10 +194,15 @@ def test_each_entry_has_its_seconds_its_project_and_its_users_day(
     assert None in durations
 
 
+def seconds_by_project(report: Iterable[JSON]) -> dict[str | None, int]:
+    found: dict[str | None, int] = defaultdict(int)
+    for row in in_history(report):
+        found[row["projectId"]] += seconds_of(row) or 0
+    return found
+
+
 def test_hours_by_project_are_those_of_the_account(topic: Dbt, account: Account) -> None:
-    expected: dict[str | None, int] = defaultdict(int)
-    for row in in_history(account.report):
-        expected[row["projectId"]] += seconds_of(row) or 0
+    expected = seconds_by_project(account.report)
     query = "select project_id, sum(seconds) from analytics.{} group by 1"
     answers = topic.ask(
         daily=query.format("clockify__daily_hours"), weekly=query.format("clockify__weekly_hours")
@@ -390,17 +402,25 @@ def shown(value: Any) -> Any:
 # What is missing
 
 
+@contextmanager
+def set_aside(dbt: Dbt) -> Iterator[Path]:
+    """Without its DuckDB file, which is put back at the end; answers where it is."""
+    warehouse, aside = dbt.folder / "warehouse.duckdb", dbt.folder / "aside.duckdb"
+    warehouse.rename(aside)
+    try:
+        yield aside
+    finally:
+        aside.replace(warehouse)
+
+
 def test_a_lost_message_is_named_until_a_refresh(topic: Dbt, topic_marts: object) -> None:
-    copy = topic.folder / "complete.duckdb"
-    (topic.folder / "warehouse.duckdb").rename(copy)
-    (topic.folder / "warehouse.duckdb").write_bytes(copy.read_bytes())
     lose = (
         'import duckdb, sys; duckdb.connect(sys.argv[1]).execute("delete from raw.messages where'
         " data->>'$._airbyte_data.description' = 'Entered late'\")"
     )
-    python = ROOT / ".venv-dbt" / "bin" / "python"
-    try:
-        subprocess.run([python, "-c", lose, topic.folder / "warehouse.duckdb"], check=True)
+    with set_aside(topic) as original:
+        warehouse = shutil.copy(original, topic.folder / "warehouse.duckdb")
+        subprocess.run([DBT_PYTHON, "-c", lose, warehouse], check=True)
         done = topic.run("run", "--select", "+clockify__streams")
         assert_all_is_well(done)
         rows = topic.ask(
@@ -412,8 +432,6 @@ def test_a_lost_message_is_named_until_a_refresh(topic: Dbt, topic_marts: object
         assert ["time_entries"] in rows["streams"]
         tested = topic.run("test", "--select", "nothing_is_missing")
         assert tested.statuses() == {"fail"}, tested.text
-    finally:
-        copy.replace(topic.folder / "warehouse.duckdb")
 
 
 def test_nothing_is_lost_where_all_arrived(topic_marts: dict[str, list[list[Any]]]) -> None:
@@ -427,9 +445,7 @@ def test_streams_that_are_not_synced_make_no_numbers(
 ) -> None:
     kept = ("time_entries", "users", "projects")
     few = Account([each for each in account.records if each["stream"] in kept])
-    original = tables.folder / "all.duckdb"
-    (tables.folder / "warehouse.duckdb").rename(original)
-    try:
+    with set_aside(tables):
         tables.load(few.write(tmp_path / "few.json"), "merged")
         done = tables.run("build")
         assert done.returncode == 0, done.text
@@ -448,8 +464,6 @@ def test_streams_that_are_not_synced_make_no_numbers(
             invoices="select count(*) from analytics.clockify__invoices",
             streams="select count(*) from analytics.clockify__streams where is_synced",
         )
-    finally:
-        original.replace(tables.folder / "warehouse.duckdb")
     ((entries, *nothing),) = answers["entries"]
     assert entries == len(in_history(account.entries))
     assert nothing == [0, 0, 0, False]
@@ -464,12 +478,8 @@ def test_streams_that_are_not_synced_make_no_numbers(
 
 
 def test_a_schema_without_tables_is_an_error_in_words(tables: Dbt) -> None:
-    original = tables.folder / "all.duckdb"
-    (tables.folder / "warehouse.duckdb").rename(original)
-    try:
+    with set_aside(tables):
         done = tables.run("run", "--select", "int_clockify__streams")
-    finally:
-        original.replace(tables.folder / "warehouse.duckdb")
     assert done.returncode != 0
     assert "There is no table of Clockify in the schema raw" in done.text
 
@@ -521,7 +531,6 @@ with ab.caches.DuckDBCache(db_path=database, schema_name="raw") as cache:
 )
 def test_the_tables_of_pyairbyte_give_the_hours_of_the_account(tmp_path: Path) -> None:
     dbt = set_up(tmp_path, VARIABLES)
-    account = Account([])
     with start(**SIZE, plan="ENTERPRISE", now=f"{NOW:%Y-%m-%dT%H:%M:%SZ}") as sandbox:
         (tmp_path / "config.json").write_text(json.dumps(config_of(sandbox, start_date=START_DATE)))
         steps: tuple[Callable[..., str | None], ...] = (settle, work_a_day, delete_and_restore)
@@ -530,15 +539,12 @@ def test_the_tables_of_pyairbyte_give_the_hours_of_the_account(tmp_path: Path) -
             moment = f"{NOW + number * LONG_ENOUGH:%Y-%m-%dT%H:%M:%SZ}"
             sandbox.set_now(moment)
             read_with_pyairbyte(tmp_path, moment)
-        account.report = sandbox.rows("detailed_report")
+        report = sandbox.rows("detailed_report")
     assert_all_is_well(dbt.run("build"))
     hours = dbt.ask(
         hours="select project_id, sum(seconds) from analytics.clockify__daily_hours group by 1"
     )["hours"]
-    expected: dict[str | None, int] = defaultdict(int)
-    for row in in_history(account.report):
-        expected[row["projectId"]] += seconds_of(row) or 0
-    assert dict(hours) == expected
+    assert dict(hours) == seconds_by_project(report)
 
 
 def read_with_pyairbyte(folder: Path, moment: str) -> None:

@@ -1,6 +1,7 @@
 """The numbers of the dbt package on records that were made by hand, each for one question."""
 
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,12 +67,13 @@ def reported(entry_id: str, day: str, hours: float = 1, **more: Any) -> JSON:
     return record("detailed_report", **(row | more))
 
 
-def user(user_id: str, status: str = "ACTIVE") -> JSON:
+def user(user_id: str, status: str = "ACTIVE", **more: Any) -> JSON:
     membership = {
         "userId": user_id,
         "targetId": "w",
         "membershipType": "WORKSPACE",
         "membershipStatus": status,
+        **more,
     }
     return record(
         "users", id=user_id, name=user_id.title(), status="ACTIVE", memberships=[membership]
@@ -392,4 +394,58 @@ def test_a_cost_of_0_in_the_report_is_none_without_a_cost_rate(numbers: Dbt) -> 
         ["costs", 3000, True],
         ["costs nothing", 0, True],
         ["costs nothing known", None, False],
+    ]
+
+
+def euros(amount: int) -> JSON:
+    return {"hourlyRate": {"amount": amount, "currency": "EUR"}}
+
+
+def unpriced(entry_id: str, **more: Any) -> JSON:
+    """An hour without a rate, on November 3 in Tokyo."""
+    interval = {"start": "2026-11-02T20:00:00Z", "end": "2026-11-02T21:00:00Z"}
+    return entry(entry_id, "2026-11-02", **{"hourlyRate": None, "timeInterval": interval, **more})
+
+
+def test_settings_choose_the_messages_the_day_and_todays_rates(tmp_path: Path) -> None:
+    member = {"userId": "uma", "membershipType": "PROJECT", **euros(4000)}
+    records = [
+        record("workspaces", id="w", name="Work", **euros(1000)),
+        user("uma", **euros(2000)),
+        user("odd"),
+        record("projects", id="p", name="P", memberships=[member], **euros(3000)),
+        record("tasks", id="t", projectId="p", name="T", **euros(5000)),
+        unpriced("1", userId="odd"),
+        unpriced("2"),
+        unpriced("3", userId="odd", projectId="p"),
+        unpriced("4", projectId="p"),
+        unpriced("5", projectId="p", taskId="t"),
+        unpriced("6", projectId="p", taskId="t", **euros(6000)),
+    ]
+    variables = {
+        **VARIABLES,
+        "clockify_table_prefix": "c_",
+        "clockify_namespace": "ours",
+        "clockify_fallback_time_zone": "Asia/Tokyo",
+        "clockify_minor_units": 1000,
+        "clockify_use_current_rates": True,
+    }
+    dbt = set_up(tmp_path, variables)
+    sent = [
+        *({**each, "stream": f"c_{each['stream']}", "namespace": "ours"} for each in records),
+        {**unpriced("other prefix"), "stream": "d_time_entries", "namespace": "ours"},
+        {**unpriced("other namespace"), "stream": "c_time_entries", "namespace": "theirs"},
+    ]
+    dbt.load(Account(sent).write(tmp_path / "records.json"), "messages")
+    done = dbt.run("run", "--select", "+clockify__time_entries")
+    assert done.returncode == 0, done.text
+    rows = dbt.ask(
+        entries="select entry_id, day, hourly_rate_of, billable_amount"
+        " from analytics.clockify__time_entries order by 1"
+    )["entries"]
+    assert rows == [
+        [str(place), "2026-11-03", name, place]
+        for place, name in enumerate(
+            ("workspace", "workspace member", "project", "project member", "task", "entry"), start=1
+        )
     ]

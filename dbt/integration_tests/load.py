@@ -120,7 +120,8 @@ def write_messages(warehouse: Warehouse, records: list[JSON]) -> None:
                 "_airbyte_data": record["data"],
                 "_airbyte_emitted_at": record["emitted_at"],
             },
-            "attributes": {"_stream": record["stream"]},
+            "attributes": {"_stream": record["stream"]}
+            | ({"_namespace": record["namespace"]} if "namespace" in record else {}),
         }
         for number, record in enumerate(records)
     ]

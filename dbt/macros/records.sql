@@ -79,12 +79,7 @@
 {%- endmacro %}
 
 {% macro versions_in_table(table, columns) -%}
-    {%- set found = {} -%}
-    {%- if execute and not var('clockify_assume_tables', false) -%}
-        {%- for column in adapter.get_columns_in_relation(table) -%}
-            {%- do found.update({column.name.lower(): column}) -%}
-        {%- endfor -%}
-    {%- endif -%}
+    {%- set found = clockify.columns_in(table) -%}
     {%- set loaded = '_airbyte_extracted_at' -%}
     {%- if found and loaded not in found -%}
         {%- set loaded = '_airbyte_emitted_at' -%}
@@ -100,6 +95,17 @@
         {{ clockify.table_column(found, loaded, 'moment') }} as loaded_at
     from {{ table }}
 {%- endmacro %}
+
+{# The columns of a table by their names in lower case; none if they are not looked up. #}
+{% macro columns_in(table) %}
+    {% set found = {} %}
+    {% if execute and not var('clockify_assume_tables', false) %}
+        {% for column in adapter.get_columns_in_relation(table) %}
+            {% do found.update({column.name.lower(): column}) %}
+        {% endfor %}
+    {% endif %}
+    {{- return(found) }}
+{% endmacro %}
 
 {# A column of a table as what it holds, whatever its type; null if the table lacks it. #}
 {% macro table_column(found, name, kind) -%}
@@ -151,17 +157,16 @@
 
 
 {#
-    The records of a stream that exist, from a select of its versions. A receipt of a complete sync
-    also tells the newest baseline, as of a stream that has become empty.
+    CTEs that end in `living`: the records of a stream that exist. `columns` as for `versions`. A
+    receipt of a complete sync also tells the newest baseline, as of a stream that has become empty.
 #}
-{% macro records(stream) -%}
-    {%- set definition = clockify.streams()[stream] -%}
+{% macro records(stream, columns=none) -%}
     {%- set key = [] -%}
-    {%- for name in definition['key'] -%}
+    {%- for name in clockify.streams()[stream]['key'] -%}
         {%- do key.append(clockify.snake(name)) -%}
     {%- endfor -%}
     with versions as (
-        {{ clockify.versions(stream) }}
+        {{ clockify.versions(stream, columns) }}
     ),
 
     {% if stream == 'sync_log' -%}
@@ -179,9 +184,7 @@
         group by namespace
     ),
 
-    {{ clockify.newest_living(
-        'versions', key, receipts='receipts', optional_key=definition.get('optional_key', [])
-    ) }}
+    {{ clockify.newest_living('versions', key, receipts='receipts') }}
     {%- endif %}
 {%- endmacro %}
 
@@ -195,12 +198,12 @@
 
     versions: the name of a CTE with namespace, the key, cdc_updated_at, cdc_deleted_at, cdc_baseline_at,
         loaded_at
-    key: the names of its columns; optional_key: those that may be null
+    key: the names of its columns
     group: what has baselines of its own within a namespace
     receipts: the name of a CTE with namespace and receipt_baseline_at
     first: what a version is ordered by that came several times
 #}
-{% macro newest_living(versions, key, group=[], receipts=none, optional_key=[], first=none) -%}
+{% macro newest_living(versions, key, group=[], receipts=none, first=none) -%}
     {%- set names = [] -%}
     {%- for name in key -%}
         {%- do names.append('versions.' ~ adapter.quote(name)) -%}
@@ -220,7 +223,7 @@
         left join {{ receipts }} as receipts on versions.namespace = receipts.namespace
         {%- endif %}
         where
-            {% for name in key if name not in optional_key -%}
+            {% for name in key -%}
             versions.{{ adapter.quote(name) }} is not null
             {%- if not loop.last %} and {% endif %}
             {%- endfor %}
@@ -276,10 +279,8 @@
     {%- set definition = clockify.streams()[stream] -%}
     {%- set window = definition.get('window') -%}
     {%- set columns = {} -%}
-    {%- set key = [] -%}
     {%- for name in definition['key'] -%}
         {%- do columns.update({name: 'text'}) -%}
-        {%- do key.append(clockify.snake(name)) -%}
     {%- endfor -%}
     {%- if window -%}
         {%- do columns.update({window: 'moment' if window in ['start', 'periodStart'] else 'day'}) -%}
@@ -289,22 +290,7 @@
         living.namespace,
         count(*) as living
     from (
-        with versions as (
-            {{ clockify.versions(stream, columns) }}
-        ),
-
-        receipts as (
-            select
-                namespace,
-                max(baseline_at) as receipt_baseline_at
-            from {{ ref('stg_clockify__sync_log') }}
-            where stream = '{{ stream }}' and status = 'complete'
-            group by namespace
-        ),
-
-        {{ clockify.newest_living(
-            'versions', key, receipts='receipts', optional_key=definition.get('optional_key', [])
-        ) }}
+        {{ clockify.records(stream, columns) }}
 
         select *
         from living

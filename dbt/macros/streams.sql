@@ -151,11 +151,7 @@
             'day': ['date'],
             'number': ['duration', 'amount'],
         },
-        'weekly_report': {
-            'key': ['workspaceId', 'weekStart', '_id'],
-            'window': 'weekStart',
-            'optional_key': ['_id'],
-        },
+        'weekly_report': {'key': ['workspaceId', 'weekStart', '_id'], 'window': 'weekStart'},
         'attendance_report': {'key': ['workspaceId', 'userId', 'date'], 'window': 'date'},
         'expense_report': {'key': ['id'], 'window': 'date'},
         'sync_log': {

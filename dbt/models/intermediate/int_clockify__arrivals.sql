@@ -13,7 +13,7 @@ from (
 ) as versions
 where
     cdc_updated_at is not null
-    {%- for name in definition['key'] if name not in definition.get('optional_key', []) %}
+    {%- for name in definition['key'] %}
     and {{ adapter.quote(clockify.snake(name)) }} is not null
     {%- endfor %}
 group by 2, 3, 4

@@ -31,7 +31,6 @@ periods as (
         task_estimates.budget_minor as task_budget_minor,
         -- A period that begins on another day than the first of a month is not followed.
         case
-            when reset_interval is null then null
             when reset_interval = 'MONTHLY' and reset_day_of_month = 1
                 then cast({{ dbt.date_trunc('month', clockify.today()) }} as date)
         end as period_starts_on
@@ -134,10 +133,7 @@ joined as (
 counted as (
     select
         joined.*,
-        case
-            when reset_interval is null then true
-            else period_starts_on is not null
-        end as is_period_known,
+        reset_interval is null or period_starts_on is not null as is_period_known,
         case
             when reset_interval is null and coalesce(estimate_includes_non_billable, true)
                 then tracked_seconds

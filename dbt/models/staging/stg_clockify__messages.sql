@@ -1,12 +1,7 @@
 {{ config(enabled=var('clockify_input', 'tables') == 'messages') }}
 
 {%- set table = source('clockify_messages', 'messages') -%}
-{%- set found = {} -%}
-{%- if execute and not var('clockify_assume_tables', false) -%}
-    {%- for column in adapter.get_columns_in_relation(table) -%}
-        {%- do found.update({column.name.lower(): column}) -%}
-    {%- endfor -%}
-{%- endif -%}
+{%- set found = clockify.columns_in(table) -%}
 {%- set prefix = var('clockify_table_prefix', '') %}
 
 with messages as (
