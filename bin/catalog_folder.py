@@ -1,7 +1,8 @@
 """bin/catalog-folder OUT: what a contribution to Airbyte's catalog of connectors holds.
 
-OUT is a checkout of airbytehq/airbyte, or any folder. Of a checkout the version, the changelog and
-what the metadata says of Airbyte's own tests are kept.
+OUT is a checkout of airbytehq/airbyte, or any folder. In a checkout, the version is the next major
+one, and the changelog, the announced breaking changes, the icon, and what the metadata says of the
+release and of Airbyte's own tests are kept.
 """
 
 import argparse
@@ -112,23 +113,23 @@ def catalog_manifest(text: str) -> str:
     """Return the manifest without what only the full connector can do."""
     for field in OWN_FIELDS:
         text, count = re.subn(rf"^      {field}:\n(?:        .*\n)+", "", text, flags=re.MULTILINE)
-        _expect(count, 1, field)
+        _expect_one(count, field)
         # It is no field any more, so it can no longer be null.
         text, count = re.subn(rf"^.*config\.get\('{field}'.*\n", "", text, flags=re.MULTILINE)
-        _expect(count, 1, field)
+        _expect_one(count, field)
     text, count = re.subn(
         r"^      - id: changes\n        title: .*\n", "", text, flags=re.MULTILINE
     )
-    _expect(count, 1, "the group of change tracking")
+    _expect_one(count, "the group of change tracking")
     text = text.replace("        group: changes\n", "        group: data\n")
     text, count = re.subn(r"Leave it empty for all\s+history: [^<]*?\.\n", START_DATE, text)
-    _expect(count, 1, "the description of Start Date")
+    _expect_one(count, "the description of Start Date")
     text = re.sub(r'href="https:[^"#]*clockify\.md#', f'href="{AIRBYTES_PAGE}#', text)
     text, count = re.subn(r"(\n  documentation_url: ).*", rf"\g<1>{AIRBYTES_PAGE}", text)
-    _expect(count, 1, "the address of the documentation")
+    _expect_one(count, "the address of the documentation")
     # Airbyte's checks look for addresses without TLS; this pattern admits them for a loopback host.
     text, count = re.subn(r"(pattern: &https_url .*)", r"\1  # ignore-https-check", text)
-    _expect(count, 1, "the pattern of addresses")
+    _expect_one(count, "the pattern of addresses")
     return text
 
 
@@ -247,8 +248,8 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _expect(count: int, wanted: int, what: str) -> None:
-    if count != wanted:
+def _expect_one(count: int, what: str) -> None:
+    if count != 1:
         raise SystemExit(f"The manifest has {what} {count} times; bin/catalog_folder.py expects 1.")
 
 

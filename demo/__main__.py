@@ -43,8 +43,6 @@ from integration_tests.pubsub.topic import Topic, create_topic, records_of
 from source_clockify.configured_catalog import configured_catalog
 
 COMMAND = Path(sys.executable).with_name("source-clockify")
-
-
 SYNCS = 4
 
 # The displayed columns of a message.

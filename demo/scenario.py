@@ -20,23 +20,17 @@ freeze_time(sys.argv.pop(1), tick=True).start()
 run()
 """
 
-
 NOW = datetime(2026, 11, 24, 9, tzinfo=timezone.utc)
 
-
 LONG_ENOUGH = timedelta(minutes=90)
-
 
 # The sandbox spreads its entries over the last 120 days.
 START_DATE = f"{NOW - timedelta(days=120):%Y-%m-%dT00:00:00Z}"
 
-
 # The workspace, unless the command line says otherwise.
 SIZE: dict[str, Any] = {"users": 12, "entries": 60, "projects": 10, "tasks": 4}
 
-
 CHANGING_STREAMS = ("projects", "tasks", "time_entries", "time_entries_in_progress")
-
 
 # The request sent for each stream, by the end of its path. Tasks come from the hydrated list of
 # projects where that proves to hold them.

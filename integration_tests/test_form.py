@@ -11,7 +11,8 @@ from docs.form.__main__ import PICTURE
 from docs.form.browser import NAMES, Tab, find_browser, open_page
 from docs.form.page import page_of
 from docs.form.picture import checksum_of, page_checksum
-from integration_tests.airbyte import ROOT
+from integration_tests.test_documents import anchors
+from integration_tests.test_user_page import PAGE
 from source_clockify.manifest_file import load_manifest
 
 SPEC: Mapping[str, Any] = load_manifest()["spec"]["connection_specification"]
@@ -156,13 +157,10 @@ def test_each_group_links_to_a_page_in_a_window_of_its_own(tab: Tab) -> None:
 
 
 def test_links_to_our_page_lead_to_a_heading_of_it() -> None:
-    page = (ROOT / "docs" / "integrations" / "sources" / "clockify.md").read_text()
-    headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
-    anchors = {re.sub(r"\W+", "-", heading.lower()).strip("-") for heading in headings}
     url = load_manifest()["spec"]["documentation_url"]
     named = re.findall(rf'{re.escape(url)}#([\w-]+)"', str(SPEC))
     assert named
-    assert {*named} <= anchors
+    assert {*named} <= anchors(PAGE)
 
 
 def test_html_that_airbyte_removes_is_not_drawn(browser: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from integration_tests.airbyte import ROOT
-from integration_tests.test_documents import CHANGE_TRACKING, section, table
+from integration_tests.test_documents import CHANGE_TRACKING, anchors, section, table
 from source_clockify.error_handler import SERVER_RETRIES
 from source_clockify.manifest_file import load_manifest
 from source_clockify.sizing import DEFAULT_LIMIT_MB
@@ -51,10 +51,6 @@ def part(text: str, title: str) -> str:
 def prose(text: str) -> str:
     """A text without its code."""
     return re.sub(r"`[^`]*`", "", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
-
-
-def names_in(text: str) -> list[str]:
-    return re.findall(r"`([\w*]+)`", text)
 
 
 # Layout
@@ -184,5 +180,4 @@ def test_a_link_leads_somewhere(target: str) -> None:
     assert linked.is_relative_to(ROOT)
     assert linked.is_file()
     if anchor:
-        titles = re.findall(r"^#+ (.*)$", linked.read_text(), re.MULTILINE)
-        assert anchor in {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in titles}
+        assert anchor in anchors(linked.read_text())

@@ -169,7 +169,7 @@ def size_of_sync(size: Size) -> str:
     minutes = pendulum.duration(minutes=size.minutes)
     return (
         f"{_requests_of_sync(size)} If each is answered within {SECONDS_PER_REQUEST} seconds, a "
-        f"sync takes less than {minutes.in_words()}."
+        f"sync takes about {minutes.in_words()}."
     )
 
 

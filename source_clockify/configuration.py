@@ -177,6 +177,12 @@ def config_error(message: str) -> AirbyteTracedException:
     return AirbyteTracedException(message=message, failure_type=FailureType.config_error)
 
 
+def follows_changes(settings: Mapping[str, Any]) -> bool:
+    """Return whether change feeds are read; by default on the paid plan only."""
+    follows = settings.get("follow_changes")
+    return settings.get("plan") != "free" if follows is None else bool(follows)
+
+
 def closest(name: str, known: Collection[str]) -> str:
     """Return the most similar known name, ignoring case and punctuation, or ""."""
     plain = {_plain(each): each for each in known}

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from source_clockify.configuration import follows_changes
+
 # Of each workspace: users (twice, see `UsersPagination`), user_groups, clients, projects, tasks and
 # tags.
 LISTS_PER_WORKSPACE = 7
@@ -52,11 +54,10 @@ def estimate_size(
     """Estimate a sync of so many suggested streams; `config` is as the spec has it."""
     users = sum(map(members_of, workspaces))
     is_tracked = config.get("track_changes") is not False
-    follows = config.get("follow_changes", config.get("plan") != "free")
     # The list of workspaces, or each by its id; and with change tracking who the key's owner is.
     lists = LISTS_PER_WORKSPACE * len(workspaces) + len(config.get("workspace_ids") or [""])
     lists += is_tracked
-    feeds = FEEDS_PER_WORKSPACE * len(workspaces) if is_tracked and follows else 0
+    feeds = FEEDS_PER_WORKSPACE * len(workspaces) if is_tracked and follows_changes(config) else 0
     records = users * ENTRIES_PER_USER_AND_DAY * (config.get("lookback_days") or 30)
     state_bytes = BYTES_PER_RECORD * records + BYTES_PER_STREAM * streams if is_tracked else 0
     seconds = (lists + feeds + users) * SECONDS_PER_REQUEST / (config.get("num_workers") or 4)

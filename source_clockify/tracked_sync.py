@@ -19,6 +19,7 @@ from source_clockify.change_tracking.lookups import LookupBudget, Lookups
 from source_clockify.change_tracking.plan import SyncBounds
 from source_clockify.change_tracking.resume import SavedStream
 from source_clockify.change_tracking.tracker import Sync
+from source_clockify.configuration import follows_changes
 from source_clockify.plan_features import has_feature
 from source_clockify.progress import SyncProgress
 from source_clockify.timestamps import format_second
@@ -97,11 +98,9 @@ class SavedSync:
         workspaces: Sequence[Mapping[str, Any]],
     ) -> ChangeFeeds | None:
         """Return the change feeds; None if the configuration does not follow them."""
-        is_free = settings.get("plan") == "free"
-        follows = settings.get("follow_changes")
-        if not (not is_free if follows is None else follows):
+        if not follows_changes(settings):
             return None
-        most_rows = FREE_MOST_ROWS if is_free else MOST_ROWS
+        most_rows = FREE_MOST_ROWS if settings.get("plan") == "free" else MOST_ROWS
         return ChangeFeeds(lookups, self.bounds.now, most_rows, _audited(settings, workspaces))
 
     def describe_resumed(self) -> str:
