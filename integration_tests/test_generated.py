@@ -12,8 +12,8 @@ import pytest
 from docs.build.__main__ import COMMAND, FILES, PARTS
 from docs.build.blocks import Mismatch, fill_blocks
 from integration_tests.airbyte import ROOT
+from source_clockify.configuration import DEFAULT_LIMIT_MB
 from source_clockify.manifest_file import load_manifest
-from source_clockify.sizing import DEFAULT_LIMIT_MB
 
 USERS_PAGE = "docs/integrations/sources/clockify.md"
 MANIFEST = "source_clockify/manifest.yaml"

@@ -22,7 +22,7 @@ from integration_tests.airbyte import (
 )
 from integration_tests.test_documents import section, table
 from integration_tests.truth import expected
-from source_clockify import check, sizing
+from source_clockify import check, configuration, sizing
 from source_clockify.check import SUGGESTED_STREAMS
 from source_clockify.timestamps import format_second, second_of
 
@@ -209,7 +209,7 @@ def test_the_check_has_the_state_within_a_fifth(account: Account) -> None:
     options = next(options for options, settings in ACCOUNTS.values() if fits(settings, account))
     assert entries == options["entries"] / 120 == sizing.ENTRIES_PER_USER_AND_DAY
     assert megabytes * 10**6 == pytest.approx(size_of_state(account.syncs[0][1]), rel=0.2)
-    assert limit == sizing.DEFAULT_LIMIT_MB
+    assert limit == configuration.DEFAULT_LIMIT_MB
 
 
 def fits(settings: Mapping[str, Any], account: Account) -> bool:
@@ -256,6 +256,6 @@ def test_the_example_of_several_connections_is_right() -> None:
     assert total == workspaces * users * entries * lookback
     assert megabytes == pytest.approx(sizing.BYTES_PER_RECORD * total / 10**6, abs=0.1)
     (half,) = numbers(r"divided by ([\d,]+), rounded up", TEXT)
-    assert half == sizing.DEFAULT_LIMIT_MB * 10**6 / 2
+    assert half == configuration.DEFAULT_LIMIT_MB * 10**6 / 2
     assert -(-megabytes * 10**6 // half) == 3
     assert sizing.BYTES_PER_RECORD * users * entries * shorter < half

@@ -9,9 +9,9 @@ import yaml
 
 from integration_tests.airbyte import ROOT
 from integration_tests.test_documents import CHANGE_TRACKING, anchors, section, table
+from source_clockify.configuration import DEFAULT_LIMIT_MB
 from source_clockify.error_handler import SERVER_RETRIES
 from source_clockify.manifest_file import load_manifest
-from source_clockify.sizing import DEFAULT_LIMIT_MB
 
 PATH = ROOT / "docs" / "integrations" / "sources" / "clockify.md"
 PAGE = PATH.read_text()

@@ -16,12 +16,12 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_clockify.configuration import DEFAULT_LIMIT_MB
 from source_clockify.hosts import streams_without_url
 from source_clockify.plan_features import has_feature, missing_features
 from source_clockify.report_history import ends_before_workspace
 from source_clockify.requested_slices import is_on_demand
 from source_clockify.sizing import (
-    DEFAULT_LIMIT_MB,
     ENTRIES_PER_USER_AND_DAY,
     SECONDS_PER_REQUEST,
     Size,

@@ -18,6 +18,9 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.timestamps import EARLIEST, format_second, second_of
 
+# The default of State Limit: Airbyte stores 10 MB.
+DEFAULT_LIMIT_MB = 9
+
 # Values in messages are cut to this length.
 SHOWN_CHARACTERS = 100
 _MOST_ENTRIES = 3

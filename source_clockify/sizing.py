@@ -13,9 +13,6 @@ LISTS_PER_WORKSPACE = 7
 # Created, updated and deleted entities.
 FEEDS_PER_WORKSPACE = 3
 
-# The default of State Limit: Airbyte stores 10 MB.
-DEFAULT_LIMIT_MB = 9
-
 # Measured with ids as Clockify makes them; a test holds them to what a sync sends.
 BYTES_PER_RECORD = 16
 BYTES_PER_STREAM = 700

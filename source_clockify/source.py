@@ -55,6 +55,7 @@ from source_clockify.check import (
     plan_advice,
 )
 from source_clockify.configuration import (
+    DEFAULT_LIMIT_MB,
     closest,
     config_error,
     stand_in,
@@ -86,7 +87,6 @@ from source_clockify.progress_log import (
 from source_clockify.record_batches import KindOf, Message, Packing
 from source_clockify.report_history import ReportHistory, rows_of_report
 from source_clockify.requested_slices import is_on_demand
-from source_clockify.sizing import DEFAULT_LIMIT_MB
 from source_clockify.skip_report import SkipReport
 from source_clockify.streams import ClockifyStream, PackedStream, ReadContext, read_quirks_of
 from source_clockify.sync_log import (

@@ -17,7 +17,7 @@ from typing import Any
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clockify.sizing import DEFAULT_LIMIT_MB
+from source_clockify.configuration import DEFAULT_LIMIT_MB
 from source_clockify.timestamps import DAY, format_second
 
 logger = logging.getLogger("airbyte")
