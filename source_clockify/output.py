@@ -156,7 +156,8 @@ class Output(io.TextIOBase):
         if not self._is_file and end > _ATOMIC_BYTES:
             end = self._buffer.rfind(b"\n", 0, _ATOMIC_BYTES) + 1 or _ATOMIC_BYTES
         try:
-            written = os.write(self._descriptor, bytes(self._buffer[:end]))
+            with memoryview(self._buffer) as view:
+                written = os.write(self._descriptor, view[:end])
         except BlockingIOError:
             return
         except OSError as error:
