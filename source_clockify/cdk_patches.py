@@ -9,10 +9,12 @@ import logging
 import sys
 import threading
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -27,7 +29,12 @@ from airbyte_cdk.sources.concurrent_source.stream_thread_exception import Stream
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
     ConcurrentDeclarativeSource,
 )
-from airbyte_cdk.sources.declarative.extractors.record_selector import RecordSelector
+from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
+from airbyte_cdk.sources.declarative.extractors.record_filter import RecordFilter
+from airbyte_cdk.sources.declarative.extractors.record_selector import (
+    _EXTRACTED_RECORD_COUNT,
+    RecordSelector,
+)
 from airbyte_cdk.sources.declarative.incremental import ConcurrentPerPartitionCursor
 from airbyte_cdk.sources.declarative.interpolation import jinja
 from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import (
@@ -37,6 +44,7 @@ from airbyte_cdk.sources.declarative.retrievers import SimpleRetriever
 from airbyte_cdk.sources.declarative.stream_slicers.declarative_partition_generator import (
     DeclarativePartition,
 )
+from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.streams.call_rate import (
     APIBudget,
     CachedLimiterSession,
@@ -46,16 +54,19 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, FinalStateCursor
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.streams.http.http_client import HttpClient
-from airbyte_cdk.sources.types import Record
+from airbyte_cdk.sources.types import Config, Record, StreamSlice, StreamState
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from requests_cache.backends.sqlite import SQLiteCache
 
-from source_clockify.record_batches import Message, RecordBatch
+from source_clockify.record_batches import Chunk, Message, RecordBatch
 from source_clockify.request_scope import current_scope
 
 logger = logging.getLogger("airbyte")
 
 _MANY_PARTITIONS = 1_000_000
+
+# The rows of a chunk whose extractor returns one at a time.
+_ROWS_AT_ONCE = 20
 
 BUDGET_IS_USED_UP = "The requests that Request Budget (plan) allows within an hour are used up."
 
@@ -137,21 +148,44 @@ class StreamsSource(ConcurrentDeclarativeSource):
         self._config = {**self._config, **changes}
 
 
-def read_data(partition: Partition) -> Iterator[dict[str, Any]]:
-    """Yield the data of the records of a manifest partition.
+class ChunkExtractor(RecordExtractor, ABC):
+    """An extractor that returns several rows at once."""
+
+    @abstractmethod
+    def extract_chunks(self, response: requests.Response) -> Iterator[Chunk] | None:
+        """Return the rows of `extract_records`; None if it has to be called."""
+
+
+class ChunkTransformation(RecordTransformation, ABC):
+    """A transformation of several rows at once, which depends on nothing else."""
+
+    @abstractmethod
+    def transform_chunk(self, rows: Chunk) -> None: ...
+
+    def transform(
+        self,
+        record: dict[str, Any],
+        config: Config | None = None,
+        stream_state: StreamState | None = None,
+        stream_slice: StreamSlice | None = None,
+    ) -> None:
+        self.transform_chunk([record])
+
+
+def read_chunks(partition: Partition) -> Iterator[Chunk]:
+    """Yield the data of the records of a manifest partition, at once for several rows of a page.
 
     The CDK passes every record through fifteen generators, mostly for features that the manifest
     does not use. Partitions that do use one are read by the CDK.
     """
     if not isinstance(partition, DeclarativePartition) or not _is_plain(partition):
         for record in partition.read():
-            yield cast(dict[str, Any], record.data)
+            yield [cast(dict[str, Any], record.data)]
         return
     retriever = cast(SimpleRetriever, partition._retriever)
     select = partial(_select, cast(RecordSelector, retriever.record_selector), partition)
-    # It yields the rows that it is given, and looks at the last one.
-    rows: Iterable[Any] = retriever._read_pages(select, partition._stream_slice)
-    yield from rows
+    found: Iterable[Any] = retriever._read_pages(select, partition._stream_slice)
+    yield from (each for each in found if type(each) is list)
 
 
 def _is_plain(partition: DeclarativePartition) -> bool:
@@ -162,6 +196,7 @@ def _is_plain(partition: DeclarativePartition) -> bool:
         type(retriever) is SimpleRetriever
         and type(selector) is RecordSelector
         and not selector.file_uploader
+        and not retriever.additional_query_properties
         and not retriever.post_pagination_filter
         and not retriever.request_window_splitting
         and not partition._schema_loader.get_json_schema()
@@ -172,20 +207,53 @@ def _is_plain(partition: DeclarativePartition) -> bool:
 def _select(
     selector: RecordSelector, partition: DeclarativePartition, response: requests.Response | None
 ) -> Iterator[Any]:
-    """Yield the rows of a page as `RecordSelector` does, but not as records."""
+    """Yield the rows of a page that `RecordSelector` selects in chunks, then the last one again.
+
+    `SimpleRetriever._read_pages` passes on what it gets, and its paginator looks at the last row.
+    """
     if not response:
         return
-    selected = rows = selector._extract_and_count(response)
-    steps = [selector._transform] if selector.transformations else []
+    steps = [_transform] if selector.transformations else []
     if selector.record_filter:
-        place = 1 if selector.transform_before_filtering else 0
-        steps.insert(place, selector.record_filter.filter_records)
-    for step in steps:
-        selected = step(selected, {}, partition._stream_slice)
-    yield from selected
-    # The filter may stop before the end of the page, where its rows are counted.
-    for _ in rows:
-        pass
+        steps.insert(1 if selector.transform_before_filtering else 0, _filter)
+    last: dict[str, Any] | None = None
+    for rows in _extract(selector, response):
+        for step in steps:
+            rows = step(selector, rows, partition._stream_slice)
+        if rows:
+            last = rows[-1]
+            yield rows
+    if last is not None:
+        yield last
+
+
+def _extract(selector: RecordSelector, response: requests.Response) -> Iterator[Chunk]:
+    """Yield the rows of a page, and count them as `RecordSelector` does."""
+    extractor = selector.extractor
+    chunks = extractor.extract_chunks(response) if isinstance(extractor, ChunkExtractor) else None
+    if chunks is None:
+        rows = selector._extract_and_count(response)
+        while found := [*islice(rows, _ROWS_AT_ONCE)]:
+            yield cast(Chunk, found)
+        return
+    count = 0
+    for chunk in chunks:
+        count += len(chunk)
+        yield chunk
+    setattr(response, _EXTRACTED_RECORD_COUNT, count)
+
+
+def _transform(selector: RecordSelector, rows: Chunk, stream_slice: StreamSlice) -> Chunk:
+    if not all(isinstance(each, ChunkTransformation) for each in selector.transformations):
+        return cast(Chunk, [*selector._transform(rows, {}, stream_slice)])
+    for transformation in cast(list[ChunkTransformation], selector.transformations):
+        transformation.transform_chunk(rows)
+    return rows
+
+
+def _filter(selector: RecordSelector, rows: Chunk, stream_slice: StreamSlice) -> Chunk:
+    record_filter = cast(RecordFilter, selector.record_filter)
+    return cast(Chunk, [*record_filter.filter_records(rows, {}, stream_slice)])
 
 
 def resolve_references(manifest: Mapping[str, Any]) -> dict[str, Any]:

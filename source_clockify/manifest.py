@@ -74,6 +74,10 @@ def with_python_components(
         **definitions["envelope_selector"],
         "extractor": _component("CustomRecordExtractor", "records.EnvelopeExtractor"),
     }
+    definitions["record_selector"] = {
+        **definitions["record_selector"],
+        "extractor": _component("CustomRecordExtractor", "records.ListExtractor"),
+    }
     definitions["event_extractor"] = _component("CustomRecordExtractor", "pagination.PageExtractor")
     definitions["users_stream"] = _with_both_requests(definitions["users_stream"])
     definitions["counted_strategy"] = _strategy(
@@ -85,7 +89,7 @@ def with_python_components(
     }
     # A lazily read parent only accepts a decoder of the CDK.
     definitions["tasks_of_hydrated_projects_stream"] = _with_plain_decoder(
-        definitions["tasks_of_hydrated_projects_stream"]
+        definitions["tasks_of_hydrated_projects_stream"], manifest["definitions"]["record_selector"]
     )
     definitions["entry_in_window"] = _component("CustomRecordFilter", "records.EntryInWindow")
     for name in ("time_entries_stream", "detailed_report_stream"):
@@ -293,8 +297,10 @@ def _with_states(stream: Mapping[str, Any], listing_paginator: Mapping[str, Any]
     return {**stream, "retriever": retriever}
 
 
-def _with_plain_decoder(stream: Mapping[str, Any]) -> dict[str, Any]:
-    return {**stream, "retriever": {**stream["retriever"], "decoder": {"type": "JsonDecoder"}}}
+def _with_plain_decoder(stream: Mapping[str, Any], selector: Mapping[str, Any]) -> dict[str, Any]:
+    decoder = {"type": "JsonDecoder"}
+    retriever = {**stream["retriever"], "decoder": decoder, "record_selector": selector}
+    return {**stream, "retriever": retriever}
 
 
 def _from_all_history(window: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ it would read only the first page.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from hashlib import blake2b
 from typing import Any, TypedDict
@@ -191,10 +191,10 @@ def ids_of_rows(response: requests.Response) -> list[Any]:
     """
     slices = row_slices(response)
     if slices is None:
-        rows = rows_in(decoded_body(response))
+        rows: Sequence[Mapping[str, Any]] = rows_in(decoded_body(response))
     else:
         step = len(slices) // _ROWS_COMPARED + 1
-        rows = [*decode_rows([*slices[::step], *slices[-1:]])]
+        rows = decode_rows([*slices[::step], *slices[-1:]])
     return [
         len(slices or rows),
         *(None if "documentCode" in row else row.get("id") for row in rows),
@@ -324,7 +324,7 @@ class TimeEntriesPagination(LastPageHeaderPagination):
 def first_row(response: requests.Response) -> Mapping[str, Any]:
     """Return the first row of a page that has rows."""
     slices = row_slices(response)
-    row: Mapping[str, Any] = next(decode_rows(slices[:1])) if slices else decoded_body(response)[0]
+    row: Mapping[str, Any] = decode_rows(slices[:1])[0] if slices else decoded_body(response)[0]
     return row
 
 

@@ -1,7 +1,8 @@
 """The fast path for records: serialised by the reading thread, many in one queue item.
 
 The CDK passes every record separately, as objects, through a queue from the reading thread to the
-printing thread. That takes longer than reading and comparing a time entry.
+printing thread. That takes longer than reading and comparing a time entry. The reading thread
+processes some rows of a page at a time, a chunk, since the steps of a generator take as long.
 
 The command uses it (`SourceClockify.read_selected`); `SourceClockify.read` yields ordinary
 messages. Other messages are the same, in the same order. Event logs with change tracking use the
@@ -12,30 +13,31 @@ so does the free plan, on which a batch might wait for an hour. Limits:
   that state MUST let `pack` end first.
 - The cursor of a stream observes the newest record of a batch. A record whose cursor value is not a
   plain moment ends the batch, so that it is observed by itself.
+- A chunk MUST be small: it is packed as a whole, even if its batch becomes larger than others.
 - Records are counted (progress, receipts, sizes) when they are packed.
 - `Room` limits the bytes that wait for the printing thread.
 """
 
+import json
 import re
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import orjson
-from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.models import AirbyteMessage
 from airbyte_cdk.sources.types import Record, StreamSlice
-from airbyte_cdk.sources.utils.record_helper import stream_data_to_airbyte_message
 
 from source_clockify.message_size import ENVELOPE_BYTES, LARGEST_MESSAGE_BYTES, is_oversized
 from source_clockify.output import encode
 from source_clockify.progress import EVERY, SENT
-from source_clockify.timestamps import second_of
 
-# A batch is sent with the record that makes it this large, or finds it this old.
+# A batch is sent with the chunk that makes it this large, or finds it this old.
 BATCH_BYTES = 128 * 1024
 _BATCH_MILLISECONDS = 1_000
 
@@ -44,15 +46,18 @@ _TAIL = b',"emitted_at":%d}}\n'
 # The bytes of batches that may wait for the printing thread.
 _ROOM_BYTES = 4 * 1024 * 1024
 
-# Moments that compare as text if they have the same length.
-_PLAIN_MOMENT = re.compile(
-    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8]|(?P<late>29|3[01]))"
-    r"(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z)?"
+# Lines of moments that compare as text if they have the same length; none is on 29 February.
+_PLAIN_MOMENTS = re.compile(
+    r"(?:\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|"
+    r"(?:0[13578]|1[02])-31)(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z)?\n)*",
+    re.ASCII,
 )
 
 Data = Mapping[str, Any]
+# The data of some records of a slice.
+Chunk = list[dict[str, Any]]
 # Turns the data of records of one slice into records.
-Pack = Callable[[Iterable[Data], StreamSlice | None], Iterable[Record]]
+Pack = Callable[[Iterable[Chunk], StreamSlice | None], Iterable[Record]]
 KindOf = Callable[[Data], str]
 KeyOf = Callable[[Data], Hashable | None]
 
@@ -95,7 +100,7 @@ class RecordBatch(Record):
         super().__init__(batch.newest, stream, stream_slice)
         self.lines = batch.lines()
         self.count = len(batch.texts)
-        self.kinds: Mapping[str, int] = Counter(batch.kinds)
+        self.kinds: Mapping[str, int] = batch.kinds
         self.counted_keys: Sequence[Hashable] = batch.counted_keys
         self.oversized = batch.oversized
         self._room = room
@@ -144,30 +149,27 @@ class Packer:
     cursor_field: str | None
     room: Room
 
-    def pack(self, records: Iterable[Data], stream_slice: StreamSlice | None) -> Iterator[Record]:
+    def pack(self, chunks: Iterable[Chunk], stream_slice: StreamSlice | None) -> Iterator[Record]:
         """Yield the records of one slice as batches, including those before an exception.
 
         It MUST end before a state that includes the records is sent.
 
         Args:
-            records: their data.
+            chunks: their data.
         """
         batch: _OpenBatch | None = None
-        moment: str | None = ""
         try:
-            for data in records:
-                now = time.time_ns() // 1_000_000
-                if self.cursor_field is not None:
-                    moment = self._moment_of(data)
-                    if batch is not None and not batch.is_comparable(moment):
-                        yield self._close(batch, stream_slice)
-                        batch = None
+            for rows in chain.from_iterable(map(self._comparable, chunks)):
+                moment, newest = self._newest_of(rows)
+                if batch is not None and not batch.is_comparable(moment):
+                    yield self._close(batch, stream_slice)
+                    batch = None
                 if batch is None:
-                    batch = _OpenBatch(self.stream, data, moment, now)
+                    batch = _OpenBatch(self.stream, newest, moment)
                 elif moment and moment > batch.moment:
-                    batch.newest, batch.moment = data, moment
-                self._add(batch, data)
-                if batch.size >= BATCH_BYTES or now - batch.began >= _BATCH_MILLISECONDS:
+                    batch.newest, batch.moment = newest, moment
+                self._add(batch, rows)
+                if batch.is_due():
                     yield self._close(batch, stream_slice)
                     batch = None
         except Exception:
@@ -177,34 +179,47 @@ class Packer:
         if batch is not None:
             yield self._close(batch, stream_slice)
 
-    def _add(self, batch: "_OpenBatch", data: Data) -> None:
-        try:
-            # Like the CDK's serialiser, it omits nulls at the top level.
-            text = batch.head + orjson.dumps({k: v for k, v in data.items() if v is not None})
-        except TypeError:
-            # orjson does not support integers beyond 64 bits; the CDK has a fallback.
-            message = stream_data_to_airbyte_message(self.stream, data)
-            text = encode(AirbyteEntrypoint.airbyte_message_to_string(message))
-            batch.whole.add(len(batch.texts))
-        batch.texts.append(text)
-        batch.size += len(text) + batch.end_size
-        if len(text) > LARGEST_MESSAGE_BYTES - ENVELOPE_BYTES:
-            batch.oversized += is_oversized(self.stream, data, self.primary_key)
-        kind = self.kind_of(data)
-        batch.kinds.append(kind)
-        if self.key_of is not None and kind in (SENT, EVERY):
-            key = self.key_of(data)
-            if key is not None:
-                batch.counted_keys.append(key)
+    def _comparable(self, rows: Chunk) -> Iterable[Chunk]:
+        """Return the parts of a chunk whose cursor values compare as text, or single records."""
+        if not rows or self.cursor_field is None or self._are_comparable(rows):
+            return (rows,) if rows else ()
+        return ([row] for row in rows)
 
-    def _moment_of(self, data: Data) -> str | None:
-        """Return the observed cursor value if it compares as text; None otherwise."""
-        value = data.get(self.cursor_field or "")
-        found = _PLAIN_MOMENT.fullmatch(value) if type(value) is str else None
-        # Rejects dates such as 30 February.
-        if found is None or (found["late"] and second_of(value) is None):
-            return None
-        return str(value)
+    def _are_comparable(self, rows: Chunk) -> bool:
+        moments: list[Any] = [row.get(self.cursor_field or "") for row in rows]
+        if {*map(type, moments)} != {str}:
+            return False
+        has_one_length = len({*map(len, moments)}) == 1
+        return has_one_length and _PLAIN_MOMENTS.fullmatch("\n".join([*moments, ""])) is not None
+
+    def _newest_of(self, rows: Chunk) -> tuple[str | None, Data]:
+        """Return the newest record of a chunk, and its moment.
+
+        The moment is "" without a cursor field, and None if it does not compare as text.
+        """
+        name = self.cursor_field
+        if name is None:
+            return "", rows[-1]
+        if len(rows) == 1 and not self._are_comparable(rows):
+            return None, rows[0]
+        newest = max(rows, key=itemgetter(name))
+        return newest[name], newest
+
+    def _add(self, batch: "_OpenBatch", rows: Chunk) -> None:
+        texts = _texts_of(rows)
+        batch.texts += texts
+        batch.size += sum(map(len, texts)) + len(texts) * batch.frame_size
+        if max(map(len, texts)) > LARGEST_MESSAGE_BYTES - ENVELOPE_BYTES:
+            for text, data in zip(texts, rows, strict=True):
+                if len(text) > LARGEST_MESSAGE_BYTES - ENVELOPE_BYTES:
+                    batch.oversized += is_oversized(self.stream, data, self.primary_key)
+        kinds = [*map(self.kind_of, rows)]
+        batch.kinds.update(kinds)
+        if self.key_of is not None:
+            for kind, data in zip(kinds, rows, strict=True):
+                key = self.key_of(data) if kind in (SENT, EVERY) else None
+                if key is not None:
+                    batch.counted_keys.append(key)
 
     def _close(self, batch: "_OpenBatch", stream_slice: StreamSlice | None) -> RecordBatch:
         """Return an open batch in its final form, once there is room for it."""
@@ -213,22 +228,31 @@ class Packer:
         return found
 
 
-class _OpenBatch:
-    """A batch that accepts further records; `size` is in bytes, `began` in milliseconds.
+def _texts_of(rows: Chunk) -> list[bytes]:
+    """Serialise data; like the CDK's serialiser, omit nulls at the top level."""
+    shown = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    try:
+        return [*map(orjson.dumps, shown)]
+    except TypeError:
+        # orjson does not support integers beyond 64 bits.
+        return [encode(json.dumps(data)) for data in shown]
 
-    Its texts are messages; those whose index is not in `whole` lack their end.
+
+class _OpenBatch:
+    """A batch that accepts further records; `size` is in bytes.
+
+    Its texts are the data of the records.
     """
 
-    def __init__(self, stream: str, first: Data, moment: str | None, now: int) -> None:
-        self.head = b'{"type":"RECORD","record":{"stream":%b,"data":' % orjson.dumps(stream)
-        self.end_size = len(_TAIL % now)
-        self.whole: set[int] = set()
-        self.began = now
-        self.newest = first
+    def __init__(self, stream: str, newest: Data, moment: str | None) -> None:
+        self._head = b'{"type":"RECORD","record":{"stream":%b,"data":' % orjson.dumps(stream)
+        self._began = _now()
+        self.frame_size = len(self._head) + len(_TAIL % self._began)
+        self.newest = newest
         self.moment = moment or ""
         self.size = 0
         self.texts: list[bytes] = []
-        self.kinds: list[str] = []
+        self.kinds: Counter[str] = Counter()
         self.counted_keys: list[Hashable] = []
         self.oversized = 0
         self._is_plain = moment is not None
@@ -237,11 +261,17 @@ class _OpenBatch:
         """Return whether the moment of a record compares as text with those of the batch."""
         return self._is_plain and moment is not None and len(moment) == len(self.moment)
 
+    def is_due(self) -> bool:
+        return self.size >= BATCH_BYTES or _now() - self._began >= _BATCH_MILLISECONDS
+
     def lines(self) -> bytes:
         """Return its records as messages emitted now."""
-        tail = _TAIL % (time.time_ns() // 1_000_000)
-        if not self.whole:
-            return tail.join((*self.texts, b""))
-        return b"".join(
-            text + (b"\n" if place in self.whole else tail) for place, text in enumerate(self.texts)
-        )
+        tail = _TAIL % _now()
+        texts = [*self.texts]
+        texts[0] = self._head + texts[0]
+        texts[-1] += tail
+        return (tail + self._head).join(texts)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

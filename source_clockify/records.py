@@ -4,7 +4,7 @@ Evaluating a template takes longer than all other processing of a record.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import InitVar, dataclass
 from typing import Any
 
@@ -12,10 +12,11 @@ import requests
 from airbyte_cdk.sources.declarative.decoders.json_decoder import JsonDecoder
 from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
 from airbyte_cdk.sources.declarative.extractors.record_filter import RecordFilter
-from airbyte_cdk.sources.declarative.transformations import RecordTransformation
-from airbyte_cdk.sources.types import Config, StreamSlice, StreamState
+from airbyte_cdk.sources.types import StreamSlice, StreamState
 
-from source_clockify.bodies import decode, decode_rows, decoded_body, row_slices
+from source_clockify.bodies import decode, decode_chunks, decoded_body, row_slices
+from source_clockify.cdk_patches import ChunkExtractor, ChunkTransformation
+from source_clockify.record_batches import Chunk
 from source_clockify.timestamps import (
     EARLIEST,
     EARLIEST_TEXT,
@@ -27,7 +28,7 @@ from source_clockify.timestamps import (
 
 @dataclass
 class MemoizedJsonDecoder(JsonDecoder):
-    """Takes the body that was validated: decoded earlier, or now row by row."""
+    """Takes the body that was validated: decoded earlier, or now some rows at a time."""
 
     parameters: InitVar[Mapping[str, Any]]
 
@@ -37,7 +38,8 @@ class MemoizedJsonDecoder(JsonDecoder):
     def decode(self, response: Any) -> Any:
         slices = row_slices(response)
         if slices is not None:
-            yield from decode_rows(slices)
+            for rows in decode_chunks(slices, response):
+                yield from rows
             return
         if getattr(response, "from_cache", False):
             # Other streams read the same response and modify its records.
@@ -48,6 +50,31 @@ class MemoizedJsonDecoder(JsonDecoder):
             yield from body
         else:
             yield {} if body is None else body
+
+
+@dataclass
+class ListExtractor(ChunkExtractor):
+    """Takes the rows of a body that is a list, or the body itself."""
+
+    parameters: InitVar[Mapping[str, Any]]
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        self._decoder = MemoizedJsonDecoder(parameters)
+
+    def extract_records(self, response: requests.Response) -> Iterable[Mapping[str, Any]]:
+        for body in self._decoder.decode(response):
+            if isinstance(body, list):
+                yield from body
+            elif body:
+                yield body
+
+    def extract_chunks(self, response: requests.Response) -> Iterator[Chunk] | None:
+        slices = row_slices(response)
+        return None if slices is None else map(_without_empty, decode_chunks(slices, response))
+
+
+def _without_empty(rows: Chunk) -> Chunk:
+    return [row for row in rows if row]
 
 
 @dataclass
@@ -71,7 +98,7 @@ class EnvelopeExtractor(RecordExtractor):
 
 
 @dataclass
-class StartAndCursor(RecordTransformation):
+class StartAndCursor(ChunkTransformation):
     """Adds `start` and `cursor`, like `entry_in_window` of the manifest."""
 
     parameters: InitVar[Mapping[str, Any]]
@@ -79,41 +106,32 @@ class StartAndCursor(RecordTransformation):
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         self._began = format_second(int(time.time()))
 
-    def transform(
-        self,
-        record: dict[str, Any],
-        config: Config | None = None,
-        stream_state: StreamState | None = None,
-        stream_slice: StreamSlice | None = None,
-    ) -> None:
-        start = start_of(record)
-        if start:
-            record["start"] = start
-            # For a start before the sync began, the time of the sync is current enough.
-            record["cursor"] = (
-                start
-                if is_cursor(start, self._began)
-                else cursor_of(start, format_second(int(time.time())))
-            )
+    def transform_chunk(self, rows: Chunk) -> None:
+        began = self._began
+        for row in rows:
+            start = start_of(row)
+            if start:
+                row["start"] = start
+                # For a start before the sync began, the time of the sync is current enough.
+                row["cursor"] = (
+                    start
+                    if is_cursor(start, began)
+                    else cursor_of(start, format_second(int(time.time())))
+                )
 
 
 @dataclass
-class NoEmptyInvoicingInfo(RecordTransformation):
+class NoEmptyInvoicingInfo(ChunkTransformation):
     """Removes an empty `invoicingInfo`, like `no_empty_invoicing_info` of the manifest."""
 
     parameters: InitVar[Mapping[str, Any]]
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None: ...
 
-    def transform(
-        self,
-        record: dict[str, Any],
-        config: Config | None = None,
-        stream_state: StreamState | None = None,
-        stream_slice: StreamSlice | None = None,
-    ) -> None:
-        if record.get("invoicingInfo") == []:
-            del record["invoicingInfo"]
+    def transform_chunk(self, rows: Chunk) -> None:
+        for row in rows:
+            if row.get("invoicingInfo") == []:
+                del row["invoicingInfo"]
 
 
 def is_cursor(start: str, now: str) -> bool:

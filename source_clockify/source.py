@@ -36,7 +36,7 @@ from source_clockify.authenticator import is_addon
 from source_clockify.cdk_patches import StreamsSource, patch_cdk
 from source_clockify.change_tracking.budget import MEGABYTE, StateBudget
 from source_clockify.change_tracking.interrupted import settings_hash
-from source_clockify.change_tracking.messages import format_version, message_kind
+from source_clockify.change_tracking.messages import message_kinds
 from source_clockify.change_tracking.plan import sync_bounds
 from source_clockify.change_tracking.profiles import Kind, stream_spec
 from source_clockify.change_tracking.resume import (
@@ -647,8 +647,7 @@ def _kinds_of(stream: AbstractStream) -> KindOf:
     """Return a function from a record of a stream to its kind, see progress.py."""
     if not isinstance(stream, TrackedStream):
         return lambda data: EVERY
-    version = format_version(stream.tracker.writer.version)
-    return lambda data: message_kind(data, version)
+    return message_kinds(stream.tracker.writer.version)
 
 
 def _with_batches(stream: AbstractStream, packing: Packing, kind_of: KindOf) -> AbstractStream:

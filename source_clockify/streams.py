@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, cast
 
 from airbyte_cdk.models import AirbyteStream, FailureType
@@ -23,10 +24,10 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clockify.adaptations import Adaptations
 from source_clockify.audit_log import SYSTEM, SystemEvents
-from source_clockify.cdk_patches import read_data
+from source_clockify.cdk_patches import read_chunks
 from source_clockify.description import describe_stream
 from source_clockify.progress import SyncProgress
-from source_clockify.record_batches import Packer
+from source_clockify.record_batches import Chunk, Packer
 from source_clockify.report_history import (
     FIRST_DAY,
     ReportHistory,
@@ -129,11 +130,11 @@ class DataPartition(WrappedPartition, ABC):
     """A partition that can be read as the data of its records."""
 
     @abstractmethod
-    def read_data(self) -> Iterator[dict[str, Any]]:
-        """Yield the data of each record, which the caller may change."""
+    def read_chunks(self) -> Iterator[Chunk]:
+        """Yield the data of the records, which the caller may change."""
 
     def read(self) -> Iterable[Record]:
-        return as_records(self.stream_name(), self.read_data(), self.stream_slice)
+        return as_records(self.stream_name(), self.read_chunks(), self.stream_slice)
 
     @property
     def stream_slice(self) -> StreamSlice | None:
@@ -142,10 +143,10 @@ class DataPartition(WrappedPartition, ABC):
 
 
 def as_records(
-    stream: str, records: Iterable[Mapping[str, Any]], stream_slice: StreamSlice | None
+    stream: str, chunks: Iterable[Chunk], stream_slice: StreamSlice | None
 ) -> Iterator[Record]:
     """Yield data as separate records."""
-    for data in records:
+    for data in chain.from_iterable(chunks):
         yield Record(data, stream, stream_slice)
 
 
@@ -171,7 +172,7 @@ class PackedPartition(WrappedPartition):
         self._packer = packer
 
     def read(self) -> Iterable[Record]:
-        return self._packer.pack(self._data.read_data(), self._data.stream_slice)
+        return self._packer.pack(self._data.read_chunks(), self._data.stream_slice)
 
 
 @dataclass(frozen=True)
@@ -298,31 +299,31 @@ class ClockifyPartition(DataPartition):
         self._context = context
         self.refused = False
 
-    def read_data(self) -> Iterator[dict[str, Any]]:
+    def read_chunks(self) -> Iterator[Chunk]:
         try:
             yield from self._read()
         finally:
             self.skip()
 
     def skip(self) -> None:
-        """Count the partition as done; `read_data` calls it itself."""
+        """Count the partition as done; `read_chunks` calls it itself."""
         self._context.progress.end_partition(self.stream_name())
 
-    def _read(self) -> Iterator[dict[str, Any]]:
+    def _read(self) -> Iterator[Chunk]:
         if self._is_window_of_refused_workspace():
             self.refused = True
             return
         if self._history is not None and self._precedes(self._history):
             return
         with _masking_secrets(), self._recording() as notes:
-            records = read_data(self._inner)
+            chunks = read_chunks(self._inner)
             if self._quirks.overlapping_pages:
-                records = without_repeats(records)
+                chunks = without_repeats(chunks)
             if self._quirks.restarted_pages:
-                records = each_once(records, self._quirks.restarted_pages)
+                chunks = each_once(chunks, self._quirks.restarted_pages)
             if self._quirks.equal_records:
-                records = with_ordinals(records)
-            yield from records
+                chunks = with_ordinals(chunks)
+            yield from chunks
         self.refused = notes.short or bool(notes.refusals)
         found = self._partition_of_slice()
         if found.get("authors") == SYSTEM:
@@ -418,26 +419,33 @@ def _masking_secrets() -> Iterator[None]:
 
 # The maximum distance between duplicates: the overlap of two windows, and some margin.
 _REMEMBERED = 3 * DAY
+# So many ids are remembered before those of distant entries are forgotten.
+_FEW_IDS = 2_000
 
 
-def without_repeats(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def without_repeats(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Yield each record once, by id, from records sorted newest first.
 
     Only the ids of entries near the current one are remembered, so memory does not grow with a
     user's history.
     """
     starts: dict[str, str] = {}
-    prune_at = 20_000
-    for record in records:
-        identifier = record["id"]
-        if identifier in starts:
-            continue
-        start = record.get("start") or ""
-        if len(starts) >= prune_at:
-            starts = _near(starts, start)
-            prune_at = max(20_000, 2 * len(starts))
-        starts[identifier] = start
-        yield record
+    prune_at = _FEW_IDS
+    for rows in chunks:
+        found = {row["id"]: row.get("start") or "" for row in rows}
+        if len(found) == len(rows) and starts.keys().isdisjoint(found):
+            starts.update(found)
+            new = rows
+        else:
+            new = []
+            for row in rows:
+                if row["id"] not in starts:
+                    starts[row["id"]] = row.get("start") or ""
+                    new.append(row)
+        if len(starts) >= prune_at and new:
+            starts = _near(starts, new[-1].get("start") or "")
+            prune_at = max(_FEW_IDS, 2 * len(starts))
+        yield new
 
 
 def _near(starts: Mapping[str, str], current: str) -> dict[str, str]:
@@ -449,31 +457,37 @@ def _near(starts: Mapping[str, str], current: str) -> dict[str, str]:
     text = format_second(limit)
 
     def is_near(start: str) -> bool:
-        if len(start) == len(text):
-            return start < text
         found = second_of(start)
         return found is None or found < limit
 
-    return {key: start for key, start in starts.items() if is_near(start)}
+    return {
+        key: start
+        for key, start in starts.items()
+        if (start < text if len(start) == len(text) else is_near(start))
+    }
 
 
-def each_once(records: Iterable[dict[str, Any]], id_column: str) -> Iterator[dict[str, Any]]:
+def each_once(chunks: Iterable[Chunk], id_column: str) -> Iterator[Chunk]:
     """Yield the first record with each id, and all records without an id."""
     seen: set[str] = set()
-    for record in records:
-        identifier = record.get(id_column)
-        if identifier not in seen:
-            yield record
-        if identifier is not None:
-            seen.add(identifier)
+    for rows in chunks:
+        new = []
+        for record in rows:
+            identifier = record.get(id_column)
+            if identifier not in seen:
+                new.append(record)
+            if identifier is not None:
+                seen.add(identifier)
+        yield new
 
 
-def with_ordinals(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def with_ordinals(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Append -2, -3 ... to the ids of the second, third ... record with the same id."""
     seen: Counter[str] = Counter()
-    for record in records:
-        identifier = record["id"]
-        seen[identifier] += 1
-        if seen[identifier] > 1:
-            record["id"] = f"{identifier}-{seen[identifier]}"
-        yield record
+    for rows in chunks:
+        for record in rows:
+            identifier = record["id"]
+            seen[identifier] += 1
+            if seen[identifier] > 1:
+                record["id"] = f"{identifier}-{seen[identifier]}"
+        yield rows

@@ -41,7 +41,7 @@ from source_clockify.change_tracking.messages import (
     COLUMNS,
     UPDATED_AT,
     format_version,
-    message_kind,
+    message_kinds,
 )
 from source_clockify.change_tracking.profiles import stream_spec
 from source_clockify.change_tracking.rows import RETRY_SECONDS
@@ -309,14 +309,14 @@ class StreamLog:
     skipped: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        self._version_text = format_version(self.version)
+        self._kind_of = message_kinds(self.version)
         self._sent = KeyCounter()
         self._deleted = self._resent = 0
         self.key_of = _key_function(self.primary_key)
 
     def count(self, data: Mapping[str, Any]) -> None:
         """Count a message. A record that lacks a column of its key does not count as sent."""
-        kind = message_kind(data, self._version_text)
+        kind = self._kind_of(data)
         if kind == RESENT:
             self._resent += 1
         elif kind == DELETED:
@@ -343,7 +343,7 @@ class StreamLog:
             window_start = format_version(live.window_start * 1000)
         found = {
             "stream": stream,
-            UPDATED_AT: self._version_text,
+            UPDATED_AT: format_version(self.version),
             BASELINE_AT: format_version(self.baseline_at),
             "previous_updated_at": _previous(self.version, self.baseline_at, previous),
             "started_at": format_version(began if self.started_at is None else self.started_at),

@@ -70,7 +70,7 @@ def see(rows: SeenRows, saved: SavedRows, key: str, row: Row) -> None:
         and rows.add_if_same(packed, place, row.fingerprint, row.start, running=row.running)
     )
     if place < 0 and is_plain:
-        rows.add_plain(packed, row.fingerprint, row.start)
+        rows.add_new(packed, row.fingerprint, row.start)
     elif not is_same:
         rows.put(packed, place, row)
     assert rows.has(packed, place)
@@ -221,7 +221,7 @@ def test_a_row_takes_few_bytes_while_its_partition_is_open() -> None:
     def read() -> object:
         seen, emitted = SeenRows(), EmittedKeys()
         for key in keys:
-            seen.add_plain(pack_key(key), 2**40, DAY)
+            seen.add_new(pack_key(key), 2**40, DAY)
             emitted.claim(key, 2**40)
         return seen, emitted
 

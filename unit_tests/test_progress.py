@@ -289,7 +289,7 @@ def test_a_long_read_says_how_far_it_is(
     monkeypatch.setattr("source_clockify.progress_log.TICK_SECONDS", 0.001)
     said = threading.Event()
     describe = progress_log.describe_progress
-    read_partition = streams.ClockifyPartition.read_data
+    read_partition = streams.ClockifyPartition.read_chunks
 
     def describe_and_go_on(*arguments: Any) -> str:
         said.set()
@@ -300,7 +300,7 @@ def test_a_long_read_says_how_far_it_is(
         return read_partition(partition)
 
     monkeypatch.setattr(progress_log, "describe_progress", describe_and_go_on)
-    monkeypatch.setattr(streams.ClockifyPartition, "read_data", held)
+    monkeypatch.setattr(streams.ClockifyPartition, "read_chunks", held)
     clockify.serve("tags", [tag("a")])
 
     output = connect("tags").sync()
@@ -391,8 +391,8 @@ def test_what_many_partitions_fail_with_is_reported_once(
             raise AirbyteTracedException(message="One URL is missing.")
         return read_partition(partition)
 
-    read_partition = streams.ClockifyPartition.read_data
-    monkeypatch.setattr(streams.ClockifyPartition, "read_data", fail)
+    read_partition = streams.ClockifyPartition.read_chunks
+    monkeypatch.setattr(streams.ClockifyPartition, "read_chunks", fail)
     clockify.serve("tags", rows(1))
 
     output = read("time_entries", "tags")
@@ -415,8 +415,8 @@ def test_an_unexpected_exception_keeps_its_traceback(
             raise RuntimeError("a bug")
         return read_partition(partition)
 
-    read_partition = streams.ClockifyPartition.read_data
-    monkeypatch.setattr(streams.ClockifyPartition, "read_data", fail)
+    read_partition = streams.ClockifyPartition.read_chunks
+    monkeypatch.setattr(streams.ClockifyPartition, "read_chunks", fail)
 
     output = read("tags")
 

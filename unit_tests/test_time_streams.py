@@ -436,13 +436,15 @@ def test_the_same_entry_id_of_two_users_is_not_taken_for_a_repeat(clockify: Cloc
 
 
 def test_repeats_are_dropped_in_a_history_too_long_to_remember() -> None:
-    def pages() -> Iterator[dict[str, Any]]:
+    def pages() -> Iterator[list[dict[str, Any]]]:
         for page in range(0, 60_000, 5000):
             # The last 20 entries of the page before come again.
-            for n in range(max(0, page - 20), page + 5000):
-                yield {"id": f"{n:024x}", "start": hours_ago(n / 4)}
+            numbers = [*range(max(0, page - 20), page + 5000)]
+            for first in range(0, len(numbers), 13):
+                part = numbers[first : first + 13]
+                yield [{"id": f"{n:024x}", "start": hours_ago(n / 4)} for n in part]
 
-    found = [record["id"] for record in without_repeats(pages())]
+    found = [record["id"] for rows in without_repeats(pages()) for record in rows]
 
     assert len(found) == len(set(found)) == 60_000
 

@@ -7,10 +7,11 @@ are merged when the last slice has ended.
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
+from itertools import repeat
 from typing import Any
 
 from source_clockify.change_tracking.fingerprint import is_running
@@ -171,25 +172,36 @@ class SliceDiff:
         retained_since = cursor_text(self.plan.spec, self.plan.retained_since)
         self._retained_text = retained_since if is_unknown else ""
 
-    def version_of(self, record: Mapping[str, Any]) -> int | None:
-        """Return the version with which a record is sent; None if it is not sent."""
+    def versions_of(self, records: Sequence[Mapping[str, Any]]) -> Iterator[int | None]:
+        """Yield the versions with which records are sent; None for one that is not sent."""
         if self.columns is not None:
-            self.columns.update(record)
-        version = self._version_of(record)
-        if version is not None:
-            self.counts["sent" if version == self.versions.current else "resent"] += 1
-        return version
+            self.columns.update(*records)
+        current = self.versions.current
+        if self._are_too_early(records):
+            self.counts["sent"] += len(records)
+            yield from repeat(current, len(records))
+            return
+        for record in records:
+            version = self._version_of(record)
+            if version is not None:
+                self.counts["sent" if version == current else "resent"] += 1
+            yield version
+
+    def _are_too_early(self, records: Sequence[Mapping[str, Any]]) -> bool:
+        """Return whether all records are known to be new and to start too early to be retained."""
+        if not self._retained_text:
+            return False
+        texts: list[Any] = [record.get(self._column or "") for record in records]
+        return (
+            {*map(type, texts)} == {str}
+            and {*map(len, texts)} == {len(self._retained_text)}
+            and max(texts) < self._retained_text
+            and not (self._has_timers and any(map(is_running, records)))
+        )
 
     def _version_of(self, record: Mapping[str, Any]) -> int | None:
         text = record.get(self._column) if self._column else None
         running = self._has_timers and is_running(record)
-        if (
-            type(text) is str
-            and len(text) == len(self._retained_text)
-            and text < self._retained_text
-            and not running
-        ):
-            return self.versions.current
         key = self.key(record)
         if key is None:
             # A record without a key can neither be compared nor be missing.
@@ -197,11 +209,11 @@ class SliceDiff:
             return self.versions.current
         packed = pack_key(key)
         place = self.known.find(packed)
-        if self.seen.has(packed, place):
-            return None
         start = second_of(text)
         if place < 0:
             return self._version_of_unsaved(record, packed, start, running)
+        if self.seen.has(packed, place):
+            return None
         fingerprint = self.fingerprint(record)
         if self.seen.add_if_same(packed, place, fingerprint, start, running=running):
             return None
@@ -219,26 +231,41 @@ class SliceDiff:
         known = self.known.odd.get(unpack_key(key)) if self.known.odd else None
         if known is None and self.elsewhere is not None:
             known = self.elsewhere(key)
-        unknown = None
         if known is None:
-            unknown = self._unknown_of_new or self.plan.classify_unknown(start)
-            if unknown is UnknownRecord.FORGOTTEN:
-                return None
-            is_old = start is not None and start < self._retained_since and not running
-            if is_old and (self._is_new or unknown is UnknownRecord.BACKFILLED):
-                # It would leave the state immediately.
-                return self.versions.current
+            return self._version_of_unknown(record, key, start, running)
+        if self.seen.has(key, -1):
+            return None
         fingerprint = self.fingerprint(record)
         version, pending = self._classified(known, fingerprint)
-        if unknown is UnknownRecord.BACKFILLED:
-            pending = None
         if version is not None:
             version, fingerprint = self._claimed(key, fingerprint, version, known)
-        if pending is None and not running:
-            self.seen.add_plain(key, fingerprint, start)
-        else:
-            self.seen.put(key, -1, Row(fingerprint, start, pending, running=running))
+        self.seen.put(key, -1, Row(fingerprint, start, pending, running=running))
         return version
+
+    def _version_of_unknown(
+        self, record: Mapping[str, Any], key: PackedKey, start: int | None, running: bool
+    ) -> int | None:
+        """Return the version of a record without a row."""
+        unknown = self._unknown_of_new or self.plan.classify_unknown(start)
+        if unknown is UnknownRecord.FORGOTTEN:
+            return None
+        is_old = start is not None and start < self._retained_since and not running
+        if is_old and (self._is_new or unknown is UnknownRecord.BACKFILLED):
+            # It would leave the state immediately.
+            return self.versions.current
+        fingerprint = self.fingerprint(record)
+        pending = None if unknown is UnknownRecord.BACKFILLED else self.versions.pending
+        emitted = self.claim(key, fingerprint)
+        if emitted is None and pending is None and not running:
+            # A row that this slice has seen was claimed as well.
+            self.seen.add_new(key, fingerprint, start)
+            return self.versions.current
+        if self.seen.has(key, -1):
+            return None
+        if emitted is not None and emitted != fingerprint:
+            fingerprint = 0
+        self.seen.put(key, -1, Row(fingerprint, start, pending, running=running))
+        return None if emitted is not None else self.versions.current
 
     def _claimed(
         self, key: PackedKey, fingerprint: int, version: int, known: Row | None

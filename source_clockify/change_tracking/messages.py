@@ -1,6 +1,6 @@
 """The columns that change tracking adds to a record, and tombstones."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,15 +39,20 @@ def format_version(milliseconds: int) -> str:
     return f"{format_second(seconds).removesuffix('Z')}.{rest:03d}Z"
 
 
-def message_kind(data: Mapping[str, Any], version: str) -> str:
-    """Return the kind of a tracked stream's message, see progress.py.
+def message_kinds(version: int) -> Callable[[Mapping[str, Any]], str]:
+    """Return a function from a tracked stream's message to its kind, see progress.py.
 
     Args:
         version: of this sync, which new and changed records have.
     """
-    if data.get(UPDATED_AT) != version:
-        return RESENT
-    return DELETED if DELETED_AT in data else SENT
+    current = format_version(version)
+
+    def kind_of(data: Mapping[str, Any]) -> str:
+        if data.get(UPDATED_AT) != current:
+            return RESENT
+        return DELETED if DELETED_AT in data else SENT
+
+    return kind_of
 
 
 @dataclass(frozen=True)

@@ -56,10 +56,20 @@ class KeyTable:
         self.key_bytes, self.size = key_bytes, size
         self.content = bytearray() if content is None else content
         self._count = len(self.content) // size
-        self._slots = self._new_slots(2 << self._count.bit_length())
+        # Made when it is first needed.
+        self._slots: array[int] | None = None
 
     def __len__(self) -> int:
         return self._count
+
+    def _indexed(self) -> "array[int]":
+        """Return the slots, of which at most half are used even after one more entry."""
+        if self._slots is None:
+            self._slots = self._new_slots(2 << self._count.bit_length())
+        elif 2 * self._count >= len(self._slots):
+            # Large steps make resizing rare.
+            self._slots = self._new_slots(4 * len(self._slots))
+        return self._slots
 
     def _new_slots(self, count: int) -> "array[int]":
         slots, mask = array("I", bytes(4 * count)), count - 1
@@ -71,20 +81,19 @@ class KeyTable:
             slots[slot] = number
         return slots
 
-    def _slot_of(self, key: bytes) -> int:
-        """Return the slot of an entry, or the free one that it would take."""
-        slots = self._slots
-        mask = len(slots) - 1
-        slot = hash(key) & mask
-        while number := slots[slot]:
-            if self.content.startswith(key, (number - 1) * self.size):
-                break
-            slot = (slot + 1) & mask
-        return slot
-
     def find(self, key: bytes) -> int:
         """Return the index of an entry, counted from 0; -1 if there is none."""
-        return self._slots[self._slot_of(key)] - 1 if len(key) == self.key_bytes else -1
+        if not self._count or len(key) != self.key_bytes:
+            return -1
+        slots = self._slots or self._indexed()
+        mask = len(slots) - 1
+        slot = hash(key) & mask
+        content, size = self.content, self.size
+        while number := slots[slot]:
+            if content.startswith(key, (number - 1) * size):
+                break
+            slot = (slot + 1) & mask
+        return number - 1
 
     def claim(self, key: bytes, rest: bytes) -> int:
         """Return the index of an entry; if there is none, add it and return -1.
@@ -92,17 +101,26 @@ class KeyTable:
         Args:
             key: has the length of all keys.
         """
-        if 2 * self._count >= len(self._slots):
-            # Large steps make resizing rare.
-            self._slots = self._new_slots(4 * len(self._slots))
-        slot = self._slot_of(key)
-        if number := self._slots[slot]:
-            return number - 1
-        self.content += key
-        self.content += rest
+        slots = self._indexed()
+        mask = len(slots) - 1
+        slot = hash(key) & mask
+        content, size = self.content, self.size
+        while number := slots[slot]:
+            if content.startswith(key, (number - 1) * size):
+                return number - 1
+            slot = (slot + 1) & mask
+        self.content += key + rest
         self._count += 1
-        self._slots[slot] = self._count
+        slots[slot] = self._count
         return -1
+
+    def add(self, key: bytes, rest: bytes) -> None:
+        """Add an entry; the table MUST NOT have one of its key."""
+        if self._slots is None:
+            self.content += key + rest
+            self._count += 1
+        else:
+            self.claim(key, rest)
 
     def rest_of(self, place: int) -> bytes:
         """Return an entry without its key."""
@@ -282,11 +300,11 @@ class SeenRows:
         elif self._odd:
             self._odd.pop(unpack_key(key), None)
 
-    def add_plain(self, key: PackedKey, fingerprint: int, start: int | None) -> None:
-        """Add a row for a record without a saved row, without resends or a running timer.
+    def add_new(self, key: PackedKey, fingerprint: int, start: int | None) -> None:
+        """Add a row for a new record, without resends or a running timer; it MUST NOT exist.
 
-        It is equivalent to `put` without making a `Row`: nearly all rows of a snapshot are of this
-        kind.
+        It is equivalent to `put` without making a `Row` or looking for one: nearly all rows of a
+        snapshot are of this kind.
         """
         if type(key) is bytes and not self._saved.dated and not self._odd:
             try:
@@ -294,7 +312,9 @@ class SeenRows:
             except StructError:
                 pass
             else:
-                if self._put_packed(key, tail):
+                table = self._table_for(key)
+                if table is not None:
+                    table.add(key, tail)
                     return
         self.put(key, -1, Row(fingerprint, start))
 
@@ -314,15 +334,22 @@ class SeenRows:
 
     def _put_packed(self, key: bytes, tail: bytes) -> bool:
         """Add or replace a packed row; return whether its key has the length of the others."""
+        table = self._table_for(key)
+        if table is None:
+            return False
+        place = table.claim(key, tail)
+        if place >= 0:
+            table.replace(place, tail)
+        return True
+
+    def _table_for(self, key: bytes) -> KeyTable | None:
+        """Return the table; None if its keys have another length."""
         if self._table is None:
             self._table = KeyTable(len(key), len(key) + TAIL_BYTES)
-        if len(key) != self._table.key_bytes:
-            self._has_other_length = True
-            return False
-        place = self._table.claim(key, tail)
-        if place >= 0:
-            self._table.replace(place, tail)
-        return True
+        if len(key) == self._table.key_bytes:
+            return self._table
+        self._has_other_length = True
+        return None
 
     def update(self, other: "SeenRows") -> None:
         """Merge the rows of another read of the partition, which take precedence."""

@@ -31,7 +31,7 @@ from source_clockify.change_tracking.tracker import (
     Sync,
     TrackedRead,
 )
-from source_clockify.record_batches import Pack
+from source_clockify.record_batches import Chunk, Pack
 from source_clockify.request_notes import Gap
 from source_clockify.streams import (
     ClockifyPartition,
@@ -90,10 +90,11 @@ class StampedPartition(DataPartition):
         self._data = inner
         self._columns = columns
 
-    def read_data(self) -> Iterator[dict[str, Any]]:
-        for data in self._data.read_data():
-            data.update(self._columns)
-            yield data
+    def read_chunks(self) -> Iterator[Chunk]:
+        for rows in self._data.read_chunks():
+            for data in rows:
+                data.update(self._columns)
+            yield rows
 
 
 class TrackedStream(WrappedStream):
@@ -204,7 +205,9 @@ class TrackedStream(WrappedStream):
                 for ids, data in chain(resolve_missing(tracker), follow_hints(tracker, hints)):
                     partition = partition_of(writer.fields, ids)
                     # From here on the state may include it.
-                    yield from self.pack([data], StreamSlice(partition=partition, cursor_slice={}))
+                    yield from self.pack(
+                        [[data]], StreamSlice(partition=partition, cursor_slice={})
+                    )
             for gap in tracker.hints.gaps:
                 self._stream.report_gap(gap)
             writer.put_gaps(self._stream.gaps())
@@ -257,18 +260,25 @@ class TrackedPartition(WrappedPartition):
         if failure is not None:
             raise failure
 
-    def _changes(self, diff: SliceDiff) -> Iterator[dict[str, Any]]:
-        """Yield the data of the records that are to be sent."""
+    def _changes(self, diff: SliceDiff) -> Iterator[Chunk]:
+        """Yield the data of the records that are to be sent, including those before an error."""
         tracker = self._stream.tracker
         columns: dict[int, dict[str, str]] = {}
-        for data in self._slice.read_data():
-            version = diff.version_of(data)
-            if version is None:
-                continue
-            if version not in columns:
-                columns[version] = tracker.stamp(version).columns()
-            data.update(columns[version])
-            yield data
+        for rows in self._slice.read_chunks():
+            changes: Chunk = []
+            try:
+                for data, version in zip(rows, diff.versions_of(rows), strict=True):
+                    if version is None:
+                        continue
+                    if version not in columns:
+                        columns[version] = tracker.stamp(version).columns()
+                    data.update(columns[version])
+                    changes.append(data)
+            except Exception:
+                # The difference includes them.
+                yield changes
+                raise
+            yield changes
 
 
 class ClosingPartition(CdkPartition):
