@@ -155,7 +155,7 @@ class Packer:
         It MUST end before a state that includes the records is sent.
 
         Args:
-            chunks: their data.
+            chunks: their data, which lose their nulls.
         """
         batch: _OpenBatch | None = None
         try:
@@ -229,13 +229,15 @@ class Packer:
 
 
 def _texts_of(rows: Chunk) -> list[bytes]:
-    """Serialise data; like the CDK's serialiser, omit nulls at the top level."""
-    shown = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    """Serialise data after removing nulls at the top level, as the CDK's serialiser does."""
+    for row in rows:
+        for name in [name for name, value in row.items() if value is None]:
+            del row[name]
     try:
-        return [*map(orjson.dumps, shown)]
+        return [*map(orjson.dumps, rows)]
     except TypeError:
         # orjson does not support integers beyond 64 bits.
-        return [encode(json.dumps(data)) for data in shown]
+        return [encode(json.dumps(row)) for row in rows]
 
 
 class _OpenBatch:

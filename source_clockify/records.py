@@ -107,17 +107,15 @@ class StartAndCursor(ChunkTransformation):
         self._began = format_second(int(time.time()))
 
     def transform_chunk(self, rows: Chunk) -> None:
-        began = self._began
+        began, length = self._began, len(self._began)
         for row in rows:
             start = start_of(row)
-            if start:
-                row["start"] = start
-                # For a start before the sync began, the time of the sync is current enough.
-                row["cursor"] = (
-                    start
-                    if is_cursor(start, began)
-                    else cursor_of(start, format_second(int(time.time())))
-                )
+            if not start:
+                continue
+            row["start"] = row["cursor"] = start
+            # A plain start before the sync began is its own cursor.
+            if not EARLIEST_TEXT <= start <= began or len(start) != length or start[-1] != "Z":
+                row["cursor"] = cursor_of(start, format_second(int(time.time())))
 
 
 @dataclass
@@ -134,18 +132,11 @@ class NoEmptyInvoicingInfo(ChunkTransformation):
                 del row["invoicingInfo"]
 
 
-def is_cursor(start: str, now: str) -> bool:
-    """Return whether a start is a valid cursor without conversion."""
-    return EARLIEST_TEXT <= start <= now and len(start) == len(now) and start[-1] == "Z"
-
-
 def cursor_of(start: str, now: str) -> str:
     """Return the start in UTC, to the second, between `EARLIEST_TEXT` and now.
 
     An invalid timestamp counts as now, so that no window excludes the record.
     """
-    if is_cursor(start, now):
-        return start
     if len(start) != len(EARLIEST_TEXT) or start[-1] != "Z":
         second = second_of(start)
         if second is None or second >= YEAR_10000:

@@ -191,7 +191,8 @@ class SliceDiff:
         """Return whether all records are known to be new and to start too early to be retained."""
         if not self._retained_text:
             return False
-        texts: list[Any] = [record.get(self._column or "") for record in records]
+        column = self._column or ""
+        texts: list[Any] = [record.get(column) for record in records]
         return (
             {*map(type, texts)} == {str}
             and {*map(len, texts)} == {len(self._retained_text)}
