@@ -1,8 +1,8 @@
 """The fast path for records: serialised by the reading thread, many in one queue item.
 
-The CDK passes every record separately, as objects, through a queue from the reading thread to the
-printing thread. That takes longer than reading and comparing a time entry. The reading thread
-processes some rows of a page at a time, a chunk, since the steps of a generator take as long.
+The CDK passes every record separately, as objects, from the reading thread to the printing thread.
+That takes longer than reading and comparing a time entry, and so do generators for single records:
+the reading thread processes some rows of a page at a time, a chunk.
 
 The command uses it (`SourceClockify.read_selected`); `SourceClockify.read` yields ordinary
 messages. Other messages are the same, in the same order. Event logs with change tracking use the
@@ -13,13 +13,11 @@ so does the free plan, on which a batch might wait for an hour. Limits:
   that state MUST let `pack` end first.
 - The cursor of a stream observes the newest record of a batch. A record whose cursor value is not a
   plain moment ends the batch, so that it is observed by itself.
-- A chunk MUST be small: it is packed as a whole, even if its batch becomes larger than others.
-- Records are counted (progress, receipts, sizes) when they are packed.
+- A chunk MUST be small: it is packed as a whole, and its records are counted.
 - `Room` limits the bytes that wait for the printing thread.
 """
 
 import json
-import re
 import threading
 import time
 from collections import Counter
@@ -36,22 +34,15 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from source_clockify.message_size import ENVELOPE_BYTES, LARGEST_MESSAGE_BYTES, is_oversized
 from source_clockify.output import encode
 from source_clockify.progress import EVERY, SENT
+from source_clockify.timestamps import compare_as_text
 
 # A batch is sent with the chunk that makes it this large, or finds it this old.
 BATCH_BYTES = 128 * 1024
 _BATCH_MILLISECONDS = 1_000
-
 _TAIL = b',"emitted_at":%d}}\n'
 
 # The bytes of batches that may wait for the printing thread.
 _ROOM_BYTES = 4 * 1024 * 1024
-
-# Lines of moments that compare as text if they have the same length; none is on 29 February.
-_PLAIN_MOMENTS = re.compile(
-    r"(?:\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|"
-    r"(?:0[13578]|1[02])-31)(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z)?\n)*",
-    re.ASCII,
-)
 
 Data = Mapping[str, Any]
 # The data of some records of a slice.
@@ -98,8 +89,8 @@ class RecordBatch(Record):
         self, stream: str, batch: "_OpenBatch", stream_slice: StreamSlice | None, room: Room
     ) -> None:
         super().__init__(batch.newest, stream, stream_slice)
-        self.lines = batch.lines()
         self.count = len(batch.texts)
+        self.lines = batch.close()
         self.kinds: Mapping[str, int] = batch.kinds
         self.counted_keys: Sequence[Hashable] = batch.counted_keys
         self.oversized = batch.oversized
@@ -152,15 +143,12 @@ class Packer:
     def pack(self, chunks: Iterable[Chunk], stream_slice: StreamSlice | None) -> Iterator[Record]:
         """Yield the records of one slice as batches, including those before an exception.
 
-        It MUST end before a state that includes the records is sent.
-
-        Args:
-            chunks: their data, which lose their nulls.
+        It MUST end before a state that includes the records is sent. Their data loses its nulls.
         """
         batch: _OpenBatch | None = None
         try:
-            for rows in chain.from_iterable(map(self._comparable, chunks)):
-                moment, newest = self._newest_of(rows)
+            parts = map(self._parts_of, filter(None, chunks))
+            for rows, newest, moment in chain.from_iterable(parts):
                 if batch is not None and not batch.is_comparable(moment):
                     yield self._close(batch, stream_slice)
                     batch = None
@@ -179,47 +167,33 @@ class Packer:
         if batch is not None:
             yield self._close(batch, stream_slice)
 
-    def _comparable(self, rows: Chunk) -> Iterable[Chunk]:
-        """Return the parts of a chunk whose cursor values compare as text, or single records."""
-        if not rows or self.cursor_field is None or self._are_comparable(rows):
-            return (rows,) if rows else ()
-        return ([row] for row in rows)
+    def _parts_of(self, rows: Chunk) -> Iterator[tuple[Chunk, Data, str | None]]:
+        """Yield the parts of a chunk that may share a batch, their newest record and its moment.
 
-    def _are_comparable(self, rows: Chunk) -> bool:
-        moments: list[Any] = [row.get(self.cursor_field or "") for row in rows]
-        if {*map(type, moments)} != {str}:
-            return False
-        has_one_length = len({*map(len, moments)}) == 1
-        return has_one_length and _PLAIN_MOMENTS.fullmatch("\n".join([*moments, ""])) is not None
-
-    def _newest_of(self, rows: Chunk) -> tuple[str | None, Data]:
-        """Return the newest record of a chunk, and its moment.
-
-        The moment is "" without a cursor field, and None if it does not compare as text.
+        The moment is "" if none is observed, and None if it does not compare as text.
         """
         name = self.cursor_field
         if name is None:
-            return "", rows[-1]
-        if len(rows) == 1 and not self._are_comparable(rows):
-            return None, rows[0]
-        newest = max(rows, key=itemgetter(name))
-        return newest[name], newest
+            yield rows, rows[-1], ""
+            return
+        all_compare = compare_as_text([row.get(name) for row in rows])
+        for part in [rows] if all_compare else [[row] for row in rows]:
+            compares = all_compare or compare_as_text([part[0].get(name)])
+            newest = max(part, key=itemgetter(name)) if compares else part[0]
+            yield part, newest, newest[name] if compares else None
 
     def _add(self, batch: "_OpenBatch", rows: Chunk) -> None:
         texts = _texts_of(rows)
         batch.texts += texts
         batch.size += sum(map(len, texts)) + len(texts) * batch.frame_size
-        if max(map(len, texts)) > LARGEST_MESSAGE_BYTES - ENVELOPE_BYTES:
-            for text, data in zip(texts, rows, strict=True):
-                if len(text) > LARGEST_MESSAGE_BYTES - ENVELOPE_BYTES:
-                    batch.oversized += is_oversized(self.stream, data, self.primary_key)
+        for text, data in zip(texts, rows, strict=True):
+            if len(text) > LARGEST_MESSAGE_BYTES - ENVELOPE_BYTES:
+                batch.oversized += is_oversized(self.stream, data, self.primary_key)
         kinds = [*map(self.kind_of, rows)]
         batch.kinds.update(kinds)
         if self.key_of is not None:
-            for kind, data in zip(kinds, rows, strict=True):
-                key = self.key_of(data) if kind in (SENT, EVERY) else None
-                if key is not None:
-                    batch.counted_keys.append(key)
+            counted = [row for kind, row in zip(kinds, rows, strict=True) if kind in (SENT, EVERY)]
+            batch.counted_keys += [key for key in map(self.key_of, counted) if key is not None]
 
     def _close(self, batch: "_OpenBatch", stream_slice: StreamSlice | None) -> RecordBatch:
         """Return an open batch in its final form, once there is room for it."""
@@ -241,10 +215,7 @@ def _texts_of(rows: Chunk) -> list[bytes]:
 
 
 class _OpenBatch:
-    """A batch that accepts further records; `size` is in bytes.
-
-    Its texts are the data of the records.
-    """
+    """A batch that accepts further records; `texts` are their data, `size` is in bytes."""
 
     def __init__(self, stream: str, newest: Data, moment: str | None) -> None:
         self._head = b'{"type":"RECORD","record":{"stream":%b,"data":' % orjson.dumps(stream)
@@ -266,13 +237,12 @@ class _OpenBatch:
     def is_due(self) -> bool:
         return self.size >= BATCH_BYTES or _now() - self._began >= _BATCH_MILLISECONDS
 
-    def lines(self) -> bytes:
-        """Return its records as messages emitted now."""
+    def close(self) -> bytes:
+        """Return its records as messages emitted now; nothing can be added any more."""
         tail = _TAIL % _now()
-        texts = [*self.texts]
-        texts[0] = self._head + texts[0]
-        texts[-1] += tail
-        return (tail + self._head).join(texts)
+        self.texts[0] = self._head + self.texts[0]
+        self.texts[-1] += tail
+        return (tail + self._head).join(self.texts)
 
 
 def _now() -> int:

@@ -6,6 +6,7 @@ since 1970 here.
 """
 
 import re
+from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any
 
@@ -21,6 +22,12 @@ _TIME = re.compile(
     r"(?P<year>\d{4}|[+-]\d{4,9})-(?P<month>\d\d)-(?P<day>\d\d)"
     r"(?:[T ](?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d+)?)?"
     r"(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)?)?",
+    re.ASCII,
+)
+# Lines of timestamps and days, none of them on 29 February.
+_PLAIN_LINES = re.compile(
+    r"(?:\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|"
+    r"(?:0[13578]|1[02])-31)(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z)?\n)*",
     re.ASCII,
 )
 # The calendar repeats after this many years and days.
@@ -67,6 +74,16 @@ def second_of(value: Any) -> int | None:
         return None
     day += (cycles - 1) * _CYCLE_DAYS
     return day * DAY + hour * 3600 + minute * 60 + second - _offset(match["offset"] or "Z")
+
+
+def compare_as_text(values: Collection[Any]) -> bool:
+    """Return whether values are timestamps in UTC, or days, whose order is that of their texts.
+
+    False in doubt, such as for 29 February.
+    """
+    if {*map(type, values)} != {str} or len({*map(len, values)}) != 1:
+        return False
+    return _PLAIN_LINES.fullmatch("\n".join([*values, ""])) is not None
 
 
 def _offset(text: str) -> int:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from itertools import chain
 from typing import Any
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from source_clockify.streams import without_repeats
-from source_clockify.timestamps import format_second, second_of
+from source_clockify.timestamps import compare_as_text, format_second, second_of
 from unit_tests.clockify import (
     API,
     NOW,
@@ -327,3 +327,35 @@ def test_seconds_are_written_as_python_writes_them_where_it_can(second: int) -> 
 )
 def test_what_is_no_time_is_none(text: Any) -> None:
     assert second_of(text) is None
+
+
+def test_timestamps_compare_as_text_if_they_are_valid_and_alike() -> None:
+    days = [date(2027, 1, 1) + timedelta(number) for number in range(3 * 365 + 1)]
+    texts = [f"{day}" for day in days if (day.month, day.day) != (2, 29)]
+
+    assert compare_as_text(texts)
+    assert all(compare_as_text([f"{text}T23:59:59Z"]) for text in texts)
+    assert not any(
+        compare_as_text([f"2027-{month:02}-{day:02}"])
+        for month in range(14)
+        for day in range(33)
+        if f"2027-{month:02}-{day:02}" not in texts
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["2028-02-29"],
+        ["2027-01-01", None],
+        ["2027-01-01", 20270101],
+        ["2027-01-01", "2027-01-01T00:00:00Z"],
+        ["2027-01-01T00:00:00Z", "2027-01-01T00:00:00+"],
+        ["2027-01-01T24:00:00Z"],
+        ["2027-01-01T00:00:00.1234567Z"],
+        ["+20226-01-01T00:00:00Z"],
+        [""],
+    ],
+)
+def test_timestamps_of_other_forms_do_not_compare_as_text(values: list[Any]) -> None:
+    assert not compare_as_text(values)

@@ -5,7 +5,7 @@ import logging
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from freezegun.api import FrozenDateTimeFactory
 
 from source_clockify import SourceClockify, message_size
 from source_clockify.batched_read import read_in_batches
+from source_clockify.change_tracking import fingerprint
 from source_clockify.progress import EVERY
 from source_clockify.record_batches import BATCH_BYTES, Packing, RecordBatch, Room
 from source_clockify.streams import logger
@@ -23,12 +24,16 @@ from unit_tests.clockify import (
     USER,
     WORKSPACE,
     Clockify,
+    blob_of,
     catalog,
     config,
     entry,
     path_of,
+    read,
     rows,
+    state_of,
 )
+from unit_tests.protocol import states_of
 
 # What the clock of the machine and the path itself say.
 VARYING = re.compile(rb', ?"(?:emitted_at": ?[0-9.e+]+|stack_trace": ?"(?:[^"\\]|\\.)*")')
@@ -176,6 +181,35 @@ def test_what_came_before_a_failure_is_printed_before_it(clockify: Clockify) -> 
 
     assert lines.batched == lines.ordinary
     assert lines.kinds().count("RECORD") == 5000
+    assert "INCOMPLETE" in lines.kinds()
+
+
+def test_what_was_compared_before_an_error_is_printed(
+    clockify: Clockify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = fingerprint.fingerprint
+
+    def fail(row: Mapping[str, Any], left_out: Collection[str] = ()) -> int:
+        if row.get("description") == "unusable":
+            raise RuntimeError("a bug")
+        return original(row, left_out)
+
+    served = [entry(f"{n:024x}", "2026-11-20T08:00:00Z", "2026-11-20T09:00:00Z") for n in range(4)]
+    clockify.workspaces()
+    clockify.users(USER)
+    clockify.user_entries(USER, served)
+    output = read("time_entries", incremental=True)
+    texts = ["edited", "edited", "unusable", "edited"]
+    edited = [{**row, "description": text} for row, text in zip(served, texts, strict=True)]
+    clockify.user_entries(USER, edited)
+    monkeypatch.setattr(fingerprint, "fingerprint", fail)
+
+    state = state_of("time_entries", blob_of(states_of(output)[-1]))
+    lines = Lines("time_entries", incremental=True, state=[state])
+
+    assert lines.batched == lines.ordinary
+    (batch,) = lines.batches
+    assert ids_in(batch) == [row["id"] for row in served[:2]]
     assert "INCOMPLETE" in lines.kinds()
 
 
