@@ -26,6 +26,7 @@ from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog, StreamD
 from airbyte_cdk.sources.concurrent_source import concurrent_read_processor
 from airbyte_cdk.sources.concurrent_source.concurrent_read_processor import ConcurrentReadProcessor
 from airbyte_cdk.sources.concurrent_source.stream_thread_exception import StreamThreadException
+from airbyte_cdk.sources.declarative import concurrent_declarative_source
 from airbyte_cdk.sources.declarative.concurrent_declarative_source import (
     ConcurrentDeclarativeSource,
 )
@@ -82,7 +83,8 @@ class StreamsSource(ConcurrentDeclarativeSource):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self._request_caches: list[SQLiteCache] = []
-        super().__init__(*arguments, **named)
+        with _without_component_schema():
+            super().__init__(*arguments, **named)
 
     def build_streams(self) -> list[AbstractStream]:
         """Return the manifest's streams in order; each call starts a new request budget."""
@@ -146,6 +148,17 @@ class StreamsSource(ConcurrentDeclarativeSource):
     def change_settings(self, **changes: Any) -> None:
         """Change settings of the streams that are built from now on."""
         self._config = {**self._config, **changes}
+
+
+@contextmanager
+def _without_component_schema() -> Iterator[None]:
+    """Keep the CDK from loading the schema for the validation that `StreamsSource` skips."""
+    load_schema = concurrent_declarative_source.get_declarative_component_schema
+    concurrent_declarative_source.get_declarative_component_schema = dict
+    try:
+        yield
+    finally:
+        concurrent_declarative_source.get_declarative_component_schema = load_schema
 
 
 class ChunkExtractor(RecordExtractor, ABC):
