@@ -8,6 +8,7 @@ JSON. Decoding 5000 rows at once takes twice as long, since every object needs f
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
@@ -39,13 +40,15 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SAME_BRACKETS = bytes.maketrans(b"{}", b"[]")
-# Maps digits to 0, characters that may precede a number to a colon, and all others to x.
-_NUMBERS = bytes(
-    ord("0") if 48 <= code <= 57 else ord(":") if code in b":,[- \t\r\n" else ord("x")
-    for code in range(256)
-)
-# 2**64 has 20 digits.
-_BIG_INTEGER = b":" + b"0" * 20
+# Maps digits to 0, characters that may precede a number to a colon, and all others but - to x.
+_MARKS = {
+    **dict.fromkeys(b"0123456789", ord("0")),
+    **dict.fromkeys(b":,[ \t\r\n", ord(":")),
+    ord("-"): ord("-"),
+}
+_NUMBERS = bytes(_MARKS.get(code, ord("x")) for code in range(256))
+# 2**64 has 20 digits, -2**63 has 19.
+_BIG_INTEGERS = (b":" + b"0" * 20, b"-" + b"0" * 19)
 
 
 class BrokenBody(requests.RequestException):
@@ -155,8 +158,16 @@ def decode_rows(slices: Sequence[msgspec.Raw]) -> list[dict[str, Any]]:
     try:
         return [*map(decode_row, slices)]
     except msgspec.DecodeError:
+        return [*map(_decode_row, slices)]
+
+
+def _decode_row(row: msgspec.Raw) -> dict[str, Any]:
+    try:
+        decoded: dict[str, Any] = msgspec.json.decode(row)
+    except msgspec.DecodeError:
         # A lone surrogate, or a number that does not fit a float.
-        return [decode(bytes(row)) for row in slices]
+        decoded = decode(bytes(row))
+    return decoded
 
 
 def decode_chunks(
@@ -200,7 +211,8 @@ def _decode(content: bytes) -> tuple[Any, bool]:
         raise BodyError("is empty")
     if levels_of(content) > MOST_LEVELS:
         raise BodyError(f"is nested more than {MOST_LEVELS} levels deep")
-    if _BIG_INTEGER not in content.translate(_NUMBERS):
+    numbers = content.translate(_NUMBERS)
+    if not any(big in numbers for big in _BIG_INTEGERS):
         try:
             return orjson.loads(content), is_plain
         except orjson.JSONDecodeError:
@@ -208,7 +220,8 @@ def _decode(content: bytes) -> tuple[Any, bool]:
             pass
     try:
         text = content.decode("utf-8", "replace")
-        return _without_surrogates(json.loads(text, parse_constant=_refuse_constant)), False
+        found = json.loads(text, parse_float=_finite, parse_constant=_refuse_constant)
+        return _without_surrogates(found), False
     except json.JSONDecodeError as error:
         raise BodyError(_describe_break(text, error)) from error
     except (ValueError, RecursionError) as error:
@@ -240,6 +253,12 @@ def _describe_break(text: str, error: json.JSONDecodeError) -> str:
     if text.lstrip()[:1] == "<":
         return "is a web page, not JSON"
     return f"is cut off or not JSON: it breaks at character {error.pos} of {len(text)}"
+
+
+def _finite(text: str) -> float | None:
+    """Return a number; None if it does not fit a float, which no JSON could contain."""
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def _refuse_constant(name: str) -> NoReturn:

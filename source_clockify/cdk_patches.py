@@ -186,7 +186,7 @@ class ChunkTransformation(RecordTransformation, ABC):
 
 
 def read_chunks(partition: Partition) -> Iterator[Chunk]:
-    """Yield the data of the records of a manifest partition, at once for several rows of a page.
+    """Yield the data of the records of a manifest partition in chunks of a page.
 
     The CDK passes every record through fifteen generators, mostly for features that the manifest
     does not use. Partitions that do use one are read by the CDK.
@@ -197,8 +197,9 @@ def read_chunks(partition: Partition) -> Iterator[Chunk]:
         return
     retriever = cast(SimpleRetriever, partition._retriever)
     select = partial(_select, cast(RecordSelector, retriever.record_selector), partition)
-    found: Iterable[Any] = retriever._read_pages(select, partition._stream_slice)
-    yield from (each for each in found if type(each) is list)
+    # Besides the chunks it yields the last row of each page, which is only for its paginator.
+    selected: Iterable[Any] = retriever._read_pages(select, partition._stream_slice)
+    yield from (rows for rows in selected if type(rows) is list)
 
 
 def _is_plain(partition: DeclarativePartition) -> bool:

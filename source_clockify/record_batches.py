@@ -1,8 +1,8 @@
 """The fast path for records: serialised by the reading thread, many in one queue item.
 
 The CDK passes every record separately, as objects, from the reading thread to the printing thread.
-That takes longer than reading and comparing a time entry, and so do generators for single records:
-the reading thread processes some rows of a page at a time, a chunk.
+That takes longer than reading and comparing a time entry. So would generators that pass records one
+by one: the reading thread processes some rows of a page at a time, a chunk.
 
 The command uses it (`SourceClockify.read_selected`); `SourceClockify.read` yields ordinary
 messages. Other messages are the same, in the same order. Event logs with change tracking use the
@@ -141,7 +141,7 @@ class Packer:
     room: Room
 
     def pack(self, chunks: Iterable[Chunk], stream_slice: StreamSlice | None) -> Iterator[Record]:
-        """Yield the records of one slice as batches, including those before an exception.
+        """Yield the records of one slice as batches, including the chunks before an exception.
 
         It MUST end before a state that includes the records is sent. Their data loses its nulls.
         """
@@ -157,11 +157,11 @@ class Packer:
                 elif moment and moment > batch.moment:
                     batch.newest, batch.moment = newest, moment
                 self._add(batch, rows)
-                if batch.is_due():
+                if batch.size >= BATCH_BYTES or _now() - batch.began >= _BATCH_MILLISECONDS:
                     yield self._close(batch, stream_slice)
                     batch = None
         except Exception:
-            if batch is not None:
+            if batch is not None and batch.texts:
                 yield self._close(batch, stream_slice)
             raise
         if batch is not None:
@@ -211,16 +211,19 @@ def _texts_of(rows: Chunk) -> list[bytes]:
         return [*map(orjson.dumps, rows)]
     except TypeError:
         # orjson does not support integers beyond 64 bits.
-        return [encode(json.dumps(row)) for row in rows]
+        return [encode(json.dumps(row, allow_nan=False)) for row in rows]
 
 
 class _OpenBatch:
-    """A batch that accepts further records; `texts` are their data, `size` is in bytes."""
+    """A batch that accepts further records.
+
+    Its `texts` are their data, its `size` is in bytes, and it `began` at this millisecond.
+    """
 
     def __init__(self, stream: str, newest: Data, moment: str | None) -> None:
         self._head = b'{"type":"RECORD","record":{"stream":%b,"data":' % orjson.dumps(stream)
-        self._began = _now()
-        self.frame_size = len(self._head) + len(_TAIL % self._began)
+        self.began = _now()
+        self.frame_size = len(self._head) + len(_TAIL % self.began)
         self.newest = newest
         self.moment = moment or ""
         self.size = 0
@@ -233,9 +236,6 @@ class _OpenBatch:
     def is_comparable(self, moment: str | None) -> bool:
         """Return whether the moment of a record compares as text with those of the batch."""
         return self._is_plain and moment is not None and len(moment) == len(self.moment)
-
-    def is_due(self) -> bool:
-        return self.size >= BATCH_BYTES or _now() - self._began >= _BATCH_MILLISECONDS
 
     def close(self) -> bytes:
         """Return its records as messages emitted now; nothing can be added any more."""

@@ -83,7 +83,8 @@ def compare_as_text(values: Collection[Any]) -> bool:
     """
     if {*map(type, values)} != {str} or len({*map(len, values)}) != 1:
         return False
-    return _PLAIN_LINES.fullmatch("\n".join([*values, ""])) is not None
+    lines = "\n".join([*values, ""])
+    return lines.count("\n") == len(values) and _PLAIN_LINES.fullmatch(lines) is not None
 
 
 def _offset(text: str) -> int:

@@ -408,6 +408,22 @@ def test_a_user_who_is_new_is_read_from_the_beginning(clockify: Clockify, connec
     assert changes(connection.sync()) == ["+old"]
 
 
+def test_an_entry_that_a_new_user_has_twice_is_sent_once(
+    clockify: Clockify, connect: Connect
+) -> None:
+    """It was moved back while the entries were read, long before those that are remembered."""
+    connection = connect("time_entries")
+    clockify.users("u1")
+    clockify.user_entries("u1", [])
+    connection.sync()
+    clockify.users("u1", "u2")
+    others = [entry(f"e{n}", hours_ago(130 + 6 * n), hours_ago(129 + 6 * n)) for n in range(2500)]
+    moved = [entry("moved", hours_ago(hours), hours_ago(hours - 1)) for hours in (120, 15_500)]
+    clockify.user_entries("u2", [moved[0], *others, moved[1]])
+
+    assert changes(connection.sync()).count("+moved") == 1
+
+
 def test_entries_of_an_unlisted_user_live_on_and_are_read_by_id(
     clockify: Clockify, connect: Connect
 ) -> None:

@@ -6,8 +6,10 @@ import random
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
+import orjson
 import pytest
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage
@@ -24,16 +26,15 @@ from unit_tests.clockify import (
     USER,
     WORKSPACE,
     Clockify,
-    blob_of,
+    Connect,
     catalog,
     config,
     entry,
     path_of,
-    read,
     rows,
     state_of,
 )
-from unit_tests.protocol import states_of
+from unit_tests.test_moments import STARTS
 
 # What the clock of the machine and the path itself say.
 VARYING = re.compile(rb', ?"(?:emitted_at": ?[0-9.e+]+|stack_trace": ?"(?:[^"\\]|\\.)*")')
@@ -91,16 +92,20 @@ def line_of(message: AirbyteMessage) -> bytes:
 
 def normalized(line: bytes) -> bytes:
     """Return a message without what varies, with the whitespace and escapes of Python's JSON."""
-    return json.dumps(json.loads(VARYING.sub(b"", line))).encode()
+    message = json.loads(VARYING.sub(b"", line), parse_constant=pytest.fail)
+    return json.dumps(message).encode()
 
 
 def record(number: int, **fields: Any) -> dict[str, Any]:
     return {"id": f"{number}", **fields}
 
 
-def packed(records: Sequence[dict[str, Any]], cursor_field: str | None = None) -> list[RecordBatch]:
+def packed(
+    records: Sequence[dict[str, Any]], cursor_field: str | None = None, size: int = 1
+) -> list[RecordBatch]:
+    """Pack records in chunks of a size."""
     packer = Packing({"tags": ["id"]}, {}).packer_for("tags", lambda data: EVERY, cursor_field)
-    chunks = [[each] for each in records]
+    chunks = [[*records[first : first + size]] for first in range(0, len(records), size)]
     return [each for each in packer.pack(chunks, SLICE) if isinstance(each, RecordBatch)]
 
 
@@ -149,6 +154,9 @@ def test_odd_values_are_printed_as_one_by_one(clockify: Clockify, stream: str, k
     [
         '[{"id": "1", "odd": "\\ud800"}]',
         '[{"id": "1", "odd": 1e400}]',
+        '[{"id": "1", "odd": 1e400}, {"id": "2", "big": 1180591620717411303424}]',
+        '[{"id": "1", "odd": 1e400, "big": 1180591620717411303424}]',
+        '[{"id": "1", "odd": "\\ud800"}, {"id": "2", "big": -9223372036854775809}]',
         '\ufeff[{"id": "1"}]',
         ' [{"id": "1"}, {"id": "2"}] ',
         '[{"id": "1", "id": "2"}]',
@@ -185,32 +193,57 @@ def test_what_came_before_a_failure_is_printed_before_it(clockify: Clockify) -> 
 
 
 def test_what_was_compared_before_an_error_is_printed(
-    clockify: Clockify, monkeypatch: pytest.MonkeyPatch
+    clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = fingerprint.fingerprint
+    compared = fingerprint.fingerprint
 
     def fail(row: Mapping[str, Any], left_out: Collection[str] = ()) -> int:
-        if row.get("description") == "unusable":
+        if row.get("name") == "unusable":
             raise RuntimeError("a bug")
-        return original(row, left_out)
+        return compared(row, left_out)
 
-    served = [entry(f"{n:024x}", "2026-11-20T08:00:00Z", "2026-11-20T09:00:00Z") for n in range(4)]
-    clockify.workspaces()
-    clockify.users(USER)
-    clockify.user_entries(USER, served)
-    output = read("time_entries", incremental=True)
+    connection = connect("tags")
+    clockify.serve("tags", rows(4))
+    connection.sync()
     texts = ["edited", "edited", "unusable", "edited"]
-    edited = [{**row, "description": text} for row, text in zip(served, texts, strict=True)]
-    clockify.user_entries(USER, edited)
+    edited = [{**row, "name": text} for row, text in zip(rows(4), texts, strict=True)]
+    clockify.serve("tags", edited)
     monkeypatch.setattr(fingerprint, "fingerprint", fail)
 
-    state = state_of("time_entries", blob_of(states_of(output)[-1]))
-    lines = Lines("time_entries", incremental=True, state=[state])
+    lines = Lines("tags", incremental=True, state=connection.states or [])
 
     assert lines.batched == lines.ordinary
     (batch,) = lines.batches
-    assert ids_in(batch) == [row["id"] for row in served[:2]]
+    assert ids_in(batch) == [row["id"] for row in edited[:2]]
     assert "INCOMPLETE" in lines.kinds()
+
+
+def test_what_could_not_be_packed_is_sent_by_the_next_sync(
+    clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records are compared before they are packed."""
+    edited = [{**row, "name": "edited " + "x" * 2000} for row in rows(200)]
+
+    def fail(chunk: Any) -> list[bytes]:
+        if any(row["id"] == edited[150]["id"] for row in chunk):
+            raise MemoryError
+        return [orjson.dumps(row) for row in chunk]
+
+    connection = connect("tags")
+    clockify.serve("tags", rows(200))
+    connection.sync()
+    clockify.serve("tags", edited)
+    with monkeypatch.context() as patch:
+        patch.setattr("source_clockify.record_batches._texts_of", fail)
+        failed = Lines("tags", incremental=True, state=connection.states or []).batched
+    last = json.loads([line for line in failed if b'"STATE"' in line][-1])
+    state = state_of("tags", last["state"]["stream"]["stream_state"])
+
+    lines = Lines("tags", incremental=True, state=[state])
+
+    assert b"INCOMPLETE" in b"".join(failed)
+    sent = [key for batch in lines.batches for key in ids_in(batch)]
+    assert sent == [row["id"] for row in edited]
 
 
 def test_a_state_follows_the_records_of_its_partitions(
@@ -274,6 +307,29 @@ def test_a_record_too_large_for_pubsub_is_warned_of(
         assert any(b'"sent": 3' in line and b'"oversized": 1' in line for line in receipts)
 
 
+@pytest.mark.parametrize("size", [1, 600, 2000])
+@pytest.mark.parametrize("stream", ["time_entries", "clients"])
+def test_the_size_of_chunks_changes_neither_records_nor_state(
+    clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch, stream: str, size: int
+) -> None:
+    values: list[Any] = [None, 2**70, {}]
+    starts = [*STARTS, "2025-02-30T10:00:00Z", "0000-99-99T00:00:00Z", "2026-11-20T08:00:00Z"]
+    served = [
+        entry(f"{place:024x}", start, "2026-11-20T08:30:00Z", odd=value)
+        for place, (start, value) in enumerate(product(starts, values))
+    ]
+    connect(stream)
+    clockify.serve(stream, [*served, *served[:5]])
+    whole = Lines(stream, incremental=True)
+    monkeypatch.setattr("source_clockify.bodies._ROWS_BYTES", size)
+
+    lines = Lines(stream, incremental=True)
+
+    assert lines.batched == whole.batched
+    assert lines.ordinary == whole.ordinary
+    assert "COMPLETE" in lines.kinds()
+
+
 # Cursors ----------------------------------------------------------------------------------------
 
 CURSORS: Mapping[str, Sequence[str | None]] = {
@@ -307,17 +363,19 @@ def test_the_cursor_of_the_manifest_ends_where_it_does_one_by_one(
 def test_a_batch_stands_for_its_newest_record() -> None:
     moments = ["2026-11-18T08:00:00Z", "2026-11-20T08:00:00Z", "2026-11-19T08:00:00Z"]
 
-    (batch,) = packed([record(n, at=moment) for n, moment in enumerate(moments)], "at")
-
-    assert (batch.data["id"], batch.associated_slice, batch.count) == ("1", SLICE, 3)
+    for size in (1, 2, 3):
+        records = [record(n, at=moment) for n, moment in enumerate(moments)]
+        (batch,) = packed(records, "at", size)
+        assert (batch.data["id"], batch.associated_slice, batch.count) == ("1", SLICE, 3)
 
 
 def test_moments_that_do_not_compare_as_text_are_in_batches_of_their_own() -> None:
     moments = ["2026-11-18T08:00:00Z", "2026-11-18", "2026-11-19", "soon", "late", None]
 
-    found = packed([record(n, at=moment) for n, moment in enumerate(moments)], "at")
-
-    assert [ids_in(batch) for batch in found] == [["0"], ["1", "2"], ["3"], ["4"], ["5"]]
+    records = [record(n, at=moment) for n, moment in enumerate(moments)]
+    for size in (1, 2, 6):
+        found = packed(records, "at", size)
+        assert [ids_in(batch) for batch in found] == [["0"], ["1", "2"], ["3"], ["4"], ["5"]]
 
 
 # Sizes ------------------------------------------------------------------------------------------

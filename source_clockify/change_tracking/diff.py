@@ -188,11 +188,10 @@ class SliceDiff:
             yield version
 
     def _are_too_early(self, records: Sequence[Mapping[str, Any]]) -> bool:
-        """Return whether all records are known to be new and to start too early to be retained."""
+        """Return whether `_is_too_early` holds for all records."""
         if not self._retained_text:
             return False
-        column = self._column or ""
-        texts: list[Any] = [record.get(column) for record in records]
+        texts: list[Any] = [record.get(self._column or "") for record in records]
         return (
             {*map(type, texts)} == {str}
             and {*map(len, texts)} == {len(self._retained_text)}
@@ -200,9 +199,23 @@ class SliceDiff:
             and not (self._has_timers and any(map(is_running, records)))
         )
 
+    def _is_too_early(self, text: Any, *, running: bool) -> bool:
+        """Return whether a record of a new partition starts too early to be retained.
+
+        Its text decides, since such a record needs neither a key nor a valid start.
+        """
+        return (
+            type(text) is str
+            and len(text) == len(self._retained_text)
+            and text < self._retained_text
+            and not running
+        )
+
     def _version_of(self, record: Mapping[str, Any]) -> int | None:
         text = record.get(self._column) if self._column else None
         running = self._has_timers and is_running(record)
+        if self._is_too_early(text, running=running):
+            return self.versions.current
         key = self.key(record)
         if key is None:
             # A record without a key can neither be compared nor be missing.
@@ -253,12 +266,12 @@ class SliceDiff:
         is_old = start is not None and start < self._retained_since and not running
         if is_old and (self._is_new or unknown is UnknownRecord.BACKFILLED):
             # It would leave the state immediately.
-            return self.versions.current
+            return None if self.seen.has(key, -1) else self.versions.current
         fingerprint = self.fingerprint(record)
         pending = None if unknown is UnknownRecord.BACKFILLED else self.versions.pending
         emitted = self.claim(key, fingerprint)
         if emitted is None and pending is None and not running:
-            # A row that this slice has seen was claimed as well.
+            # The slice has not seen the key: only records with a saved row are seen unclaimed.
             self.seen.add_new(key, fingerprint, start)
             return self.versions.current
         if self.seen.has(key, -1):

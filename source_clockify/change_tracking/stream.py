@@ -238,6 +238,8 @@ class TrackedPartition(WrappedPartition):
         self._read = read
         self._place = len(read.windows) - 1
         self._slice = inner
+        # Whether records that the difference includes are not packed yet.
+        self._is_packing = False
 
     def read(self) -> Iterable[Record]:
         diff = self._stream.tracker.compare(self._read)
@@ -246,6 +248,9 @@ class TrackedPartition(WrappedPartition):
             yield from self._stream.pack(self._changes(diff), self._slice.stream_slice)
         except Exception as error:
             failure = error
+            if self._is_packing:
+                # They were not sent, so the slice counts as unread: the next sync sends them.
+                diff = self._stream.tracker.compare(self._read)
         is_last = self._stream.end_slice(
             self._read, self._place, diff, failed=failure is not None, refused=self._slice.refused
         )
@@ -276,9 +281,13 @@ class TrackedPartition(WrappedPartition):
                     changes.append(data)
             except Exception:
                 # The difference includes them.
+                self._is_packing = True
                 yield changes
+                self._is_packing = False
                 raise
+            self._is_packing = True
             yield changes
+            self._is_packing = False
 
 
 class ClosingPartition(CdkPartition):
