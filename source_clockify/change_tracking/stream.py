@@ -281,13 +281,14 @@ class TrackedPartition(WrappedPartition):
                     changes.append(data)
             except Exception:
                 # The difference includes them.
-                self._is_packing = True
-                yield changes
-                self._is_packing = False
+                yield from self._to_pack(changes)
                 raise
-            self._is_packing = True
-            yield changes
-            self._is_packing = False
+            yield from self._to_pack(changes)
+
+    def _to_pack(self, changes: Chunk) -> Iterator[Chunk]:
+        self._is_packing = True
+        yield changes
+        self._is_packing = False
 
 
 class ClosingPartition(CdkPartition):
