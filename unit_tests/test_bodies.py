@@ -72,7 +72,7 @@ def test_a_byte_order_mark_is_skipped(clockify: Clockify, stream: str) -> None:
     assert len(records(read_ok(stream))) == 1
 
 
-@pytest.mark.parametrize("number", [BIG - 1, BIG, -BIG, 10**30, 2**63])
+@pytest.mark.parametrize("number", [BIG - 1, BIG, -BIG, 10**30, 2**63, -(2**63), -(2**63) - 1])
 @pytest.mark.parametrize("blank", ["", " ", "\n\t"])
 def test_integers_keep_all_their_digits(number: int, blank: str) -> None:
     text = f'[{{"id": "1", "n":{blank}{number}, "nested": {{"n": [{number}]}}}}]'
