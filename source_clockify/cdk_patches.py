@@ -150,15 +150,20 @@ class StreamsSource(ConcurrentDeclarativeSource):
         self._config = {**self._config, **changes}
 
 
+# Sources may be built in several threads.
+_schema_lock = threading.RLock()
+
+
 @contextmanager
 def _without_component_schema() -> Iterator[None]:
     """Keep the CDK from loading the schema for the validation that `StreamsSource` skips."""
-    load_schema = concurrent_declarative_source.get_declarative_component_schema
-    concurrent_declarative_source.get_declarative_component_schema = dict
-    try:
-        yield
-    finally:
-        concurrent_declarative_source.get_declarative_component_schema = load_schema
+    with _schema_lock:
+        load_schema = concurrent_declarative_source.get_declarative_component_schema
+        concurrent_declarative_source.get_declarative_component_schema = dict
+        try:
+            yield
+        finally:
+            concurrent_declarative_source.get_declarative_component_schema = load_schema
 
 
 class ChunkExtractor(RecordExtractor, ABC):

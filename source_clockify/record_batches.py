@@ -90,7 +90,7 @@ class RecordBatch(Record):
     ) -> None:
         super().__init__(batch.newest, stream, stream_slice)
         self.count = len(batch.texts)
-        self.lines = batch.close()
+        self.lines = batch.lines()
         self.kinds: Mapping[str, int] = batch.kinds
         self.counted_keys: Sequence[Hashable] = batch.counted_keys
         self.oversized = batch.oversized
@@ -237,12 +237,12 @@ class _OpenBatch:
         """Return whether the moment of a record compares as text with those of the batch."""
         return self._is_plain and moment is not None and len(moment) == len(self.moment)
 
-    def close(self) -> bytes:
-        """Return its records as messages emitted now; nothing can be added any more."""
+    def lines(self) -> bytes:
+        """Return its records as messages emitted now."""
         tail = _TAIL % _now()
-        self.texts[0] = self._head + self.texts[0]
-        self.texts[-1] += tail
-        return (tail + self._head).join(self.texts)
+        texts = [self._head + self.texts[0], *self.texts[1:]]
+        texts[-1] += tail
+        return (tail + self._head).join(texts)
 
 
 def _now() -> int:

@@ -419,7 +419,7 @@ def _masking_secrets() -> Iterator[None]:
 
 # The maximum distance between duplicates: the overlap of two windows, and some margin.
 _REMEMBERED = 3 * DAY
-# So many ids are remembered before those of distant entries are forgotten; they fit a cache.
+# So many ids are remembered before those of distant entries are forgotten.
 _FEW_IDS = 2_000
 
 

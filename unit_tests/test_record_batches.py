@@ -246,6 +246,29 @@ def test_what_could_not_be_packed_is_sent_by_the_next_sync(
     assert sent == [row["id"] for row in edited]
 
 
+def test_a_last_batch_that_could_not_be_closed_is_sent_by_the_next_sync(
+    clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(packer: Any, batch: Any, stream_slice: Any) -> RecordBatch:
+        raise MemoryError
+
+    connection = connect("tags")
+    clockify.serve("tags", rows(3))
+    connection.sync()
+    edited = rows(3, name="edited")
+    clockify.serve("tags", edited)
+    with monkeypatch.context() as patch:
+        patch.setattr("source_clockify.record_batches.Packer._close", fail)
+        failed = Lines("tags", incremental=True, state=connection.states or []).batched
+    last = json.loads([line for line in failed if b'"STATE"' in line][-1])
+    state = state_of("tags", last["state"]["stream"]["stream_state"])
+
+    lines = Lines("tags", incremental=True, state=[state])
+
+    assert b"INCOMPLETE" in b"".join(failed)
+    assert [ids_in(batch) for batch in lines.batches] == [[row["id"] for row in edited]]
+
+
 def test_a_state_follows_the_records_of_its_partitions(
     clockify: Clockify, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -238,8 +238,8 @@ class TrackedPartition(WrappedPartition):
         self._read = read
         self._place = len(read.windows) - 1
         self._slice = inner
-        # Whether records that the difference includes are not packed yet.
-        self._is_packing = False
+        # The error of reading or comparing records, rather than of packing them.
+        self._reading_error: Exception | None = None
 
     def read(self) -> Iterable[Record]:
         diff = self._stream.tracker.compare(self._read)
@@ -248,8 +248,8 @@ class TrackedPartition(WrappedPartition):
             yield from self._stream.pack(self._changes(diff), self._slice.stream_slice)
         except Exception as error:
             failure = error
-            if self._is_packing:
-                # They were not sent, so the slice counts as unread: the next sync sends them.
+            if error is not self._reading_error:
+                # Records of the difference were not sent, so the slice counts as unread.
                 diff = self._stream.tracker.compare(self._read)
         is_last = self._stream.end_slice(
             self._read, self._place, diff, failed=failure is not None, refused=self._slice.refused
@@ -267,6 +267,13 @@ class TrackedPartition(WrappedPartition):
 
     def _changes(self, diff: SliceDiff) -> Iterator[Chunk]:
         """Yield the data of the records that are to be sent, including those before an error."""
+        try:
+            yield from self._compared(diff)
+        except Exception as error:
+            self._reading_error = error
+            raise
+
+    def _compared(self, diff: SliceDiff) -> Iterator[Chunk]:
         tracker = self._stream.tracker
         columns: dict[int, dict[str, str]] = {}
         for rows in self._slice.read_chunks():
@@ -281,14 +288,9 @@ class TrackedPartition(WrappedPartition):
                     changes.append(data)
             except Exception:
                 # The difference includes them.
-                yield from self._to_pack(changes)
+                yield changes
                 raise
-            yield from self._to_pack(changes)
-
-    def _to_pack(self, changes: Chunk) -> Iterator[Chunk]:
-        self._is_packing = True
-        yield changes
-        self._is_packing = False
+            yield changes
 
 
 class ClosingPartition(CdkPartition):
