@@ -8,6 +8,7 @@ Prints tables to standard output and progress to standard error. README.md expla
 """
 
 import argparse
+import compileall
 import os
 import platform
 import sys
@@ -17,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.marked import replace_marked
+from benchmarks.readers import ROOT
 from benchmarks.sections import QUICK, SECTIONS, WHOLE
 from benchmarks.targets import Target, verdicts
 
@@ -29,6 +31,7 @@ def main() -> None:
     arguments = _arguments()
     plan = QUICK if arguments.quick else WHOLE
     found: list[Target] = []
+    _compile()
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.only or SECTIONS:
             section = SECTIONS[name](plan, Path(folder))
@@ -40,6 +43,15 @@ def main() -> None:
     if arguments.only:
         judgement = f"Of the experiments {', '.join(arguments.only)} alone.\n\n{judgement}"
     _report("targets", judgement, arguments)
+
+
+def _compile() -> None:
+    """Compile the packages of the readers as pip does when it installs them.
+
+    Otherwise Python compiles them at each start where `PYTHONDONTWRITEBYTECODE` is set.
+    """
+    for package in ("source_clockify", "benchmarks"):
+        compileall.compile_dir(ROOT / package, quiet=1)
 
 
 def _report(name: str, text: str, arguments: argparse.Namespace) -> None:

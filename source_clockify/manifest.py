@@ -26,6 +26,13 @@ def with_read_timeout(manifest: Mapping[str, Any], seconds: int) -> dict[str, An
     return {**manifest, "definitions": {**definitions, "requester": requester}}
 
 
+def without_migrations(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the manifest for settings that need no migration, whose templates take time."""
+    spec = manifest["spec"]
+    rules = {**spec["config_normalization_rules"], "config_migrations": []}
+    return {**manifest, "spec": {**spec, "config_normalization_rules": rules}}
+
+
 def without_schemas(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return a manifest with empty schemas; its references are resolved.
 

@@ -56,6 +56,7 @@ from source_clockify.check import (
 )
 from source_clockify.configuration import (
     DEFAULT_LIMIT_MB,
+    OLDER_FIELDS,
     closest,
     config_error,
     stand_in,
@@ -73,6 +74,7 @@ from source_clockify.manifest import (
     names_of_streams,
     parents_of,
     with_read_timeout,
+    without_migrations,
     without_schemas,
 )
 from source_clockify.manifest_file import load_manifest
@@ -155,6 +157,8 @@ class SourceClockify(StreamsSource):
                     config, manifest["spec"]["connection_specification"], self._now
                 )
                 config, self._warnings = understood.settings, understood.warnings
+                if not OLDER_FIELDS.keys() & config.keys():
+                    manifest = without_migrations(manifest)
             except AirbyteTracedException as error:
                 self.problem = error
                 catalog, config, state = None, None, None

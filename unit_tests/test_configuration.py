@@ -27,6 +27,7 @@ from unit_tests.clockify import (
     entry,
     failure,
     ids,
+    manifest_source,
     read,
     read_ok,
     report_row,
@@ -522,6 +523,33 @@ def test_a_configuration_of_today_is_left_alone(
 
     assert file.read_text() == "untouched"
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        config(),
+        config(**{name: None for name in SPEC["properties"] if name != "credentials"}),
+        config(**{name: "" for name in SPEC["properties"] if name != "credentials"}),
+        config(credentials={"auth_type": "api_key", "api_key": f" {KEY}\r\n"}),
+        config(credentials={"auth_type": "addon_token", "addon_token": f"{ADDON_TOKEN}\n"}),
+        config(server="eu", workspace_ids=f" {WORKSPACE.upper()},", start_date=" 2024-01-01 "),
+        config(lookback_days="40", track_changes="TRUE", plan=" Free ", num_workers=3.0),
+    ],
+    ids=["plain", "null", "empty", "padded key", "padded token", "loose", "as text"],
+)
+def test_what_is_understood_has_nothing_left_to_migrate(
+    given: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The connector skips the migrations of the manifest, except for an older configuration."""
+    source = SourceClockify(config=given)
+    understood = {name: value for name, value in source.settings.items() if name != "hosts"}
+    before = json.dumps(understood)
+
+    assert manifest_source("workspaces", with_config=understood)
+    # The CDK announces what it migrates, and changes nested fields in place.
+    assert capsys.readouterr().out == ""
+    assert json.dumps(understood) == before
 
 
 def test_the_hosts_that_are_computed_never_reach_the_file_or_the_message(
