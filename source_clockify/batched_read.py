@@ -13,8 +13,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_clockify.record_batches import Message, RecordBatch
 from source_clockify.source import SourceClockify
 
-# Some of these messages are batches of up to 128 KB.
-MESSAGES_PER_MEMORY_CHECK = 50
+# Some of these messages are batches of about 256 KB.
+MESSAGES_PER_MEMORY_CHECK = 25
 
 
 def read_in_batches(
