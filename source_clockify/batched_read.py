@@ -13,7 +13,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_clockify.record_batches import Message, RecordBatch
 from source_clockify.source import SourceClockify
 
-# Some of these messages are batches of about 256 KB.
+# Some of these messages are batches of about 512 KB.
 MESSAGES_PER_MEMORY_CHECK = 25
 
 

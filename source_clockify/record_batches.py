@@ -37,7 +37,7 @@ from source_clockify.progress import EVERY, SENT
 from source_clockify.timestamps import compare_as_text
 
 # A batch is sent with the chunk that makes it this large, or finds it this old.
-BATCH_BYTES = 256 * 1024
+BATCH_BYTES = 512 * 1024
 _BATCH_MILLISECONDS = 1_000
 _TAIL = b',"emitted_at":%d}}\n'
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from source_clockify.record_batches import Message
     from source_clockify.source import SourceClockify
 
+# Threads exchange the interpreter less often than by default; each exchange empties caches.
+_SWITCH_SECONDS = 0.02
+
 _MESSAGES = ("spec", "check", "discover", "read")
 
 
@@ -89,12 +92,15 @@ def main(
     skip_documentation_of_fields()
     # Before a source is built there is hardly any garbage; collecting it takes a tenth of the time.
     gc.disable()
+    switch_seconds = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         if given.command == "catalog":
             return _print_catalog(given, output)
         with redirect_stdout(output):
             return _print_messages(given, output, ending or Ending(output))
     finally:
+        sys.setswitchinterval(switch_seconds)
         gc.enable()
 
 

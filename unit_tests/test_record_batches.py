@@ -302,7 +302,7 @@ def test_the_records_of_a_stream_are_counted_in_its_log_line(
     clockify: Clockify, caplog: pytest.LogCaptureFixture
 ) -> None:
     clockify.workspaces()
-    clockify.serve("tags", rows(2500))
+    clockify.serve("tags", [{**row, "name": "x" * 400} for row in rows(2500)])
     caplog.set_level(logging.DEBUG)
 
     lines = Lines("tags")
@@ -470,7 +470,7 @@ def test_every_batch_that_was_printed_gives_its_room_back(
     clockify.workspaces()
     clockify.users(USER)
     clockify.user_entries(
-        USER, [entry(f"{n}", "2026-11-20T08:00:00Z", text="x" * 500) for n in range(4000)]
+        USER, [entry(f"{n}", "2026-11-20T08:00:00Z", text="x" * 1500) for n in range(4000)]
     )
 
     lines = Lines("time_entries")
