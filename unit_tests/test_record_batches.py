@@ -27,6 +27,7 @@ from unit_tests.clockify import (
     WORKSPACE,
     Clockify,
     Connect,
+    Connection,
     catalog,
     config,
     entry,
@@ -218,11 +219,22 @@ def test_what_was_compared_before_an_error_is_printed(
     assert "INCOMPLETE" in lines.kinds()
 
 
+def state_after_failure(
+    clockify: Clockify, connection: Connection, edited: list[dict[str, Any]]
+) -> AirbyteStateMessage:
+    """Return the last state of a sync that fails while it sends edited tags."""
+    clockify.serve("tags", edited)
+    failed = Lines("tags", incremental=True, state=connection.states or []).batched
+    assert b"INCOMPLETE" in b"".join(failed)
+    last = json.loads([line for line in failed if b'"STATE"' in line][-1])
+    return state_of("tags", last["state"]["stream"]["stream_state"])
+
+
 def test_what_could_not_be_packed_is_sent_by_the_next_sync(
     clockify: Clockify, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Records are compared before they are packed."""
-    edited = [{**row, "name": "edited " + "x" * 2000} for row in rows(200)]
+    edited = [{**row, "name": "edited " + "x" * 8000} for row in rows(200)]
 
     def fail(chunk: Any) -> list[bytes]:
         if any(row["id"] == edited[150]["id"] for row in chunk):
@@ -230,18 +242,14 @@ def test_what_could_not_be_packed_is_sent_by_the_next_sync(
         return [orjson.dumps(row) for row in chunk]
 
     connection = connect("tags")
-    clockify.serve("tags", rows(200))
+    clockify.serve("tags", rows(len(edited)))
     connection.sync()
-    clockify.serve("tags", edited)
     with monkeypatch.context() as patch:
         patch.setattr("source_clockify.record_batches._texts_of", fail)
-        failed = Lines("tags", incremental=True, state=connection.states or []).batched
-    last = json.loads([line for line in failed if b'"STATE"' in line][-1])
-    state = state_of("tags", last["state"]["stream"]["stream_state"])
+        state = state_after_failure(clockify, connection, edited)
 
     lines = Lines("tags", incremental=True, state=[state])
 
-    assert b"INCOMPLETE" in b"".join(failed)
     sent = [key for batch in lines.batches for key in ids_in(batch)]
     assert sent == [row["id"] for row in edited]
 
@@ -252,20 +260,17 @@ def test_a_last_batch_that_could_not_be_closed_is_sent_by_the_next_sync(
     def fail(packer: Any, batch: Any, stream_slice: Any) -> RecordBatch:
         raise MemoryError
 
-    connection = connect("tags")
-    clockify.serve("tags", rows(3))
-    connection.sync()
     edited = rows(3, name="edited")
-    clockify.serve("tags", edited)
+
+    connection = connect("tags")
+    clockify.serve("tags", rows(len(edited)))
+    connection.sync()
     with monkeypatch.context() as patch:
         patch.setattr("source_clockify.record_batches.Packer._close", fail)
-        failed = Lines("tags", incremental=True, state=connection.states or []).batched
-    last = json.loads([line for line in failed if b'"STATE"' in line][-1])
-    state = state_of("tags", last["state"]["stream"]["stream_state"])
+        state = state_after_failure(clockify, connection, edited)
 
     lines = Lines("tags", incremental=True, state=[state])
 
-    assert b"INCOMPLETE" in b"".join(failed)
     assert [ids_in(batch) for batch in lines.batches] == [[row["id"] for row in edited]]
 
 
